@@ -1,0 +1,60 @@
+# Tandem: every command a developer or CI needs.
+#   make run    sets everything up and shows the main job working
+#   make test   sets everything up and runs every test
+#   make lint   formatting, clippy, dependency rules, with warnings denied
+#   make docs   builds the API documentation, with warnings denied
+#   make bench  benchmarks
+#   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, fuzzing
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+SEEDS ?= 2000
+KILLS ?= 30
+CUTS ?= 100
+FUZZ_SECONDS ?= 120
+SECONDS_RUN ?= 20
+
+.PHONY: help run test lint docs bench soak setup nats deny fuzz-build
+
+help:
+	@grep -E '^#   make' Makefile | sed 's/^#   //'
+
+setup:
+	@./scripts/setup.sh
+
+nats:
+	@./scripts/install-nats-server.sh
+
+run: setup
+	@echo "building (the first time takes some minutes)"
+	@$(CARGO) build --locked --quiet -p tandem -p loadtest
+	@./target/debug/tandem demo --seconds $(SECONDS_RUN)
+
+test: setup nats
+	@echo "building the product and the simulator (tests start them as real processes)"
+	$(CARGO) build --locked -p tandem -p loadtest
+	$(CARGO) test --locked --workspace --all-features
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	@./scripts/deny.sh
+
+docs: setup
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
+
+bench: setup
+	$(CARGO) bench --locked --workspace
+
+soak: setup nats fuzz-build
+	$(CARGO) build --locked -p tandem -p loadtest
+	TANDEM_SEEDS=$(SEEDS) $(CARGO) test --locked -p runtime --all-features --test simulation -- --nocapture
+	TANDEM_KILLS=$(KILLS) TANDEM_CUTS=$(CUTS) $(CARGO) test --locked -p tandem --all-features -- --nocapture
+	cd fuzz && $(CARGO) +nightly fuzz run webhook_parse -- -max_total_time=$(FUZZ_SECONDS)
+
+fuzz-build: setup
+	@./scripts/install-cargo-fuzz.sh
+	cd fuzz && $(CARGO) +nightly fuzz build

@@ -1,0 +1,245 @@
+//! What really happened: every message in every customer's chat, what was acknowledged of it, and what agents asked for.
+
+use std::collections::BTreeMap;
+
+use crate::table::{Table, key};
+use crate::world::{AgentId, BusinessId, ChatId, World};
+
+use super::finding::{Findings, Verdict};
+use super::floor::Floor;
+use super::{JudgeRules, SendState};
+
+key!(
+    /// A message in a customer's chat.
+    MessageId
+);
+
+/// An agent's command as the product knows it: who and the client's number for it.
+pub(crate) type CommandKey = (AgentId, u64);
+
+/// Where a message of a chat came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Customer,
+    Phone,
+    Api { opaque: Option<String>, speech: Speech },
+}
+
+/// Who speaks through the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    Bot,
+    Agent(CommandKey),
+}
+
+/// A message that is in the customer's chat.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) chat: ChatId,
+    pub(crate) wamid: String,
+    pub(crate) ts_s: i64,
+    pub(crate) at_us: u64,
+    pub(crate) origin: Origin,
+    /// Whether the product is bound to show `text` as it is (texts and captions; not the words of a location).
+    pub(crate) plain: bool,
+    pub(crate) text: String,
+    /// The product answered 200 to the webhook that carried it (customer and phone messages).
+    pub(crate) acked_us: Option<u64>,
+    /// The highest status the product acknowledged, and when the first one (API messages).
+    pub(crate) progress: Option<Progress>,
+    pub(crate) first_status_acked_us: Option<u64>,
+    /// The simulator kept the answer back; and the statuses too.
+    pub(crate) answer_withheld: bool,
+    pub(crate) status_held: bool,
+    /// It repeats another one allowedly, or is repeated so.
+    pub(crate) excused: bool,
+}
+
+/// A status that left for the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Progress {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl Progress {
+    pub(crate) fn as_state(self) -> SendState {
+        match self {
+            Self::Sent => SendState::Sent,
+            Self::Delivered => SendState::Delivered,
+            Self::Read => SendState::Read,
+            Self::Failed => SendState::Failed,
+        }
+    }
+}
+
+/// A message of the customer or of the phone.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) chat: ChatId,
+    pub(crate) wamid: String,
+    pub(crate) ts_s: i64,
+    pub(crate) at_us: u64,
+    pub(crate) plain: bool,
+    pub(crate) text: String,
+}
+
+/// An API send that Meta accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct SendFacts {
+    pub(crate) arrival: Arrival,
+    pub(crate) opaque: Option<String>,
+    pub(crate) answer_withheld: bool,
+    pub(crate) status_held: bool,
+}
+
+/// What became of an agent's command, as the product told its agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommandFate {
+    Unanswered,
+    Done,
+    Refused,
+}
+
+/// An agent's reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) chat: ChatId,
+    pub(crate) text: String,
+    pub(crate) fate: CommandFate,
+    pub(crate) delivered: Vec<MessageId>,
+}
+
+/// The judge's truth.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(super) rules: JudgeRules,
+    pub(super) messages: Table<MessageId, Message>,
+    pub(super) by_wamid: BTreeMap<String, MessageId>,
+    pub(super) replies: BTreeMap<CommandKey, Reply>,
+    pub(super) by_text: BTreeMap<String, CommandKey>,
+    pub(super) by_opaque: BTreeMap<(BusinessId, String), Vec<MessageId>>,
+    pub(super) floors: Table<ChatId, Floor>,
+    pub(super) findings: Findings,
+    /// Nothing failed between the product and us since then.
+    pub(super) calm_since_us: u64,
+    pub(super) phone_silence_us: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new(rules: JudgeRules, phone_floor_timeout_ms: u64, world: &World) -> Self {
+        Self {
+            rules,
+            messages: Table::new(),
+            by_wamid: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            by_text: BTreeMap::new(),
+            by_opaque: BTreeMap::new(),
+            floors: world.customers.iter().map(|_| Floor::default()).collect(),
+            findings: Findings::default(),
+            calm_since_us: 0,
+            phone_silence_us: phone_floor_timeout_ms * 1_000,
+        }
+    }
+
+    pub(crate) fn customer_wrote(&mut self, arrival: Arrival) -> MessageId {
+        self.record(arrival, Origin::Customer)
+    }
+
+    pub(crate) fn phone_wrote(&mut self, arrival: Arrival) -> MessageId {
+        self.record(arrival, Origin::Phone)
+    }
+
+    /// The product answered 200 to a webhook with this message.
+    pub(crate) fn arrival_acked(&mut self, id: MessageId, now_us: u64) {
+        let message = &mut self.messages[id];
+        if message.acked_us.is_some() {
+            return;
+        }
+        message.acked_us = Some(now_us);
+        if message.origin == Origin::Phone {
+            let (chat, ts_s, at_us) = (message.chat, message.ts_s, message.at_us);
+            self.floors[chat].phone(ts_s, at_us, now_us);
+        }
+    }
+
+    /// The product answered 200 to a webhook with this status.
+    pub(crate) fn status_acked(&mut self, id: MessageId, progress: Progress, now_us: u64) {
+        let message = &mut self.messages[id];
+        message.first_status_acked_us.get_or_insert(now_us);
+        message.progress = Some(message.progress.map_or(progress, |before| before.max(progress)));
+    }
+
+    /// An agent is about to ask for a reply with this unique text.
+    pub(crate) fn reply_asked(&mut self, key: CommandKey, chat: ChatId, text: String) {
+        self.by_text.insert(text.clone(), key);
+        let reply = Reply { chat, text, fate: CommandFate::Unanswered, delivered: Vec::new() };
+        self.replies.insert(key, reply);
+    }
+
+    /// The product answered an agent's reply. A first answer stands.
+    pub(crate) fn reply_answered(&mut self, key: CommandKey, fate: CommandFate) {
+        if let Some(reply) = self.replies.get_mut(&key) {
+            if reply.fate == CommandFate::Unanswered {
+                reply.fate = fate;
+            } else if reply.fate != fate {
+                let example = || format!("command {} of agent {:?}: {fate:?}", key.1, key.0);
+                self.findings.add(Verdict::Violation, "a repeated command got another answer", example);
+            }
+        }
+    }
+
+    pub(crate) fn offer_accepted(&mut self, chat: ChatId, now_us: u64) {
+        self.floors[chat].desk(now_us);
+    }
+
+    pub(crate) fn resolve_asked(&mut self, chat: ChatId, now_us: u64) {
+        self.floors[chat].left(now_us);
+    }
+
+    /// The product was killed, replaced, or did not answer: what it had acknowledged may be decided late.
+    pub(crate) fn disturbed(&mut self, now_us: u64) {
+        self.calm_since_us = now_us;
+    }
+
+    /// A violation seen as it happens.
+    pub(crate) fn violation(&mut self, kind: &'static str, example: impl FnOnce() -> String) {
+        self.findings.add(Verdict::Violation, kind, example);
+    }
+
+    pub(crate) fn message(&self, id: MessageId) -> &Message {
+        &self.messages[id]
+    }
+
+    pub(crate) fn by_wamid(&self, wamid: &str) -> Option<&Message> {
+        self.by_wamid.get(wamid).map(|id| &self.messages[*id])
+    }
+
+    pub(crate) fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    pub(super) fn record(&mut self, arrival: Arrival, origin: Origin) -> MessageId {
+        let Arrival { chat, wamid, ts_s, at_us, plain, text } = arrival;
+        self.floors[chat].word(at_us);
+        let id = self.messages.push(Message {
+            chat,
+            wamid: wamid.clone(),
+            ts_s,
+            at_us,
+            origin,
+            plain,
+            text,
+            acked_us: None,
+            progress: None,
+            first_status_acked_us: None,
+            answer_withheld: false,
+            status_held: false,
+            excused: false,
+        });
+        self.by_wamid.insert(wamid, id);
+        id
+    }
+}

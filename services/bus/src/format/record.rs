@@ -1,0 +1,148 @@
+//! Records: what a partition's owner appends to its log.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CodecError, EntityId, FORMAT_VERSION, Header, Incarnation, Input, PartName, PartitionId, Place,
+    codec::{self, check_version},
+};
+
+/// Largest encoded record, bytes; records are cut at step boundaries.
+pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+
+/// What chains a record to its predecessor and to its writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordHead {
+    /// Raised by a restore or an import.
+    pub generation: u32,
+    /// Raised by every take-over.
+    pub epoch: u64,
+    /// The writer's take-over attempt. The same epoch with another incarnation means fenced.
+    pub incarnation: Incarnation,
+    /// Number of this record within its incarnation (the `Epoch` record is 0). Incarnation and number
+    /// are the record's id.
+    pub number: u64,
+    /// Sequence of the record before it (0: none). A reader ignores a record that does not continue
+    /// the chain, and alarms.
+    pub previous_seq: u64,
+}
+
+/// One event: a change of one part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Part it changes.
+    pub part: PartName,
+    /// The domain's encoded event.
+    pub body: Bytes,
+}
+
+/// A message to an entity of a target partition, numbered on its channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelMessage {
+    /// Partition it goes to.
+    pub target: PartitionId,
+    /// Number on the channel (source → target), from 1 without gaps.
+    pub number: u64,
+    /// The input as the target's inbox will hold it.
+    pub input: Input,
+}
+
+/// An input that could not be decided, kept for an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// What went wrong; no personal data.
+    pub error: String,
+    /// The input as it came.
+    pub input: Input,
+}
+
+/// What one input made one entity decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Key, tenant, cause, trace and time of the input.
+    pub header: Header,
+    /// Entity that decided.
+    pub entity: EntityId,
+    /// Place of the input; `None` for timers and call results.
+    pub place: Option<Place>,
+    /// The `now` it was decided with, Unix ms.
+    pub now_ms: u64,
+    /// Changes, applied in order.
+    pub events: Vec<Event>,
+    /// Messages to other entities.
+    pub messages: Vec<ChannelMessage>,
+    /// Earliest timer of the entity after this step, Unix ms; `None` when it has none.
+    pub wake_ms: Option<u64>,
+    /// Set when the input was not decided.
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// The steps of one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steps {
+    /// Steps in staging order.
+    pub steps: Vec<Step>,
+    /// Last inbox place consumed once this record is durable.
+    pub place: Place,
+    /// Last channel number taken per source partition, for the sources that changed.
+    pub taken: Vec<(PartitionId, u64)>,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordBody {
+    /// A node took the partition over.
+    Epoch {
+        /// Its name.
+        node: String,
+        /// When, Unix ms.
+        now_ms: u64,
+    },
+    /// The owner is about to decide the input at this place after two abnormal ends there.
+    Trying {
+        /// Place of the suspect input.
+        place: Place,
+    },
+    /// The owner let the partition go in good order.
+    Released,
+    /// Decisions.
+    Steps(Steps),
+}
+
+/// One append to a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Format version.
+    pub version: u16,
+    /// Chain and writer.
+    pub head: RecordHead,
+    /// What it says.
+    pub body: RecordBody,
+}
+
+impl Record {
+    /// A record of the current format.
+    #[must_use]
+    pub fn new(head: RecordHead, body: RecordBody) -> Self {
+        Self { version: FORMAT_VERSION, head, body }
+    }
+
+    /// Encodes the record.
+    ///
+    /// # Errors
+    /// When it has no encoded form.
+    pub fn encode(&self) -> Result<Bytes, CodecError> {
+        codec::encode(self)
+    }
+
+    /// Decodes a record and checks its version.
+    ///
+    /// # Errors
+    /// When the bytes are no record or come from a newer build.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let record: Self = codec::decode(bytes)?;
+        check_version(record.version)?;
+        Ok(record)
+    }
+}

@@ -1,0 +1,26 @@
+//! The bus: the only door to durability.
+//!
+//! Owns the persisted formats of everything that crosses a process or survives a crash (inbox entries,
+//! log records, saved parts) and five small traits behind which they are kept: [`Inbox`], [`Log`],
+//! [`States`], [`Leases`], [`Signals`]. Adapters: `sqlite` (embedded), `jetstream` (cluster), `sim`
+//! (virtual time, faults on demand). One conformance suite runs on all of them.
+//!
+//! Must never know: what an entity decides, what a body means, who a customer is. Bodies are bytes.
+
+mod format;
+mod limits;
+mod local;
+pub mod sim;
+pub mod sqlite;
+mod traits;
+
+pub use format::{
+    BusinessId, Cause, ChannelMessage, CodecError, DeadLetter, EntityId, Event, FORMAT_VERSION,
+    Header, INBOX_ENTRY_BYTES_MAX, InboxEntry, Incarnation, Input, Key, PartName, PartitionId,
+    Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Step, Steps, TraceContext,
+    VALUE_BYTES_MAX, decode, encode,
+};
+pub use traits::{
+    AppendError, Bus, BusError, Checkpoint, Inbox, Leases, Log, LogAppendError, NodeLease, PartPut,
+    ReadLimit, SavedPart, Signal, SignalStream, Signals, States,
+};

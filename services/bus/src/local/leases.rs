@@ -1,0 +1,50 @@
+//! Leases in memory: they die with the process, which is what they are about.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::{BusError, Leases, NodeLease};
+
+#[derive(Debug, Default)]
+struct Table {
+    renewals: u64,
+    nodes: BTreeMap<String, NodeLease>,
+}
+
+/// Leases of the nodes of this process.
+#[derive(Debug, Default)]
+pub(crate) struct LocalLeases {
+    table: Mutex<Table>,
+}
+
+impl LocalLeases {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Leases for LocalLeases {
+    async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
+        let mut table = self.table();
+        // One counter for all nodes: it also rises over a release.
+        table.renewals += 1;
+        let renewal = table.renewals;
+        table.nodes.insert(node.to_owned(), NodeLease { node: node.to_owned(), info, renewal });
+        Ok(renewal)
+    }
+
+    async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
+        Ok(self.table().nodes.clone())
+    }
+
+    async fn release(&self, node: &str) -> Result<(), BusError> {
+        self.table().nodes.remove(node);
+        Ok(())
+    }
+}

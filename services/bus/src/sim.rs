@@ -1,0 +1,115 @@
+//! The simulated bus: one in-memory store shared by several nodes of one process, in virtual time,
+//! with faults on demand.
+//!
+//! It owns the only copy of what was appended (its history is what a checker reads) and one seeded
+//! source of randomness per node and one for the store, so that the same seed gives the same history.
+//! It must run on a current-thread runtime with paused time, and uses no thread and no real clock.
+//!
+//! It is modelled on JetStream, not on SQLite: sequences are shared by all partitions of a stream and
+//! have gaps; a request in flight outlives its caller; an unanswered save may be stored in part.
+
+mod faults;
+mod inspect;
+mod link;
+mod node;
+mod store;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+pub use faults::{Breaks, Faults, Link};
+
+use crate::{
+    Bus,
+    local::{LocalLeases, LocalSignals},
+};
+use node::SimNode;
+use store::Store;
+
+/// One simulated installation; clones share it.
+#[derive(Clone, Debug)]
+pub struct SimBus {
+    world: Arc<World>,
+}
+
+#[derive(Debug)]
+struct World {
+    seed: u64,
+    partitions: u16,
+    store: Mutex<Store>,
+    leases: LocalLeases,
+    signals: LocalSignals,
+}
+
+impl World {
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An independent random stream: what one node draws never disturbs another.
+    fn rng(&self, purpose: &str) -> ChaCha8Rng {
+        rng(self.seed, purpose)
+    }
+}
+
+fn rng(seed: u64, purpose: &str) -> ChaCha8Rng {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(purpose.as_bytes());
+    ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
+}
+
+impl SimBus {
+    /// An empty store with no faults.
+    #[must_use]
+    pub fn new(seed: u64, partitions: u16) -> Self {
+        let store = Store::new(partitions, rng(seed, "store"));
+        let world = World {
+            seed,
+            partitions,
+            store: Mutex::new(store),
+            leases: LocalLeases::default(),
+            signals: LocalSignals::default(),
+        };
+        Self { world: Arc::new(world) }
+    }
+
+    /// The bus as the node `name` reaches it. A restarted node asks again under its name; its random
+    /// stream and its link go on.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Bus {
+        let wire = self.world.store().wire(name, || self.world.rng(name));
+        let node = Arc::new(SimNode::new(Arc::clone(&self.world), wire));
+        Bus {
+            inbox: node.clone(),
+            log: node.clone(),
+            states: node.clone(),
+            leases: node.clone(),
+            signals: node,
+            partitions: self.world.partitions,
+        }
+    }
+
+    /// Changes the faults of every node from the next request on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.world.store().faults = faults;
+    }
+
+    /// The faults now in force.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.world.store().faults.clone()
+    }
+
+    /// Test only: breaks promises of the bus from the next request on.
+    pub fn set_breaks(&self, breaks: Breaks) {
+        self.world.store().breaks = breaks;
+    }
+
+    /// Cuts, pauses or restores the link of one node.
+    pub fn set_link(&self, name: &str, link: Link) {
+        let wire = self.world.store().wire(name, || self.world.rng(name));
+        wire.set_link(link);
+    }
+}

@@ -1,0 +1,64 @@
+//! What may go wrong between a node and the simulated store.
+
+/// Probabilities (0 to 1) and durations of faults. The default has none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Faults {
+    /// A request is lost: never applied; the caller gives up.
+    pub lost: f64,
+    /// A request is applied, its answer is lost; the caller gives up. A save is then stored in part.
+    pub unanswered: f64,
+    /// A request lands after its caller gave up.
+    pub late: f64,
+    /// A request and its answer travel slowly.
+    pub slow: f64,
+    /// An inbox append is refused because the store is full.
+    pub full: f64,
+    /// A read, a load or a lease request is refused.
+    pub unavailable: f64,
+    /// A signal is lost.
+    pub signal_lost: f64,
+    /// How long a caller waits for an answer before it gives up, ms.
+    pub give_up_ms: u64,
+    /// Longest slow travel in one direction, ms; shorter than `give_up_ms` to be answered.
+    pub slow_ms_max: u64,
+    /// How long after the caller gave up a late request may land, ms.
+    pub late_ms_max: u64,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            lost: 0.0,
+            unanswered: 0.0,
+            late: 0.0,
+            slow: 0.0,
+            full: 0.0,
+            unavailable: 0.0,
+            signal_lost: 0.0,
+            give_up_ms: 2_000,
+            slow_ms_max: 900,
+            late_ms_max: 15_000,
+        }
+    }
+}
+
+/// Test only: promises of the bus that a checker must notice being broken. The default breaks none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Breaks {
+    /// Test only: a log append succeeds whatever the last record is (the fence is gone).
+    pub ignore_expected_last: bool,
+    /// Test only: a save replaces a part whatever its stored position is.
+    pub unconditional_save: bool,
+}
+
+/// State of a node's connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Link {
+    /// Requests and answers travel.
+    #[default]
+    Up,
+    /// New requests and the answers of old ones are lost; signals too.
+    Cut,
+    /// The node stands still at its bus: requests wait to be sent, answers to be taken, until it is up.
+    Paused,
+}

@@ -1,0 +1,303 @@
+//! The five traits as one node reaches the simulated store.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chassis::task::{self, TaskKind};
+use tokio::{sync::oneshot, time::sleep};
+
+use super::{
+    World,
+    link::{Fate, Plan, Wire},
+    store::{Feed, Partition, Store},
+};
+use crate::{
+    AppendError, BusError, Checkpoint, EntityId, Inbox, Leases, Log, LogAppendError, NodeLease,
+    PartPut, PartitionId, ReadLimit, SavedPart, Signal, SignalStream, Signals, States,
+    limits::{check_checkpoint, check_entry, check_partition, check_puts, check_record},
+};
+
+/// The caller gave up: nothing is known of its request.
+struct GaveUp;
+
+impl GaveUp {
+    const WHY: &'static str = "no answer in time";
+
+    fn unavailable(self) -> BusError {
+        BusError::Unavailable(Self::WHY.to_owned())
+    }
+}
+
+pub(super) struct SimNode {
+    world: Arc<World>,
+    wire: Wire,
+}
+
+impl SimNode {
+    pub(super) fn new(world: Arc<World>, wire: Wire) -> Self {
+        Self { world, wire }
+    }
+
+    /// Waits until the node may send, and draws what will happen to its request.
+    async fn plan(&self) -> Plan {
+        // Even a request without any fault lets the other tasks run.
+        tokio::task::yield_now().await;
+        self.wire.while_paused().await;
+        let faults = self.world.store().faults.clone();
+        self.wire.plan(&faults)
+    }
+
+    /// Sends a request that changes the store. Once sent it lands whatever becomes of the caller.
+    async fn send<T: Send + 'static>(
+        &self,
+        plan: Plan,
+        apply: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Result<T, GaveUp> {
+        let (answer, answered) = oneshot::channel();
+        if plan.fate == Fate::Lost {
+            drop(answer);
+        } else if plan.there.is_zero() {
+            // The receiver is held below; it cannot be gone.
+            drop(answer.send(apply(&mut self.world.store())));
+        } else {
+            let world = Arc::clone(&self.world);
+            let landing = async move {
+                sleep(plan.there).await;
+                // The caller may be gone; the request lands all the same.
+                drop(answer.send(apply(&mut world.store())));
+            };
+            task::spawn(TaskKind::Maintenance, "simulated-request", landing).detach();
+        }
+        if plan.fate != Fate::Answered {
+            sleep(plan.give_up).await;
+            self.wire.while_paused().await;
+            return Err(GaveUp);
+        }
+        let answer = answered.await.map_err(|_| GaveUp)?;
+        self.travel_back(plan).await?;
+        Ok(answer)
+    }
+
+    async fn travel_back(&self, plan: Plan) -> Result<(), GaveUp> {
+        if !plan.back.is_zero() {
+            sleep(plan.back).await;
+        }
+        self.wire.while_paused().await;
+        if self.wire.is_cut() {
+            sleep(plan.give_up).await;
+            return Err(GaveUp);
+        }
+        Ok(())
+    }
+
+    /// Asks for something that changes nothing.
+    async fn ask<T>(&self, at: impl FnOnce(&Store) -> T) -> Result<T, BusError> {
+        let plan = self.plan().await;
+        if plan.refused {
+            return Err(BusError::Unavailable("refused".to_owned()));
+        }
+        if plan.fate != Fate::Answered {
+            sleep(plan.give_up).await;
+            self.wire.while_paused().await;
+            return Err(GaveUp.unavailable());
+        }
+        if !plan.there.is_zero() {
+            sleep(plan.there).await;
+        }
+        let answer = at(&self.world.store());
+        self.travel_back(plan).await.map_err(GaveUp::unavailable)?;
+        Ok(answer)
+    }
+
+    async fn ask_partition<T: Default>(
+        &self,
+        partition: PartitionId,
+        at: impl FnOnce(&Partition) -> T,
+    ) -> Result<T, BusError> {
+        check_partition(partition, self.world.partitions)?;
+        self.ask(|store| store.partition(partition).map(at).unwrap_or_default()).await
+    }
+
+    /// Waits for entries of a feed; a long poll goes on over a cut.
+    async fn poll(
+        &self,
+        partition: PartitionId,
+        feed: fn(&Partition) -> &Feed,
+        after: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<(u64, Bytes)>, BusError> {
+        check_partition(partition, self.world.partitions)?;
+        loop {
+            self.wire.until_up().await;
+            let found = self.ask_partition(partition, |held| feed(held).after(after, limit)).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            let watch = self.world.store().partition(partition).map(|held| feed(held).watch());
+            let Some(mut last) = watch else { return Err(BusError::Closed) };
+            // The store outlives its nodes, so the wait ends only when there is something.
+            drop(last.wait_for(|last| *last > after).await);
+        }
+    }
+}
+
+#[async_trait]
+impl Inbox for SimNode {
+    async fn append(&self, partition: PartitionId, entry: Bytes) -> Result<u64, AppendError> {
+        check_entry(partition, self.world.partitions, &entry)?;
+        let plan = self.plan().await;
+        if plan.full {
+            return Err(AppendError::Full("simulated".to_owned()));
+        }
+        self.send(plan, move |store| store.append_inbox(partition, entry))
+            .await
+            .map_err(|_| AppendError::Unknown(GaveUp::WHY.to_owned()))
+    }
+
+    async fn read(
+        &self,
+        partition: PartitionId,
+        after: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<(u64, Bytes)>, BusError> {
+        self.poll(partition, |held| &held.inbox, after, limit).await
+    }
+
+    async fn last(&self, partition: PartitionId) -> Result<u64, BusError> {
+        self.ask_partition(partition, |held| held.inbox.last_seq()).await
+    }
+}
+
+#[async_trait]
+impl Log for SimNode {
+    async fn append(
+        &self,
+        partition: PartitionId,
+        expected_last: u64,
+        record: Bytes,
+    ) -> Result<u64, LogAppendError> {
+        check_record(partition, self.world.partitions, &record)?;
+        let plan = self.plan().await;
+        self.send(plan, move |store| store.append_log(partition, expected_last, record))
+            .await
+            .map_err(|_| LogAppendError::Unknown(GaveUp::WHY.to_owned()))?
+            .ok_or(LogAppendError::Conflict)
+    }
+
+    async fn last(&self, partition: PartitionId) -> Result<Option<(u64, Bytes)>, BusError> {
+        self.ask_partition(partition, |held| held.log.last().cloned()).await
+    }
+
+    async fn read(
+        &self,
+        partition: PartitionId,
+        after: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<(u64, Bytes)>, BusError> {
+        self.ask_partition(partition, |held| held.log.after(after, limit)).await
+    }
+
+    async fn tail(
+        &self,
+        partition: PartitionId,
+        after: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<(u64, Bytes)>, BusError> {
+        self.poll(partition, |held| &held.log, after, limit).await
+    }
+}
+
+#[async_trait]
+impl States for SimNode {
+    async fn load(
+        &self,
+        partition: PartitionId,
+        entity: EntityId,
+    ) -> Result<Vec<SavedPart>, BusError> {
+        self.ask_partition(partition, |held| held.parts_of(entity)).await
+    }
+
+    async fn put(&self, partition: PartitionId, mut puts: Vec<PartPut>) -> Result<(), BusError> {
+        check_partition(partition, self.world.partitions)?;
+        check_puts(&puts)?;
+        let plan = self.plan().await;
+        if plan.fate != Fate::Answered {
+            // An error means that any part of it may be stored.
+            puts.truncate(self.wire.up_to(puts.len()));
+        }
+        self.send(plan, move |store| store.put(partition, &puts)).await.map_err(GaveUp::unavailable)
+    }
+
+    async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {
+        self.ask_partition(partition, |held| held.checkpoint.clone()).await
+    }
+
+    async fn put_checkpoint(
+        &self,
+        partition: PartitionId,
+        checkpoint: Checkpoint,
+    ) -> Result<(), BusError> {
+        check_partition(partition, self.world.partitions)?;
+        check_checkpoint(&checkpoint)?;
+        let plan = self.plan().await;
+        self.send(plan, move |store| store.put_checkpoint(partition, checkpoint))
+            .await
+            .map_err(GaveUp::unavailable)
+    }
+}
+
+#[async_trait]
+impl Leases for SimNode {
+    async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
+        self.ask(|_| ()).await?;
+        self.world.leases.renew(node, info).await
+    }
+
+    async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
+        self.ask(|_| ()).await?;
+        self.world.leases.list().await
+    }
+
+    async fn release(&self, node: &str) -> Result<(), BusError> {
+        self.ask(|_| ()).await?;
+        self.world.leases.release(node).await
+    }
+}
+
+#[async_trait]
+impl Signals for SimNode {
+    async fn publish(&self, topic: &str, body: Bytes) -> Result<(), BusError> {
+        tokio::task::yield_now().await;
+        self.wire.while_paused().await;
+        let signal_lost = self.world.store().faults.signal_lost;
+        if self.wire.is_cut() || self.wire.chance(signal_lost) {
+            return Ok(());
+        }
+        self.world.signals.publish(topic, body).await
+    }
+
+    async fn subscribe(&self, topic: &str) -> Result<Box<dyn SignalStream>, BusError> {
+        let signals = self.world.signals.subscribe(topic).await?;
+        Ok(Box::new(SimSignalStream { signals, wire: self.wire.clone() }))
+    }
+}
+
+/// Drops what arrives while the link is cut.
+struct SimSignalStream {
+    signals: Box<dyn SignalStream>,
+    wire: Wire,
+}
+
+#[async_trait]
+impl SignalStream for SimSignalStream {
+    async fn next(&mut self) -> Option<Result<Signal, u64>> {
+        loop {
+            let signal = self.signals.next().await;
+            self.wire.while_paused().await;
+            if !self.wire.is_cut() {
+                return signal;
+            }
+        }
+    }
+}

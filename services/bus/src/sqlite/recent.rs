@@ -1,0 +1,103 @@
+//! What was stored lately, in memory, so that a running owner or tailer does not touch the database.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::ReadLimit;
+
+/// The newest entries of one partition's inbox or log.
+#[derive(Debug)]
+struct Ring {
+    /// Every stored entry after this sequence is in `entries`.
+    complete_after: u64,
+    entries: VecDeque<(u64, Bytes)>,
+    bytes: usize,
+}
+
+/// One partition's inbox or log as its readers see it.
+#[derive(Debug)]
+pub(super) struct Feed {
+    ring: Mutex<Ring>,
+    bytes_max: usize,
+    last: watch::Receiver<u64>,
+}
+
+/// The writer's end of a [`Feed`]; readers learn from its end that the writer is gone.
+#[derive(Debug)]
+pub(super) struct FeedEnd {
+    last: watch::Sender<u64>,
+}
+
+impl Feed {
+    /// A feed that ends at `last` and has nothing in memory yet.
+    pub(super) fn new(last: u64, bytes_max: usize) -> (Self, FeedEnd) {
+        let (sender, receiver) = watch::channel(last);
+        let ring = Ring { complete_after: last, entries: VecDeque::new(), bytes: 0 };
+        (Self { ring: Mutex::new(ring), bytes_max, last: receiver }, FeedEnd { last: sender })
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a committed entry.
+    pub(super) fn push(&self, end: &FeedEnd, seq: u64, body: Bytes) {
+        let mut ring = self.ring();
+        ring.bytes += body.len();
+        ring.entries.push_back((seq, body));
+        while ring.bytes > self.bytes_max {
+            let Some((evicted, body)) = ring.entries.pop_front() else { break };
+            ring.bytes -= body.len();
+            ring.complete_after = evicted;
+        }
+        drop(ring);
+        end.last.send_replace(seq);
+    }
+
+    /// Forgets everything: the feed ends at `last`, and only the database knows what is in it.
+    pub(super) fn reset(&self, end: &FeedEnd, last: u64) {
+        let mut ring = self.ring();
+        *ring = Ring { complete_after: last, entries: VecDeque::new(), bytes: 0 };
+        drop(ring);
+        end.last.send_replace(last);
+    }
+
+    /// Entries after `after`; `None` when the database must be asked.
+    pub(super) fn after(&self, after: u64, limit: ReadLimit) -> Option<Vec<(u64, Bytes)>> {
+        let ring = self.ring();
+        if after < ring.complete_after {
+            return None;
+        }
+        let start = ring.entries.partition_point(|(seq, _)| *seq <= after);
+        let mut found: Vec<(u64, Bytes)> = Vec::new();
+        let mut bytes = 0;
+        for (seq, body) in ring.entries.iter().skip(start).take(limit.values.max(1)) {
+            bytes += body.len();
+            if bytes > limit.bytes && !found.is_empty() {
+                break;
+            }
+            found.push((*seq, body.clone()));
+        }
+        Some(found)
+    }
+
+    /// The last entry; `None` when the database must be asked.
+    pub(super) fn last_entry(&self) -> Option<(u64, Bytes)> {
+        self.ring().entries.back().cloned()
+    }
+
+    /// Sequence of the last entry (0: none).
+    pub(super) fn last_seq(&self) -> u64 {
+        *self.last.borrow()
+    }
+
+    /// Waits until there is an entry after `after`; false when the writer is gone.
+    pub(super) async fn wait_after(&self, after: u64) -> bool {
+        self.last.clone().wait_for(|last| *last > after).await.is_ok()
+    }
+}

@@ -1,0 +1,225 @@
+//! `[[business]]`: a tenant with its numbers, its people and its bot. Nothing in one business refers to another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// A tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Business {
+    /// Unique name of the tenant in this installation. Letters, digits, `.`, `_`, `-`; at most 64.
+    pub id: String,
+    /// Secrets of the Meta app that signs this business's webhooks; two while one is being replaced.
+    pub app_secrets: Vec<Secret>,
+    /// What Meta must present in the handshake (`hub.verify_token`).
+    pub verify_token: Secret,
+    /// Its phone numbers: `[[business.number]]`.
+    #[serde(default, rename = "number")]
+    pub numbers: Vec<Number>,
+    /// Its routing domain: `[business.workspace]`.
+    pub workspace: Workspace,
+    /// Its triage: `[business.bot]`.
+    #[serde(default)]
+    pub bot: Bot,
+}
+
+/// Which sides a number is used from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NumberMode {
+    /// The Cloud API alone.
+    Api,
+    /// The Cloud API and the WhatsApp Business App at once.
+    Coexistence,
+}
+
+/// One phone number (channel account).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Number {
+    /// Meta's id of the number, digits; unique in the installation.
+    pub phone_number_id: String,
+    /// The number as people know it, for display only.
+    pub display_phone_number: String,
+    /// Meta's id of the WhatsApp Business Account the number belongs to.
+    pub waba_id: String,
+    /// Token for Graph API calls of this number.
+    pub access_token: Secret,
+    /// Which sides it is used from.
+    pub mode: NumberMode,
+    /// Messages per second, if not the mode's default (coexistence 20, in and out counted; api 80);
+    /// 5 to 1000. See [`Number::rate`].
+    #[serde(default)]
+    pub rate_per_second: Option<u32>,
+    /// The agent who carries the phone: what it answers is claimed for that agent.
+    #[serde(default)]
+    pub phone_owner: Option<String>,
+    /// Texts the app sends by itself (greeting, away): their echoes do not take the floor.
+    #[serde(default)]
+    pub greeting_texts: Vec<String>,
+    /// Queue of what triage does not place; see [`Business::default_queue`].
+    #[serde(default)]
+    pub queue: Option<String>,
+}
+
+impl Number {
+    /// Messages per second allowed on this number.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        self.rate_per_second.unwrap_or(match self.mode {
+            NumberMode::Coexistence => 20,
+            NumberMode::Api => 80,
+        })
+    }
+}
+
+/// One routing domain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workspace {
+    /// Name, unique in the installation. Letters, digits, `.`, `_`, `-`; at most 64.
+    pub id: String,
+    /// Its queues: `[[business.workspace.queue]]`.
+    #[serde(default, rename = "queue")]
+    pub queues: Vec<Queue>,
+    /// Its agents: `[[business.workspace.agent]]`.
+    #[serde(default, rename = "agent")]
+    pub agents: Vec<Agent>,
+    /// Directory with one file per agent, named as the agent's id, holding the token it signs in with.
+    #[serde(default, alias = "token_dir")]
+    pub agent_tokens: Option<PathBuf>,
+}
+
+/// Where work items of one kind wait.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Name, unique in the workspace.
+    pub id: String,
+    /// Name shown to people; the id if empty.
+    #[serde(default)]
+    pub title: String,
+    /// 0 to 99; the higher is served first, among equals the older item.
+    #[serde(default)]
+    pub priority: u8,
+    /// What an agent must be able to do.
+    #[serde(default, rename = "skills")]
+    pub required_skills: Vec<SkillNeed>,
+    /// How long an agent has to answer an offer.
+    #[serde(default = "default_offer_timeout_ms")]
+    pub offer_timeout_ms: u64,
+    /// Words by which a customer chooses this queue in triage, without regard to case.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+}
+
+fn default_offer_timeout_ms() -> u64 {
+    30_000
+}
+
+/// A requirement of a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkillNeed {
+    /// The skill.
+    pub name: String,
+    /// The lowest sufficient level, 1 to 10.
+    #[serde(default = "default_level")]
+    pub level: u8,
+}
+
+fn default_level() -> u8 {
+    1
+}
+
+/// A person who answers customers at the desk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Name, unique in the business.
+    pub id: String,
+    /// Skills with their levels, 1 to 10.
+    #[serde(default)]
+    pub skills: BTreeMap<String, u8>,
+    /// Budget of weighted capacity units, 1 to 10,000.
+    #[serde(default = "default_capacity_units")]
+    pub capacity_units: u32,
+    /// Queues the agent serves; none named means every queue of the workspace.
+    #[serde(default)]
+    pub queues: BTreeSet<String>,
+    /// What the agent signs in with, if not from `agent_tokens`. Always set in a loaded [`super::Config`].
+    #[serde(default)]
+    pub token: Option<Secret>,
+}
+
+fn default_capacity_units() -> u32 {
+    100
+}
+
+/// The one-question triage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bot {
+    /// Whether a new episode begins with the question; without it every item goes to the number's queue.
+    pub enabled: bool,
+    /// The question.
+    pub question: String,
+    /// Said when the conversation is handed to the desk.
+    pub handoff: String,
+    /// Said when the answer names no queue; the item then goes to the number's queue.
+    pub fallback: String,
+    /// Further keywords: `[[business.bot.option]]`. They come before those of the queues.
+    #[serde(rename = "option")]
+    pub options: Vec<BotOption>,
+}
+
+impl Default for Bot {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            question: "How can we help you? Please answer with one word.".to_owned(),
+            handoff: "Thank you, we will be with you shortly.".to_owned(),
+            fallback: "Thank you, a colleague will help you shortly.".to_owned(),
+            options: Vec::new(),
+        }
+    }
+}
+
+/// Keywords that lead to a queue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BotOption {
+    /// Words a customer may answer with, without regard to case.
+    pub keywords: Vec<String>,
+    /// The queue they lead to.
+    pub queue: String,
+}
+
+impl Business {
+    /// The queue of what triage does not place on `number`: its `queue`, else the workspace's first.
+    #[must_use]
+    pub fn default_queue(&self, number: &Number) -> Option<&Queue> {
+        match &number.queue {
+            Some(id) => self.workspace.queues.iter().find(|q| q.id == *id),
+            None => self.workspace.queues.first(),
+        }
+    }
+
+    /// The triage menu: (keyword in lower case, queue id). A keyword leads to one queue only.
+    #[must_use]
+    pub fn triage_menu(&self) -> BTreeMap<String, String> {
+        self.menu_entries().map(|(keyword, queue)| (keyword, queue.to_owned())).collect()
+    }
+
+    pub(super) fn menu_entries(&self) -> impl Iterator<Item = (String, &str)> {
+        let options = self.bot.options.iter().map(|o| (&o.keywords, o.queue.as_str()));
+        let queues = self.workspace.queues.iter().map(|q| (&q.keywords, q.id.as_str()));
+        options
+            .chain(queues)
+            .flat_map(|(words, queue)| words.iter().map(move |w| (w.trim().to_lowercase(), queue)))
+    }
+}

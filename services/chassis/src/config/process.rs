@@ -1,0 +1,200 @@
+//! Sections about the process: listeners, calls out, logs, timings.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Certificate and key of a listener, in PEM files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain, the server's own certificate first.
+    pub cert_file: PathBuf,
+    /// Its private key (PKCS #8, PKCS #1 or SEC 1).
+    pub key_file: PathBuf,
+}
+
+/// `[gateway]`: where Meta's webhooks arrive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gateway {
+    /// Address and port. Loopback, unless `tls` or `insecure_listen` is set.
+    pub listen: SocketAddr,
+    /// Allows plain HTTP on an address others can reach, for a proxy in front that does TLS.
+    pub insecure_listen: bool,
+    /// TLS of this listener.
+    pub tls: Option<Tls>,
+    /// Largest accepted body; a larger one is answered 413.
+    pub body_limit_bytes: u32,
+    /// Time a client has to send its request's head.
+    pub header_timeout_ms: u64,
+    /// Time a client has to send the body.
+    pub body_timeout_ms: u64,
+    /// Connections at once; more wait in the operating system's queue.
+    pub connections_max: u32,
+    /// Time for what a POST holds to become durable; then it is answered 503 and Meta sends it again.
+    pub append_timeout_ms: u64,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8080),
+            insecure_listen: false,
+            tls: None,
+            body_limit_bytes: 4 * 1024 * 1024,
+            header_timeout_ms: 5_000,
+            body_timeout_ms: 10_000,
+            connections_max: 1_024,
+            append_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// `[desk]`: where agents, supervisors and other programs connect by gRPC.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Desk {
+    /// Address and port. Loopback, unless `tls` or `insecure_listen` is set.
+    pub listen: SocketAddr,
+    /// Allows plain gRPC on an address others can reach, for a proxy in front that does TLS.
+    pub insecure_listen: bool,
+    /// TLS of this listener.
+    pub tls: Option<Tls>,
+    /// Connections at once.
+    pub connections_max: u32,
+    /// Interval of the heartbeat on an agent's stream; three missing ones end it.
+    pub heartbeat_ms: u64,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8081),
+            insecure_listen: false,
+            tls: None,
+            connections_max: 4_096,
+            heartbeat_ms: 5_000,
+        }
+    }
+}
+
+/// `[admin]`: `/healthz`, `/readyz`, `/metrics`, in plain HTTP.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Address and port. Loopback, unless `insecure_listen` is set.
+    pub listen: SocketAddr,
+    /// Allows an address others can reach, for probes and scrapers on a private network.
+    pub insecure_listen: bool,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: loopback(8082), insecure_listen: false }
+    }
+}
+
+/// `[graph]`: Meta's Graph API.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Graph {
+    /// Scheme and host, without version. `https`, or plain `http` to this machine (a simulator).
+    pub base_url: String,
+    /// Allows plain `http` to another machine: the access tokens then travel readable. For tests
+    /// on a private network.
+    pub insecure_base_url: bool,
+    /// Version of the API, `v` and two numbers.
+    pub version: String,
+    /// Time for one call, connecting included; at most `limits.call_hard_limit_ms`.
+    pub timeout_ms: u64,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self {
+            base_url: "https://graph.facebook.com".to_owned(),
+            insecure_base_url: false,
+            version: "v26.0".to_owned(),
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+/// `[log]`: structured logs on standard error.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// One JSON object per line, or text for people.
+    pub format: LogFormat,
+    /// Which events, as directives of `tracing-subscriber`'s `EnvFilter`: `info,runtime=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, filter: "info".to_owned() }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// `[limits]`: timings and reserves of the core. The defaults are those of the design; the sections
+/// in brackets say what each one protects.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// An outside call is over after this long, whatever happened [4.5].
+    pub call_hard_limit_ms: u64,
+    /// An outside call starts at most this long after the log last showed us to be its owner [4.5].
+    pub start_by_ms: u64,
+    /// Wait for a status of a send whose outcome is unknown, before its lane's policy decides [4.5].
+    pub reconcile_ms: u64,
+    /// A customer writing to whoever answered on the phone is handed to the desk after this long [5].
+    pub phone_answer_timeout_ms: u64,
+    /// Silence on both sides after which the phone no longer holds the floor [5].
+    pub phone_floor_timeout_ms: u64,
+    /// A fenced owner stays away at least this long before it takes a partition again [4.3].
+    pub fenced_pause_ms: u64,
+    /// Interval of a partition's checkpoints: bounds the replay after a crash [4.3].
+    pub checkpoint_interval_ms: u64,
+    /// An entity without input for this long is saved and dropped from memory [4.3].
+    pub passivate_after_ms: u64,
+    /// A query that names a position waits this long for the read model [4.6].
+    pub read_wait_ms: u64,
+    /// Below this much free space in `data_dir` new webhooks are answered 503 [4.4].
+    pub min_free_disk_bytes: u64,
+    /// Time for running work to end in a graceful stop.
+    pub drain_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call_hard_limit_ms: 10_000,
+            start_by_ms: 2_000,
+            reconcile_ms: 30_000,
+            phone_answer_timeout_ms: 600_000,
+            phone_floor_timeout_ms: 1_800_000,
+            fenced_pause_ms: 10_000,
+            checkpoint_interval_ms: 5_000,
+            passivate_after_ms: 300_000,
+            read_wait_ms: 500,
+            min_free_disk_bytes: 256 * 1024 * 1024,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

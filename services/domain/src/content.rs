@@ -1,0 +1,75 @@
+//! What is inside [`Sealed`](crate::Sealed) values, and the kinds that stay readable outside.
+//!
+//! Edges encode these with the persisted codec (MessagePack, named fields) and seal them.
+
+use serde::{Deserialize, Serialize};
+
+/// Kind of a message, readable without its content. Whatever the wire brings has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContentKind {
+    /// Text.
+    Text,
+    /// Image, by reference.
+    Image,
+    /// Video, by reference.
+    Video,
+    /// Audio or voice note, by reference.
+    Audio,
+    /// Document, by reference.
+    Document,
+    /// Sticker, by reference.
+    Sticker,
+    /// Location.
+    Location,
+    /// Contact cards.
+    Contacts,
+    /// Interactive message or the answer to one.
+    Interactive,
+    /// Quick-reply button of a template.
+    Button,
+    /// Reaction to a message.
+    Reaction,
+    /// Catalogue order.
+    Order,
+    /// System notice (number or identity changed).
+    System,
+    /// Edit of an earlier message.
+    Edit,
+    /// Deletion of an earlier message for everyone.
+    Revoke,
+    /// Template.
+    Template,
+    /// Content the provider could not deliver, with its error code (131051, 131060, …).
+    Unsupported {
+        /// First error code, 0 when none was given.
+        code: u32,
+    },
+    /// Any other type; the name is the provider's.
+    Other(String),
+}
+
+/// Content of one message, sealed in inputs, events and requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The provider's id of the message, where known (personal data: it encodes the phone number).
+    pub wamid: Option<String>,
+    /// Text, caption, button title or list title: what a bot or an agent reads first.
+    pub text: Option<String>,
+    /// The message object as it came or as it is to be sent (JSON), for what text does not say.
+    pub raw_json: Option<String>,
+    /// wamid of the message this one answers, reacts to, edits or deletes.
+    pub target_wamid: Option<String>,
+}
+
+/// Who a customer is, sealed in inputs and state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// E.164 digits without `+`.
+    pub phone: Option<String>,
+    /// Business-scoped user id.
+    pub bsuid: Option<String>,
+    /// Profile name.
+    pub name: Option<String>,
+    /// User name.
+    pub username: Option<String>,
+}

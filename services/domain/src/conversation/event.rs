@@ -1,0 +1,319 @@
+//! What a conversation records. Persisted: a meaning is frozen, a new meaning is a new variant.
+//! The read model is a projection of these.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CommandAnswer, SendOutcome, StatusKind, Via};
+use crate::{
+    AgentId, CommandId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
+    content::ContentKind, number::Lane,
+};
+
+/// Which way a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// Customer → business.
+    In,
+    /// Business → customer.
+    Out,
+}
+
+/// Who wrote a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Author {
+    /// The customer.
+    Customer,
+    /// The bot, in this turn.
+    Bot {
+        /// Turn of the conversation.
+        turn: u64,
+    },
+    /// An agent at the desk.
+    Agent(AgentId),
+    /// A program of the business.
+    Api,
+    /// A person on the phone app.
+    Phone {
+        /// Recognised as the app's greeting or away message.
+        automatic: bool,
+    },
+}
+
+/// Who may speak to the customer now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Floor {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// The bot, in this turn; what an older turn wants to say is dropped.
+    Bot {
+        /// The turn.
+        turn: u64,
+    },
+    /// An agent.
+    Desk {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The phone app.
+    Phone,
+}
+
+/// Why the floor changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FloorCause {
+    /// A customer wrote and triage began or went on.
+    Inbound,
+    /// The bot handed over to people.
+    HandOff,
+    /// An agent was assigned.
+    Assigned,
+    /// The assignment ended.
+    Unassigned,
+    /// A message from the phone.
+    PhoneEcho,
+    /// A desk send with `take_floor`.
+    TakeFloor,
+    /// The phone did not answer in time.
+    PhoneAnswerTimeout,
+    /// Silence on both sides.
+    PhoneFloorTimeout,
+    /// The echo turned out to be automatic.
+    EchoWasAutomatic,
+    /// The episode was resolved.
+    Resolved,
+    /// Two addresses became one.
+    Joined,
+}
+
+/// Who closed an episode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResolvedBy {
+    /// An agent.
+    Agent(AgentId),
+    /// A program of the business.
+    Api,
+}
+
+/// A message of the thread. Thread order is (Meta timestamp, wamid).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRecord {
+    /// The message.
+    pub message: MessageId,
+    /// Way.
+    pub direction: Direction,
+    /// Author.
+    pub author: Author,
+    /// Kind of content.
+    pub kind: ContentKind,
+    /// Meta timestamp.
+    pub at_ms: Millis,
+    /// [`Content`](crate::content::Content); holds the wamid.
+    pub content: Sealed,
+    /// Message that this edits, deletes, reacts to or answers.
+    pub target: Option<MessageId>,
+    /// Episode it belongs to; `None` when it came too late to belong to one.
+    pub episode: Option<u32>,
+}
+
+/// A send the conversation asked for. It joins the thread here; its message follows with the outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendRecord {
+    /// The request.
+    pub request: RequestId,
+    /// Author (bot, agent or API).
+    pub author: Author,
+    /// Lane.
+    pub lane: Lane,
+    /// Kind of content.
+    pub kind: ContentKind,
+    /// When it was asked.
+    pub at_ms: Millis,
+    /// [`Content`](crate::content::Content).
+    pub content: Sealed,
+    /// Not to be started after this.
+    pub not_after_ms: Millis,
+    /// Episode.
+    pub episode: Option<u32>,
+}
+
+/// An event of a conversation. All change its one part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConversationEvent {
+    /// First contact, or newer facts of who the customer is.
+    IdentitySeen {
+        /// Number and workspace.
+        via: Via,
+        /// [`Identity`](crate::content::Identity).
+        who: Sealed,
+    },
+    /// A message joined the thread.
+    MessageRecorded(MessageRecord),
+    /// A status was merged; `status` is what it said, the lattice decides what it changes.
+    StatusMerged {
+        /// The message.
+        message: MessageId,
+        /// Our request, where known.
+        request: Option<RequestId>,
+        /// What the status said.
+        status: StatusKind,
+        /// Meta timestamp.
+        at_ms: Millis,
+        /// Error code of a failure.
+        error: Option<u32>,
+        /// wamid and raw JSON (pricing).
+        content: Sealed,
+    },
+    /// A send was asked of the Number.
+    SendRequested(SendRecord),
+    /// A requested send came to an end.
+    SendResolved {
+        /// The request.
+        request: RequestId,
+        /// How.
+        outcome: SendOutcome,
+        /// When.
+        at_ms: Millis,
+    },
+    /// A requested send was taken back before it left.
+    SendCancelled {
+        /// The request.
+        request: RequestId,
+    },
+    /// A note was added.
+    NoteAdded {
+        /// Its number within the conversation.
+        n: u64,
+        /// Who; `None` is an API client.
+        agent: Option<AgentId>,
+        /// [`Content`](crate::content::Content).
+        content: Sealed,
+        /// When.
+        at_ms: Millis,
+    },
+    /// An episode began.
+    EpisodeOpened {
+        /// Its number, from 1.
+        n: u32,
+        /// Meta timestamp of the message that opened it.
+        at_ms: Millis,
+    },
+    /// An episode ended.
+    EpisodeResolved {
+        /// Its number.
+        n: u32,
+        /// By whom.
+        by: ResolvedBy,
+        /// When.
+        at_ms: Millis,
+    },
+    /// The floor changed hands.
+    FloorChanged {
+        /// New holder.
+        floor: Floor,
+        /// Why.
+        cause: FloorCause,
+        /// When.
+        at_ms: Millis,
+    },
+    /// The customer service window moved.
+    WindowMoved {
+        /// It is open until then.
+        until_ms: Millis,
+    },
+    /// The conversation needs an agent.
+    ItemWanted {
+        /// The item.
+        item: ItemId,
+        /// Version of the need.
+        version: u32,
+        /// Queue.
+        queue: QueueId,
+        /// Since when the customer waits (keeps its age over re-queues).
+        since_ms: Millis,
+    },
+    /// An agent has the item.
+    ItemAssigned {
+        /// The item.
+        item: ItemId,
+        /// The agent.
+        agent: AgentId,
+        /// When.
+        at_ms: Millis,
+    },
+    /// The item is no longer wanted (resolved, answered on the phone, joined away).
+    ItemEnded {
+        /// The item.
+        item: ItemId,
+        /// When.
+        at_ms: Millis,
+    },
+    /// A command was answered; a repeat gets this again.
+    CommandAnswered {
+        /// The command.
+        id: CommandId,
+        /// The answer.
+        answer: CommandAnswer,
+    },
+    /// The bot began or went on with its question.
+    TurnTaken {
+        /// The turn.
+        turn: u64,
+        /// Failed matches in this triage so far.
+        misses: u32,
+    },
+    /// A timer of the conversation was set or taken away.
+    TimerSet {
+        /// Which.
+        timer: ConversationTimer,
+        /// When it is due; `None` takes it away.
+        at_ms: Option<Millis>,
+    },
+    /// Another address of the same customer is asked to join.
+    Joining {
+        /// The lower address.
+        lower: EntityId,
+        /// Meta timestamp and message of the pairing.
+        paired_at: (Millis, MessageId),
+    },
+    /// The join came to an end.
+    JoinEnded {
+        /// The lower address.
+        lower: EntityId,
+    },
+    /// The state of a lower address became part of this conversation.
+    Absorbed {
+        /// The lower address.
+        from: EntityId,
+        /// Its encoded state.
+        #[serde(with = "serde_bytes")]
+        state: Vec<u8>,
+    },
+    /// This address forwards from now on.
+    Forwarding {
+        /// To the higher address.
+        to: EntityId,
+        /// Meta timestamp and message of the pairing.
+        paired_at: (Millis, MessageId),
+    },
+    /// A key entered the dedupe memory without anything else to record.
+    KeySeen {
+        /// 64-bit keyed hash of the key with its kind.
+        key: u64,
+        /// Meta time.
+        at_ms: Millis,
+    },
+}
+
+/// Timers of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ConversationTimer {
+    /// `phone_answer_timeout`: the phone has not answered the customer.
+    PhoneAnswer,
+    /// `phone_floor_timeout`: silence on both sides.
+    PhoneFloor,
+    /// A join has not been answered.
+    Join,
+    /// Slow comparison of open items with the workspace.
+    Compare,
+}

@@ -1,0 +1,85 @@
+//! What a decision asks for besides its events. Nothing of it happens before the events are durable.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    EntityId, RequestId, Sealed, SessionId, conversation::ConversationInput,
+    conversation::ConversationSignal, number::NumberInput, workspace::WorkspaceInput,
+    workspace::WorkspaceSignal,
+};
+
+/// The result of one decision of an entity with events `E` and command answers `R`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome<E, R> {
+    /// Changes, in order.
+    pub events: Vec<E>,
+    /// Messages to entities.
+    pub messages: Vec<ToEntity>,
+    /// Outside calls to start.
+    pub calls: Vec<Call>,
+    /// Calls that must not start any more if they have not.
+    pub cancels: Vec<CallKey>,
+    /// Best-effort signals.
+    pub signals: Vec<OutSignal>,
+    /// Answer to a command.
+    pub reply: Option<R>,
+}
+
+impl<E, R> Default for Outcome<E, R> {
+    fn default() -> Self {
+        Self {
+            events: Vec::new(),
+            messages: Vec::new(),
+            calls: Vec::new(),
+            cancels: Vec::new(),
+            signals: Vec::new(),
+            reply: None,
+        }
+    }
+}
+
+/// A message to an entity. Keys are drawn by the shell from (sender, receiver, position in the decision).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToEntity {
+    /// To a conversation or address.
+    Conversation(EntityId, Box<ConversationInput>),
+    /// To a workspace.
+    Workspace(EntityId, Box<WorkspaceInput>),
+    /// To a number.
+    Number(EntityId, Box<NumberInput>),
+}
+
+/// Identifies one attempt of one send: also the idempotency key of its result and the id of its timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallKey {
+    /// The request.
+    pub request: RequestId,
+    /// Attempt, from 1.
+    pub attempt: u32,
+}
+
+/// An outside call. The executor opens what is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Which attempt of which request.
+    pub key: CallKey,
+    /// Number it leaves from (the executor knows its token and rate).
+    pub number: EntityId,
+    /// Class of outbound message; decides order at the door.
+    pub lane: crate::number::Lane,
+    /// Who it goes to ([`content::Identity`](crate::content::Identity)).
+    pub recipient: Sealed,
+    /// What is sent ([`content::Content`](crate::content::Content)).
+    pub content: Sealed,
+    /// Kind of what is sent.
+    pub kind: crate::content::ContentKind,
+}
+
+/// A best-effort signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutSignal {
+    /// To one agent's session (topic `session.<hex>`).
+    Session(SessionId, WorkspaceSignal),
+    /// To whoever watches a conversation (topic `conversation.<hex>`).
+    Conversation(EntityId, ConversationSignal),
+}

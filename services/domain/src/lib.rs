@@ -1,0 +1,23 @@
+//! What Tandem decides, as pure functions: conversations, workspaces (routing), numbers (sending).
+//!
+//! Owns: the three entities with their states, inputs, events and decisions, and the words of design.md
+//! section 2. Must never know: tokio, I/O, a clock, randomness, a wire format of Meta or of gRPC.
+//! `decide(state, input, now) -> events + effects`; `apply(part, event)` sees one part and one event.
+
+pub mod content;
+pub mod conversation;
+pub mod effect;
+pub mod id;
+pub mod number;
+pub mod sealed;
+pub mod workspace;
+
+pub use effect::{Call, Outcome, ToEntity};
+pub use id::{
+    AgentId, BusinessId, CommandId, EntityId, EntityKind, Hash16, ItemId, MessageId, OfferId,
+    QueueId, RequestId, SessionId, SkillId,
+};
+pub use sealed::Sealed;
+
+/// Unix time in milliseconds.
+pub type Millis = u64;

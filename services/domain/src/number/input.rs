@@ -1,0 +1,158 @@
+//! What a number is told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BusinessId, EntityId, Hash16, MessageId, Millis, RequestId, Sealed, content::ContentKind,
+};
+
+/// Class of outbound message; the order is the order at the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Lane {
+    /// An agent's reply: never waits behind a campaign.
+    Agent,
+    /// A bot's reply.
+    Bot,
+    /// Utility and authentication templates.
+    Utility,
+    /// Campaigns.
+    Campaign,
+}
+
+/// How a number is deployed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberMode {
+    /// Cloud API alone: 80 or 1,000 messages a second, inbound counts too (whatsapp.md 4.4).
+    #[default]
+    Api,
+    /// Shared with the phone app: 20 messages a second, in and out together, fixed.
+    Coexistence,
+}
+
+/// A number as configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberConfig {
+    /// Tenant.
+    pub business: BusinessId,
+    /// Deployment.
+    pub mode: NumberMode,
+    /// Messages a second, in and out together.
+    pub rate_per_s: u32,
+    /// How long a status with our opaque id is waited for after an unknown outcome, ms (30,000).
+    pub reconcile_ms: Millis,
+    /// Longest a call can take from the record that asked for it: `start_by` plus hard limit, ms (12,000).
+    pub call_over_ms: Millis,
+}
+
+/// An input of a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberInput {
+    /// The configuration to use from now on (sent at every start; an equal one changes nothing).
+    Configure(NumberConfig),
+    /// A conversation asks for a send.
+    Request(Box<SendRequest>),
+    /// A conversation takes a request back. Of an unknown request it is kept until `not_after`.
+    Cancel {
+        /// The request.
+        request: RequestId,
+        /// When the request would lapse anyway.
+        not_after_ms: Millis,
+    },
+    /// A status with our opaque id came for a request whose outcome the conversation does not know.
+    StatusSeen {
+        /// The request.
+        request: RequestId,
+        /// The message.
+        message: MessageId,
+        /// Its wamid.
+        wamid: Sealed,
+        /// It says that the send failed, with this code.
+        failed: Option<u32>,
+        /// Meta timestamp.
+        at_ms: Millis,
+    },
+    /// A phone echo joined a thread within 8 s of the customer's message.
+    EchoSeen {
+        /// Conversation.
+        conversation: EntityId,
+        /// The echo.
+        message: MessageId,
+        /// Keyed hash of its text.
+        text_hash: u64,
+        /// Meta timestamp.
+        at_ms: Millis,
+    },
+}
+
+/// A send as a conversation asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendRequest {
+    /// Its id.
+    pub request: RequestId,
+    /// Address that is told the outcome.
+    pub conversation: EntityId,
+    /// Per customer one call is in flight: calls of equal keys keep their order.
+    pub customer: Hash16,
+    /// Lane.
+    pub lane: Lane,
+    /// Free-form (needs an open customer service window) or template.
+    pub free_form: bool,
+    /// The customer service window is open until then, as the conversation knew.
+    pub window_until_ms: Millis,
+    /// Not to be started after this.
+    pub not_after_ms: Millis,
+    /// Who it goes to.
+    pub recipient: Sealed,
+    /// What is sent.
+    pub content: Sealed,
+    /// Kind of content.
+    pub kind: ContentKind,
+}
+
+/// What an executor found out about one attempt, already free of Meta's wire format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallAnswer {
+    /// Meta accepted it.
+    Accepted {
+        /// The message.
+        message: MessageId,
+        /// Its wamid, sealed.
+        wamid: Sealed,
+    },
+    /// Meta refused it.
+    Refused {
+        /// Error code.
+        code: u32,
+        /// What the code asks for.
+        retry: Retry,
+        /// What the agent is told.
+        told: String,
+    },
+    /// It certainly did not leave.
+    NotStarted {
+        /// Why.
+        why: String,
+    },
+    /// Nobody knows.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Retry class of a refusal (whatsapp.md 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retry {
+    /// Never again.
+    Never,
+    /// Throughput of the number: the whole number pauses, at least 1 s with jitter of the executor.
+    NumberBackoff,
+    /// Pair rate: this customer pauses 4^attempt seconds.
+    PairBackoff,
+    /// Service trouble: exponential backoff, few times.
+    ServiceBackoff,
+    /// 131047 although our clock says the window is open: once more after a few seconds.
+    OnceIfWindowOpen,
+    /// Token or account trouble: the number stops until it is configured again.
+    StopNumber,
+}

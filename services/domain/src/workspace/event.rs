@@ -1,0 +1,171 @@
+//! What a workspace records. Each event changes one part: `config`, `agent/<id>` or `item/<id>`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Presence, WorkspaceAnswer, WorkspaceConfig};
+use crate::{AgentId, CommandId, EntityId, ItemId, Millis, OfferId, QueueId, SessionId};
+
+/// How an offer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OfferEnd {
+    /// Taken.
+    Accepted,
+    /// Turned down.
+    Rejected,
+    /// The deadline passed.
+    Missed,
+    /// Taken back: no longer wanted, claimed, or the agent left.
+    Rescinded,
+    /// Never reached the agent's client.
+    Undeliverable,
+}
+
+/// An event of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkspaceEvent {
+    /// Part `config`.
+    Configured(Box<WorkspaceConfig>),
+    /// Part `item`: it waits.
+    ItemQueued {
+        /// The item.
+        item: ItemId,
+        /// Version.
+        version: u32,
+        /// Its conversation.
+        conversation: EntityId,
+        /// Queue.
+        queue: QueueId,
+        /// Since when the customer waits.
+        since_ms: Millis,
+        /// Added to the queue's priority.
+        priority: i32,
+    },
+    /// Part `item`: it is offered.
+    ItemOffered {
+        /// The offer.
+        offer: OfferId,
+        /// To whom.
+        agent: AgentId,
+        /// When.
+        at_ms: Millis,
+        /// Until when it stands if nothing confirms its delivery.
+        deadline_ms: Millis,
+    },
+    /// Part `item`: the client has the offer; its clock runs from here.
+    OfferDelivered {
+        /// The offer.
+        offer: OfferId,
+        /// New deadline.
+        deadline_ms: Millis,
+    },
+    /// Part `item`: the offer ended; unless accepted, the item waits again with its age.
+    OfferEnded {
+        /// The offer.
+        offer: OfferId,
+        /// To whom it was.
+        agent: AgentId,
+        /// How.
+        end: OfferEnd,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `item`: an agent has it.
+    ItemAssigned {
+        /// The item.
+        item: ItemId,
+        /// The agent.
+        agent: AgentId,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `item`: it waits again with its age.
+    ItemReturned {
+        /// The item.
+        item: ItemId,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `item`: gone.
+    ItemEnded {
+        /// The item.
+        item: ItemId,
+        /// Version.
+        version: u32,
+    },
+    /// Part `agent`: units taken by an offer or assignment.
+    AgentLoaded {
+        /// The agent.
+        agent: AgentId,
+        /// The item.
+        item: ItemId,
+        /// Units.
+        weight: u32,
+    },
+    /// Part `agent`: units given back.
+    AgentUnloaded {
+        /// The agent.
+        agent: AgentId,
+        /// The item.
+        item: ItemId,
+        /// When (idle time counts from here).
+        at_ms: Millis,
+    },
+    /// Part `agent`: an offer was missed or rejected.
+    AgentMissed {
+        /// The agent.
+        agent: AgentId,
+        /// The item.
+        item: ItemId,
+        /// Missed or rejected.
+        end: OfferEnd,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: a connection opened.
+    SignedIn {
+        /// The agent.
+        agent: AgentId,
+        /// The connection.
+        session: SessionId,
+        /// When the desk took it.
+        opened_ms: Millis,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: the connection is gone.
+    SignedOut {
+        /// The agent.
+        agent: AgentId,
+        /// The connection.
+        session: SessionId,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: declared presence.
+    PresenceSet {
+        /// The agent.
+        agent: AgentId,
+        /// Presence.
+        presence: Presence,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: signals sent to the session so far (numbers the next one).
+    Signalled {
+        /// The agent.
+        agent: AgentId,
+        /// The session.
+        session: SessionId,
+        /// Last number used.
+        n: u64,
+    },
+    /// Part `agent`: a command was answered.
+    CommandAnswered {
+        /// The agent.
+        agent: AgentId,
+        /// The command.
+        id: CommandId,
+        /// The answer.
+        answer: WorkspaceAnswer,
+    },
+}
