@@ -40,6 +40,9 @@ pub(crate) struct Faults {
     pub(crate) status_delay_ms: u64,
     pub(crate) drop_delivered: f64,
     /// Webhooks.
+    /// First wait before a refused POST is sent again; it doubles up to `retry_ms_max` (Meta's days, time-scaled).
+    pub(crate) retry_ms: u64,
+    pub(crate) retry_ms_max: u64,
     pub(crate) webhook_repeat: f64,
     pub(crate) webhook_repeat_ms: u64,
     pub(crate) webhook_delay: f64,
@@ -81,6 +84,8 @@ impl Default for Faults {
             status_delay: 0.0,
             status_delay_ms: 3_000,
             drop_delivered: 0.0,
+            retry_ms: 200,
+            retry_ms_max: 3_000,
             webhook_repeat: 0.0,
             webhook_repeat_ms: 1_500,
             webhook_delay: 0.0,

@@ -36,6 +36,8 @@ pub(crate) struct Business {
     pub(crate) app_secret: String,
     /// Bearer token of its Graph calls.
     pub(crate) token: String,
+    /// Token of its programs at the product's API.
+    pub(crate) api_token: String,
     pub(crate) queues: Vec<QueuePlan>,
 }
 
@@ -127,6 +129,7 @@ impl World {
             waba_id: (100_000_000_000_101 + row).to_string(),
             app_secret: secret(seed, "app", &plan.id),
             token: format!("EAA{}", secret(seed, "graph", &plan.id)),
+            api_token: secret(seed, "api", &plan.id),
             queues: plan.queues.clone(),
         });
         for number in &plan.numbers {

@@ -93,6 +93,10 @@ impl<'a> Shown<'a> {
             return;
         };
         let Some(id) = self.ledger.by_wamid.get(wamid).copied() else {
+            if self.ledger.undelivered.contains_key(wamid) {
+                self.take_undelivered(thread, message);
+                return;
+            }
             let example = || format!("{}: {wamid}", thread.conversation);
             self.add(Verdict::Violation, "a thread shows a message that never was", example);
             return;
@@ -119,6 +123,15 @@ impl<'a> Shown<'a> {
         }
         if side != Side::Ours && truth.ts_s != message.ts_s {
             self.add(Verdict::Violation, "a message has another time than Meta gave it", example);
+        }
+    }
+
+    /// A send that Meta took and then failed: it must not look delivered.
+    fn take_undelivered(&mut self, thread: &Thread, message: &'a ThreadMessage) {
+        self.listed.insert(&message.text, message.state);
+        if message.state != SendState::Failed {
+            let example = || format!("{}: {:?} {:?}", thread.conversation, message.wamid, message.state);
+            self.add(Verdict::Lost, "a failed status", example);
         }
     }
 

@@ -118,6 +118,7 @@ pub(crate) struct Ledger {
     pub(super) rules: JudgeRules,
     pub(super) messages: Table<MessageId, Message>,
     pub(super) by_wamid: BTreeMap<String, MessageId>,
+    pub(super) undelivered: BTreeMap<String, ChatId>,
     pub(super) replies: BTreeMap<CommandKey, Reply>,
     pub(super) by_text: BTreeMap<String, CommandKey>,
     pub(super) by_opaque: BTreeMap<(BusinessId, String), Vec<MessageId>>,
@@ -134,6 +135,7 @@ impl Ledger {
             rules,
             messages: Table::new(),
             by_wamid: BTreeMap::new(),
+            undelivered: BTreeMap::new(),
             replies: BTreeMap::new(),
             by_text: BTreeMap::new(),
             by_opaque: BTreeMap::new(),
@@ -219,6 +221,19 @@ impl Ledger {
 
     pub(crate) fn findings(&self) -> &Findings {
         &self.findings
+    }
+
+    /// Meta took a send that will never reach the customer: its id exists, no chat has it.
+    pub(crate) fn send_undelivered(&mut self, wamid: String, chat: ChatId) {
+        self.undelivered.insert(wamid, chat);
+    }
+
+    /// Sends whose delivery the product was told of.
+    pub(crate) fn delivered(&self) -> usize {
+        let told = |message: &&Message| {
+            matches!(message.progress, Some(Progress::Delivered | Progress::Read))
+        };
+        self.messages.iter().map(|(_, message)| message).filter(told).count()
     }
 
     pub(super) fn record(&mut self, arrival: Arrival, origin: Origin) -> MessageId {

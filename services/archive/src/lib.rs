@@ -1,1 +1,28 @@
-//! placeholder
+//! The read model: what conversations look like, projected from the logs.
+//!
+//! Owns: the tables of contacts, conversations, messages, notes, episodes, assignments and dead letters behind
+//! one [`Repository`] interface (SQLite here), the projection that fills them exactly once by log position, and
+//! the reader that opens sealed content and puts threads in order. Everything here can be thrown away and
+//! rebuilt from the logs. Personal content stays sealed in the tables; every row and every query names
+//! its business.
+//!
+//! Must never know: gRPC, Meta, the runtime, how an entity decides. Decisions never read it.
+
+pub mod chain;
+mod decode;
+mod delivery;
+mod error;
+pub mod metrics;
+pub mod model;
+mod progress;
+mod projector;
+mod reader;
+mod repository;
+pub mod sqlite;
+
+pub use decode::{DecodeError, step_events};
+pub use delivery::{Delivery, DeliveryFacts, Outcome, StatusTimes};
+pub use error::ArchiveError;
+pub use projector::{Projector, ProjectorError, rebuild};
+pub use reader::{Archive, Fresh};
+pub use repository::{Applied, Batch, DecodedStep, Repository};

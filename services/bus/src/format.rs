@@ -5,6 +5,7 @@ mod codec;
 mod id;
 mod input;
 mod record;
+mod reply;
 
 pub use codec::{CodecError, FORMAT_VERSION, decode, encode};
 pub use id::{BusinessId, EntityId, Incarnation, Key, PartName, PartitionId, Place, Position};
@@ -14,3 +15,4 @@ pub use input::{
 pub use record::{
     ChannelMessage, DeadLetter, Event, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Step, Steps,
 };
+pub use reply::Reply;

@@ -7,6 +7,8 @@
 //!
 //! Must never know: what an entity decides, what a body means, who a customer is. Bodies are bytes.
 
+#[cfg(feature = "test-util")]
+pub mod conformance;
 mod format;
 mod limits;
 mod local;
@@ -17,7 +19,7 @@ mod traits;
 pub use format::{
     BusinessId, Cause, ChannelMessage, CodecError, DeadLetter, EntityId, Event, FORMAT_VERSION,
     Header, INBOX_ENTRY_BYTES_MAX, InboxEntry, Incarnation, Input, Key, PartName, PartitionId,
-    Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Step, Steps, TraceContext,
+    Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Reply, Step, Steps, TraceContext,
     VALUE_BYTES_MAX, decode, encode,
 };
 pub use traits::{

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Cloneable source of time; clones share one source.
 ///
-/// A virtual clock follows tokio's time, so it stands still while paused tokio time stands still. It
-/// must be created, and is meaningful only when read, inside the runtime whose time it follows.
+/// A virtual clock follows tokio's time, so it stands still while paused tokio time stands still.
+/// It must be created, and is meaningful only when read, inside the runtime whose time it follows.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -46,8 +46,8 @@ impl Clock {
         })))
     }
 
-    /// Unix time in milliseconds. It may step backwards: whoever needs order keeps the highest value
-    /// seen (design, section 4.1, "Time").
+    /// Unix time in milliseconds. It may step backwards: whoever needs order keeps the highest
+    /// value seen (design, section 4.1, "Time").
     #[must_use]
     pub fn wall_ms(&self) -> u64 {
         match &self.0 {

@@ -2,11 +2,12 @@
 //!
 //! Three layers, the later wins: the defaults written here, one TOML file, the environment. In the
 //! environment a key is `TANDEM_` and its path joined by two underscores: `TANDEM_GATEWAY__LISTEN`.
-//! Lists are given whole, in TOML's inline form (`TANDEM_BUSINESS='[{id = "shop", …}]'`); a secret in a
-//! list is better given as `env:NAME` in the file. Relative paths are relative to the working directory.
+//! Lists are given whole, in TOML's inline form (`TANDEM_BUSINESS='[{id = "shop", …}]'`); a secret
+//! in a list is better given as `env:NAME` in the file. Relative paths are relative to the working
+//! directory.
 //!
-//! A configuration is checked once, completely, when it is loaded: whoever holds a [`Config`] need not
-//! check again. Unknown keys are errors. Durations end in `_ms`, sizes in `_bytes`.
+//! A configuration is checked once, completely, when it is loaded: whoever holds a [`Config`] need
+//! not check again. Unknown keys are errors. Durations end in `_ms`, sizes in `_bytes`.
 
 use std::path::{Path, PathBuf};
 
@@ -76,7 +77,8 @@ impl Config {
     /// the secrets; checks everything.
     ///
     /// # Errors
-    /// If the file cannot be read, or with every problem found, each naming its key and saying what to do.
+    /// If the file cannot be read, or with every problem found, each naming its key and saying what
+    /// to do.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         load::load(path, load::process_environment())
     }

@@ -1,6 +1,22 @@
-//! Sockets that accept connections, and the rule about who may reach them in plain text.
+//! Sockets that accept connections: the rule about who may reach them in plain text, and their TLS.
+//!
+//! TLS is rustls with ring, nothing else: one implementation to patch, and no C build beyond it.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Tls;
+
+/// Protocols offered in the TLS handshake (ALPN), in order of preference.
+pub const HTTP1: &[&[u8]] = &[b"http/1.1"];
+/// As [`HTTP1`], for gRPC.
+pub const HTTP2: &[&[u8]] = &[b"h2"];
 
 /// An address refused because it would serve plain text to other machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -9,6 +25,64 @@ use std::net::SocketAddr;
      with insecure_listen = true"
 )]
 pub struct Exposed(pub SocketAddr);
+
+/// Why a listener did not come up. Every text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// See [`check_exposure`].
+    #[error("the {listener} listener: {exposed}")]
+    Exposed {
+        /// Which listener.
+        listener: &'static str,
+        /// The address.
+        exposed: Exposed,
+    },
+    /// Another process holds the address.
+    #[error(
+        "the {listener} listener: {address} is in use; stop the process that holds it or set \
+         {listener}.listen to another port"
+    )]
+    InUse {
+        /// Which listener.
+        listener: &'static str,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The operating system refused the address.
+    #[error("the {listener} listener cannot use {address} ({source}); set {listener}.listen")]
+    Bind {
+        /// Which listener.
+        listener: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Certificate or key file missing, unreadable or not PEM.
+    #[error("cannot use {} as {what} ({source}); give a PEM file this process can read", path.display())]
+    Pem {
+        /// "certificate chain" or "private key".
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with it.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The certificate file has none.
+    #[error("{} holds no certificate; give the chain, the server's own first", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Certificate and key are not a usable pair.
+    #[error("{} and its key are not usable together: {source}", path.display())]
+    Pair {
+        /// The certificate file.
+        path: PathBuf,
+        /// What rustls said.
+        source: rustls::Error,
+    },
+}
 
 /// The rule: loopback, unless TLS or `insecure_listen`.
 ///
@@ -22,3 +96,67 @@ pub fn check_exposure(address: SocketAddr, tls: bool, insecure: bool) -> Result<
         Err(Exposed(address))
     }
 }
+
+/// Binds `address` for the listener named `listener` (its configuration section), under the rule of
+/// [`check_exposure`].
+///
+/// # Errors
+/// If the rule forbids the address or the operating system refuses it.
+pub async fn bind(
+    listener: &'static str,
+    address: SocketAddr,
+    tls: bool,
+    insecure: bool,
+) -> Result<TcpListener, ListenError> {
+    check_exposure(address, tls, insecure)
+        .map_err(|exposed| ListenError::Exposed { listener, exposed })?;
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => ListenError::InUse { listener, address },
+        _ => ListenError::Bind { listener, address, source },
+    })
+}
+
+/// Reads certificate and key and makes an acceptor that offers `protocols` ([`HTTP1`], [`HTTP2`]).
+///
+/// # Errors
+/// If a file cannot be used; the text names it.
+pub fn tls_acceptor(tls: &Tls, protocols: &[&[u8]]) -> Result<TlsAcceptor, ListenError> {
+    let chain = read_chain(&tls.cert_file)?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|source| ListenError::Pem {
+        what: "private key",
+        path: tls.key_file.clone(),
+        source,
+    })?;
+    let pair = |source| ListenError::Pair { path: tls.cert_file.clone(), source };
+    // The provider is named rather than taken from the process, so that no order of start matters.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(pair)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(pair)?;
+    config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Makes ring the provider of every TLS client and server of the process that names none. Call it
+/// once, first; a repetition changes nothing.
+pub fn install_crypto_provider() {
+    // An error means that a provider is already there: ours, since no other is compiled in.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
+    let chain: Vec<_> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|source| {
+            ListenError::Pem { what: "certificate chain", path: path.to_path_buf(), source }
+        })?;
+    if chain.is_empty() {
+        return Err(ListenError::NoCertificate { path: path.to_path_buf() });
+    }
+    Ok(chain)
+}
+
+#[cfg(test)]
+mod tests;

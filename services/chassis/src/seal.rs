@@ -1,19 +1,19 @@
 //! The installation's keys: sealing of personal content, and keyed hashes for ids.
 //!
-//! One secret of 32 bytes (`installation.key`) is the root; it is never used directly. BLAKE3 in its
-//! `derive_key` mode (BLAKE3 specification, section 2.3) makes one subkey per purpose, so that
+//! One secret of 32 bytes (`installation.key`) is the root; it is never used directly. BLAKE3 in
+//! its `derive_key` mode (BLAKE3 specification, section 2.3) makes one subkey per purpose, so that
 //! no two purposes ever share a key.
 //!
-//! * **Sealing** is XChaCha20-Poly1305: IETF `draft-irtf-cfrg-xchacha-03` over RFC 8439, 24-byte nonces,
-//!   stored as nonce ‖ ciphertext ‖ tag. With 24 bytes a random nonce may be drawn for any number of
-//!   messages under one key (the reason for not using the 12-byte nonces of RFC 8439, or AES-GCM of
-//!   NIST SP 800-38D with its limit of 2^32 random nonces).
-//! * **Hashing** is keyed BLAKE3: without the key nobody can test whether a given phone number belongs
-//!   to an id seen in a file, a subject or a log line.
+//! * **Sealing** is XChaCha20-Poly1305: IETF `draft-irtf-cfrg-xchacha-03` over RFC 8439, 24-byte
+//!   nonces, stored as nonce ‖ ciphertext ‖ tag. With 24 bytes a random nonce may be drawn for any
+//!   number of messages under one key (the reason for not using the 12-byte nonces of RFC 8439, or
+//!   AES-GCM of NIST SP 800-38D with its limit of 2^32 random nonces).
+//! * **Hashing** is keyed BLAKE3: without the key nobody can test whether a given phone number
+//!   belongs to an id seen in a file, a subject or a log line.
 //!
 //! The random nonce is hedged: it is derived from fresh randomness, the associated data and the
-//! plaintext under a key of its own. Should the system's randomness ever fail or repeat, equal nonces
-//! would still need equal content, which discloses equality and nothing else.
+//! plaintext under a key of its own. Should the system's randomness ever fail or repeat, equal
+//! nonces would still need equal content, which discloses equality and nothing else.
 
 use std::path::Path;
 
@@ -37,7 +37,8 @@ const HASH_CONTEXT: &str = "tandem installation key v1: hash of identifiers";
 const NONCE_CONTEXT: &str = "tandem installation key v1: hedge of nonces";
 const FINGERPRINT_CONTEXT: &str = "tandem installation key v1: fingerprint";
 
-/// Seals, opens and hashes with the keys of one installation. Clone it freely: clones are the same keys.
+/// Seals, opens and hashes with the keys of one installation. Clone it freely: clones are the same
+/// keys.
 #[derive(Clone)]
 pub struct Sealer {
     keys: std::sync::Arc<Keys>,
@@ -75,7 +76,8 @@ pub enum OpenError {
     /// Shorter than nonce and tag together.
     #[error("a sealed value has at least 40 bytes, this one has {0}")]
     TooShort(usize),
-    /// Content, tag or associated data differ from what was sealed, or another installation sealed it.
+    /// Content, tag or associated data differ from what was sealed, or another installation sealed
+    /// it.
     #[error(
         "the sealed value was changed, moved from elsewhere, or sealed by another installation"
     )]
@@ -111,8 +113,8 @@ impl Sealer {
         Self { keys: std::sync::Arc::new(keys), randomness: Randomness::System }
     }
 
-    /// As [`Sealer::from_key`], but without randomness: equal content under equal associated data seals to equal
-    /// bytes. For simulations, where two runs of one seed must write the same bytes.
+    /// As [`Sealer::from_key`], but without randomness: equal content under equal associated data
+    /// seals to equal bytes. For simulations, where two runs of one seed must write the same bytes.
     #[must_use]
     pub fn deterministic_from_key(root: [u8; 32]) -> Self {
         Self { randomness: Randomness::None, ..Self::from_key(root) }
@@ -125,8 +127,8 @@ impl Sealer {
         self.keys.fingerprint
     }
 
-    /// Encrypts and authenticates `plain`, and binds it to `aad` (associated data: what it is and where it
-    /// belongs), so that it opens nowhere else.
+    /// Encrypts and authenticates `plain`, and binds it to `aad` (associated data: what it is and
+    /// where it belongs), so that it opens nowhere else.
     #[must_use]
     pub fn seal(&self, aad: &[u8], plain: &[u8]) -> SealedBytes {
         let nonce = self.nonce(aad, plain);

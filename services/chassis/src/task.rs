@@ -1,8 +1,8 @@
 //! The only way to start a task.
 //!
-//! Every task has a [`TaskKind`], which says what its failure means, and a name. A panic is caught, logged once,
-//! counted, and handed to whoever awaits the task; no task ends unseen. Works in any tokio runtime,
-//! also the current-thread one with paused time.
+//! Every task has a [`TaskKind`], which says what its failure means, and a name. A panic is caught,
+//! logged once, counted, and handed to whoever awaits the task; no task ends unseen. Works in any
+//! tokio runtime, also the current-thread one with paused time.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,8 @@ pub const PANICS_TOTAL: &str = "tandem_chassis_task_panics_total";
 /// What a task is, and hence what its failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TaskKind {
-    /// Part of the core without which the process is worthless: node, shard, committer, store thread.
+    /// Part of the core without which the process is worthless: node, shard, committer, store
+    /// thread.
     Core,
     /// Accepts connections on a listener.
     Listener,
@@ -250,7 +251,8 @@ fn apply_policy(kind: TaskKind, name: &'static str, owner: Option<&Shutdown>) {
     match kind.on_failure() {
         OnFailure::Report => {}
         OnFailure::StopProcess => {
-            if let Some(shutdown) = owner.or(Shutdown::of_process()) {
+            let shutdown = owner.cloned().or_else(Shutdown::of_process);
+            if let Some(shutdown) = shutdown {
                 shutdown.fail(name);
             }
         }

@@ -59,6 +59,9 @@ pub struct Content {
     pub raw_json: Option<String>,
     /// wamid of the message this one answers, reacts to, edits or deletes.
     pub target_wamid: Option<String>,
+    /// Set instead of `raw_json` when that was above 64 KiB: the hash it is parked under on its number.
+    #[serde(default)]
+    pub parked: Option<crate::Hash16>,
 }
 
 /// Who a customer is, sealed in inputs and state.

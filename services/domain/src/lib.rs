@@ -8,7 +8,9 @@ pub mod content;
 pub mod conversation;
 pub mod effect;
 pub mod id;
+pub mod naming;
 pub mod number;
+pub mod persist;
 pub mod sealed;
 pub mod workspace;
 

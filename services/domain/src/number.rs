@@ -4,4 +4,4 @@ mod event;
 mod input;
 
 pub use event::NumberEvent;
-pub use input::{CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Retry, SendRequest};
+pub use input::{CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Parked, Retry, SendRequest};

@@ -28,7 +28,7 @@ pub mod wire_error;
 use account::AccountUpdate;
 use events::{Call, Preference, StateSync, UserAction, UserIdUpdate};
 use field::Field;
-use history::{HistoryChunk, HistoryMedia, HistoryMessage, HistoryRefused};
+use history::{HistoryChunk, HistoryMessage, HistoryRefused};
 use message::Message;
 use status::{CallStatus, Status};
 use wire_error::WireError;
@@ -86,8 +86,9 @@ pub enum Kind {
     Status(Box<Status>),
     /// One message of the shared history.
     History(Box<HistoryMessage>),
-    /// A file of the shared history.
-    HistoryMedia(Box<HistoryMedia>),
+    /// The file of a history placeholder, which it may overtake. Match by wamid only: the placeholder's direction and time hold,
+    /// those of the follow-up have been seen to be wrong.
+    HistoryMedia(Box<Message>),
     /// A chunk of the history was read to its end.
     HistoryProgress(HistoryChunk),
     /// No history, and why.

@@ -9,7 +9,10 @@ use crate::BusError;
 /// Questions that may wait for one reader; more make their askers wait.
 const QUESTIONS_MAX: usize = 256;
 
-type Question = Box<dyn FnOnce(&Connection) + Send>;
+enum Question {
+    Ask(Box<dyn FnOnce(&Connection) + Send>),
+    Stop,
+}
 
 /// Asks one reader thread.
 #[derive(Clone, Debug)]
@@ -34,22 +37,39 @@ impl Reader {
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, BusError> {
         let (answer, answered) = oneshot::channel();
-        let question: Question = Box::new(move |connection| {
+        let question = Question::Ask(Box::new(move |connection| {
             if !answer.is_closed() {
                 drop(answer.send(question(connection)));
             }
-        });
+        }));
         self.questions.send(question).await.map_err(|_| BusError::Closed)?;
         let found = answered.await.map_err(|_| BusError::Closed)?;
         found.map_err(|error| Failure::from(&error).bus_error())
     }
+
+    /// Lets the thread end after what was asked before.
+    pub(super) fn stop(&self) {
+        send_blocking(&self.questions, Question::Stop);
+    }
+}
+
+/// Sends from a thread that may belong to a runtime. The other end empties its bounded queue without
+/// waiting for anyone, so there is soon room; when it is gone there is nothing to say.
+pub(super) fn send_blocking<T>(queue: &mpsc::Sender<T>, mut value: T) {
+    while let Err(mpsc::error::TrySendError::Full(back)) = queue.try_send(value) {
+        value = back;
+        std::thread::yield_now();
+    }
 }
 
 impl ReaderThread {
-    /// Runs until the last [`Reader`] is dropped.
+    /// Runs until it is stopped or the last [`Reader`] is dropped.
     pub(super) fn run(mut self) {
         while let Some(question) = self.questions.blocking_recv() {
-            question(&self.connection);
+            match question {
+                Question::Ask(question) => question(&self.connection),
+                Question::Stop => self.questions.close(),
+            }
         }
     }
 }

@@ -80,7 +80,8 @@ pub(super) fn set_max_pages(connection: &Connection, pages: Option<u32>) -> rusq
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
-fn open_error(path: &Path, error: rusqlite::Error) -> OpenError {
+/// Tells damage from other failures.
+pub(super) fn open_error(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

@@ -16,7 +16,7 @@ use super::{
     OpenError, Options,
     lock::DirectoryLock,
     op::{Op, Request},
-    reader::Reader,
+    reader::{Reader, send_blocking},
     recent::{Feed, FeedEnd},
     rows::{self, Table},
     schema,
@@ -109,8 +109,9 @@ struct Core {
 }
 
 struct Running {
+    readers: [JoinHandle<()>; 2],
     writer: JoinHandle<()>,
-    // Dropped after the writer ended: only then may another process have the directory.
+    // Dropped after the threads ended: only then may another process have the directory.
     _lock: DirectoryLock,
 }
 
@@ -129,9 +130,8 @@ impl Core {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_failed)?;
         let lock = DirectoryLock::take(dir)?;
         let connection = schema::open_writer(dir, &options)?;
-        let ends = read_ends(&connection, options.partitions).map_err(|source| {
-            OpenError::Sqlite { path: dir.join(super::DATABASE_FILE), source }
-        })?;
+        let ends = read_ends(&connection, options.partitions)
+            .map_err(|error| schema::open_error(&dir.join(super::DATABASE_FILE), error))?;
         let feed = |last: fn(&Ends) -> u64| -> (Vec<Feed>, Vec<FeedEnd>) {
             ends.iter().map(|ends| Feed::new(last(ends), options.recent_bytes)).unzip()
         };
@@ -151,8 +151,10 @@ impl Core {
             space: Space::new(dir, options.min_free_bytes),
             doubtful: false,
         };
-        start("bus-loads", || loads_thread.run()).map_err(io_failed)?;
-        start("bus-scans", || scans_thread.run()).map_err(io_failed)?;
+        let readers = [
+            start("bus-loads", || loads_thread.run()).map_err(io_failed)?,
+            start("bus-scans", || scans_thread.run()).map_err(io_failed)?,
+        ];
         let writer = start("bus-writer", || writer.run()).map_err(io_failed)?;
         let shares_max = (options.queue_bytes / SHARE_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
@@ -165,7 +167,7 @@ impl Core {
             scans,
             signals: Arc::default(),
             leases: Arc::default(),
-            running: Mutex::new(Some(Running { writer, _lock: lock })),
+            running: Mutex::new(Some(Running { readers, writer, _lock: lock })),
         })
     }
 
@@ -173,15 +175,14 @@ impl Core {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(running) = running else { return };
         self.signals.close();
-        let mut request = Request { op: Op::Close, _share: None };
-        // The queue is bounded and the writer empties it, so there is soon room.
-        while let Err(mpsc::error::TrySendError::Full(back)) = self.queue.try_send(request) {
-            request = back;
-            std::thread::yield_now();
+        self.loads.stop();
+        self.scans.stop();
+        for reader in running.readers {
+            join(reader);
         }
-        if running.writer.join().is_err() {
-            tracing::error!("the writer thread of the embedded bus panicked");
-        }
+        // The writer is the last connection, so that SQLite folds its log away.
+        send_blocking(&self.queue, Request { op: Op::Close, _share: None });
+        join(running.writer);
     }
 
     /// Sends a request of `bytes` bytes and answers where its result will come.
@@ -201,6 +202,9 @@ impl Core {
 
     fn feed(&self, table: Table, partition: PartitionId) -> Result<&Feed, BusError> {
         check_partition(partition, self.partitions)?;
+        if self.queue.is_closed() {
+            return Err(BusError::Closed);
+        }
         self.feeds.of(table, partition).ok_or(BusError::Closed)
     }
 
@@ -241,6 +245,12 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the embedded bus panicked");
     }
 }
 

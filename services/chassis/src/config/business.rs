@@ -1,4 +1,5 @@
-//! `[[business]]`: a tenant with its numbers, its people and its bot. Nothing in one business refers to another.
+//! `[[business]]`: a tenant with its numbers, its people and its bot. Nothing in one business
+//! refers to another.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,7 +14,8 @@ use super::Secret;
 pub struct Business {
     /// Unique name of the tenant in this installation. Letters, digits, `.`, `_`, `-`; at most 64.
     pub id: String,
-    /// Secrets of the Meta app that signs this business's webhooks; two while one is being replaced.
+    /// Secrets of the Meta app that signs this business's webhooks; two while one is being
+    /// replaced.
     pub app_secrets: Vec<Secret>,
     /// What Meta must present in the handshake (`hub.verify_token`).
     pub verify_token: Secret,
@@ -89,7 +91,8 @@ pub struct Workspace {
     /// Its agents: `[[business.workspace.agent]]`.
     #[serde(default, rename = "agent")]
     pub agents: Vec<Agent>,
-    /// Directory with one file per agent, named as the agent's id, holding the token it signs in with.
+    /// Directory with one file per agent, named as the agent's id, holding the token it signs in
+    /// with.
     #[serde(default, alias = "token_dir")]
     pub agent_tokens: Option<PathBuf>,
 }
@@ -151,7 +154,8 @@ pub struct Agent {
     /// Queues the agent serves; none named means every queue of the workspace.
     #[serde(default)]
     pub queues: BTreeSet<String>,
-    /// What the agent signs in with, if not from `agent_tokens`. Always set in a loaded [`super::Config`].
+    /// What the agent signs in with, if not from `agent_tokens`. Always set in a loaded
+    /// [`super::Config`].
     #[serde(default)]
     pub token: Option<Secret>,
 }
@@ -164,7 +168,8 @@ fn default_capacity_units() -> u32 {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bot {
-    /// Whether a new episode begins with the question; without it every item goes to the number's queue.
+    /// Whether a new episode begins with the question; without it every item goes to the number's
+    /// queue.
     pub enabled: bool,
     /// The question.
     pub question: String,
@@ -200,7 +205,8 @@ pub struct BotOption {
 }
 
 impl Business {
-    /// The queue of what triage does not place on `number`: its `queue`, else the workspace's first.
+    /// The queue of what triage does not place on `number`: its `queue`, else the workspace's
+    /// first.
     #[must_use]
     pub fn default_queue(&self, number: &Number) -> Option<&Queue> {
         match &number.queue {

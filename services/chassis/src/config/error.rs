@@ -60,8 +60,8 @@ fn lines(problems: &[Problem]) -> String {
     problems.iter().map(|p| format!("\n  {p}")).collect()
 }
 
-/// A problem of TOML's grammar, by line and column: the parser's own text quotes the line, and with it
-/// perhaps a secret.
+/// A problem of TOML's grammar, by line and column: the parser's own text quotes the line, and with
+/// it perhaps a secret.
 pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> Problem {
     let start = error.span().map_or(0, |span| span.start);
     let before = text.get(..start).unwrap_or(text);

@@ -11,13 +11,14 @@ use super::error::{from_figment, from_toml};
 use super::{Config, ConfigError, Problem, Secret, validate};
 
 const PREFIX: &str = "TANDEM_";
-/// Names the file; read by the command line, hence no setting.
-const CONFIG_VARIABLE: &str = "TANDEM_CONFIG";
+/// Ours, but no settings: the command line's file name, and what arms [`crate::failpoint`].
+const NO_SETTINGS: [&str; 2] = ["TANDEM_CONFIG", "TANDEM_FAILPOINT"];
 
 type Environment = BTreeMap<String, String>;
 
 pub(super) fn process_environment() -> Environment {
-    // A variable that is not UTF-8 cannot be one of ours; an `env:` secret naming it is reported as unset.
+    // A variable that is not UTF-8 cannot be one of ours; an `env:` secret naming it is reported as
+    // unset.
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
@@ -42,7 +43,7 @@ pub(super) fn from_text(
     if let Some(text) = text {
         let table: toml::Table =
             toml::from_str(text).map_err(|e| ConfigError::Invalid(vec![from_toml(&e, text)]))?;
-        figment = figment.merge(Serialized::globals(table));
+        figment = figment.merge(Serialized::defaults(table));
     }
     for (name, value) in &environment {
         if let Some(key) = setting_of(name) {
@@ -61,7 +62,7 @@ pub(super) fn from_text(
 /// The key a variable sets, if it is one of ours.
 fn setting_of(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
-    if name == CONFIG_VARIABLE || is_service_link(rest) {
+    if NO_SETTINGS.contains(&name) || is_service_link(rest) {
         return None;
     }
     Some(rest.to_ascii_lowercase().replace("__", "."))

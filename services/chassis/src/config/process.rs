@@ -33,7 +33,8 @@ pub struct Gateway {
     pub body_timeout_ms: u64,
     /// Connections at once; more wait in the operating system's queue.
     pub connections_max: u32,
-    /// Time for what a POST holds to become durable; then it is answered 503 and Meta sends it again.
+    /// Time for what a POST holds to become durable; then it is answered 503 and Meta sends it
+    /// again.
     pub append_timeout_ms: u64,
 }
 
@@ -149,29 +150,31 @@ pub enum LogFormat {
 }
 
 /// `[limits]`: timings and reserves of the core. The defaults are those of the design; the sections
-/// in brackets say what each one protects.
+/// in parentheses say what each one protects.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// An outside call is over after this long, whatever happened [4.5].
+    /// An outside call is over after this long, whatever happened (4.5).
     pub call_hard_limit_ms: u64,
-    /// An outside call starts at most this long after the log last showed us to be its owner [4.5].
+    /// An outside call starts at most this long after the log last showed us to be its owner (4.5).
     pub start_by_ms: u64,
-    /// Wait for a status of a send whose outcome is unknown, before its lane's policy decides [4.5].
+    /// Wait for a status of a send whose outcome is unknown, before its lane's policy decides
+    /// (4.5).
     pub reconcile_ms: u64,
-    /// A customer writing to whoever answered on the phone is handed to the desk after this long [5].
+    /// A customer writing to whoever answered on the phone is handed to the desk after this long
+    /// (5).
     pub phone_answer_timeout_ms: u64,
-    /// Silence on both sides after which the phone no longer holds the floor [5].
+    /// Silence on both sides after which the phone no longer holds the floor (5).
     pub phone_floor_timeout_ms: u64,
-    /// A fenced owner stays away at least this long before it takes a partition again [4.3].
+    /// A fenced owner stays away at least this long before it takes a partition again (4.3).
     pub fenced_pause_ms: u64,
-    /// Interval of a partition's checkpoints: bounds the replay after a crash [4.3].
+    /// Interval of a partition's checkpoints: bounds the replay after a crash (4.3).
     pub checkpoint_interval_ms: u64,
-    /// An entity without input for this long is saved and dropped from memory [4.3].
+    /// An entity without input for this long is saved and dropped from memory (4.3).
     pub passivate_after_ms: u64,
-    /// A query that names a position waits this long for the read model [4.6].
+    /// A query that names a position waits this long for the read model (4.6).
     pub read_wait_ms: u64,
-    /// Below this much free space in `data_dir` new webhooks are answered 503 [4.4].
+    /// Below this much free space in `data_dir` new webhooks are answered 503 (4.4).
     pub min_free_disk_bytes: u64,
     /// Time for running work to end in a graceful stop.
     pub drain_ms: u64,

@@ -1,4 +1,5 @@
-//! What the types cannot say about a configuration. Every finding names its key and says what to do.
+//! What the types cannot say about a configuration. Every finding names its key and says what to
+//! do.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -110,7 +111,8 @@ fn listeners(findings: &mut Findings, config: &Config) {
 
 fn edges(findings: &mut Findings, config: &Config) {
     let (gateway, desk) = (&config.gateway, &config.desk);
-    // The floor is one webhook of Meta's documented size (3 MB); below it inputs would be refused forever.
+    // The floor is one webhook of Meta's documented size (3 MB); below it inputs would be refused
+    // forever.
     let body = u64::from(gateway.body_limit_bytes);
     findings.range("gateway.body_limit_bytes", body, 3 * 1_024 * 1_024..=64 * 1_024 * 1_024);
     findings.range("gateway.header_timeout_ms", gateway.header_timeout_ms, 100..=60_000);

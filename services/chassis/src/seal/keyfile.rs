@@ -62,7 +62,7 @@ pub(super) fn read_or_create(dir: &Path) -> Result<Key, KeyFileError> {
         None => {
             create(dir, &path)?;
             // Read back: of two processes starting at once one has won, and both must use its key.
-            read(&path)?.ok_or_else(|| KeyFileError::WrongSize { path, found: 0 })
+            read(&path)?.ok_or(KeyFileError::WrongSize { path, found: 0 })
         }
     }
 }
@@ -120,7 +120,8 @@ fn create(dir: &Path, path: &Path) -> Result<(), KeyFileError> {
     written?;
     // The directory holds the link, and its parent may hold a directory just created.
     sync_dir(dir).map_err(|e| io_at("make durable", dir, e))?;
-    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     sync_dir(parent).map_err(|e| io_at("make durable", parent, e))
 }
 

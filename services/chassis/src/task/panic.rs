@@ -1,5 +1,5 @@
-//! One log line per panic, without what the panic was about: a formatted panic text may hold personal
-//! data, so only literal texts and places are written.
+//! One log line per panic, without what the panic was about: a formatted panic text may hold
+//! personal data, so only literal texts and places are written.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

@@ -1,4 +1,5 @@
-//! The orderly end: one signal for everyone, and a bounded wait for the tasks that finish their work.
+//! The orderly end: one signal for everyone, and a bounded wait for the tasks that finish their
+//! work.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -43,15 +44,15 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Makes this the shutdown that a failing [`super::spawn`]ed task of a vital kind begins. Only the
-    /// first call of a process counts; false otherwise. For binaries; tests and simulations, which hold
-    /// several nodes in one process, use [`Shutdown::spawn`].
+    /// Makes this the shutdown that a failing [`super::spawn`]ed task of a vital kind begins. Only
+    /// the first call of a process counts; false otherwise. For binaries; tests and simulations,
+    /// which hold several nodes in one process, use [`Shutdown::spawn`].
     pub fn install_for_process(&self) -> bool {
         OF_PROCESS.set(self.clone()).is_ok()
     }
 
-    pub(super) fn of_process() -> Option<&'static Self> {
-        OF_PROCESS.get()
+    pub(super) fn of_process() -> Option<Self> {
+        OF_PROCESS.get().cloned()
     }
 
     /// Begins the shutdown; repeating it changes nothing.
@@ -88,8 +89,8 @@ impl Shutdown {
         self.0.token.clone()
     }
 
-    /// Starts a task that [`Shutdown::drain`] waits for. It must watch [`Shutdown::begun`] or end by
-    /// itself. A failure of a vital kind begins this shutdown.
+    /// Starts a task that [`Shutdown::drain`] waits for. It must watch [`Shutdown::begun`] or end
+    /// by itself. A failure of a vital kind begins this shutdown.
     pub fn spawn<F>(&self, kind: TaskKind, name: &'static str, future: F) -> TaskHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -106,7 +107,8 @@ impl Shutdown {
         )
     }
 
-    /// As [`Shutdown::spawn`], for work whose error nobody awaits: it is logged and treated as a panic is.
+    /// As [`Shutdown::spawn`], for work whose error nobody awaits: it is logged and treated as a
+    /// panic is.
     pub fn spawn_fallible<F, E>(
         &self,
         kind: TaskKind,

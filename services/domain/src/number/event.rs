@@ -81,4 +81,6 @@ pub enum NumberEvent {
         /// Meta timestamp.
         at_ms: Millis,
     },
+    /// Part `number`: wire data kept in the log; changes nothing else.
+    Parked(super::Parked),
 }

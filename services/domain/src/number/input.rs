@@ -82,6 +82,24 @@ pub enum NumberInput {
         /// Meta timestamp.
         at_ms: Millis,
     },
+    /// Something of this number that no entity decides on yet, or content too large for one input: it is
+    /// recorded in the log as it came (event [`NumberEvent::Parked`](super::NumberEvent::Parked)).
+    Parked(Parked),
+}
+
+/// A piece of wire data kept in the log until a part of the product reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// Closed name of what it is (`history`, `group`, `large_message`, …).
+    pub what: String,
+    /// Keyed hash of the whole.
+    pub hash: Hash16,
+    /// Which piece, from 0.
+    pub chunk: u32,
+    /// How many pieces.
+    pub chunks: u32,
+    /// The piece (at most 64 KiB in clear).
+    pub content: Sealed,
 }
 
 /// A send as a conversation asks for it.

@@ -1,4 +1,5 @@
-//! What a workspace records. Each event changes one part: `config`, `agent/<id>` or `item/<id>`.
+//! What a workspace records. Each event changes one part: `config`, `check`, `agent/<id>` or
+//! `item/<conversation hex>.<n>`.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,8 @@ pub enum WorkspaceEvent {
         offer: OfferId,
         /// To whom.
         agent: AgentId,
+        /// Units it reserves of the agent's capacity.
+        weight: u32,
         /// When.
         at_ms: Millis,
         /// Until when it stands if nothing confirms its delivery.
@@ -75,8 +78,23 @@ pub enum WorkspaceEvent {
         item: ItemId,
         /// The agent.
         agent: AgentId,
+        /// Units it takes of the agent's capacity.
+        weight: u32,
         /// When.
         at_ms: Millis,
+    },
+    /// Part `item`: same need, same place, newer facts (a repeated or corrected `Wanted`).
+    ItemRenewed {
+        /// The item.
+        item: ItemId,
+        /// New version.
+        version: u32,
+        /// Its conversation now.
+        conversation: EntityId,
+        /// Since when the customer waits.
+        since_ms: Millis,
+        /// Added to the queue's priority.
+        priority: i32,
     },
     /// Part `item`: it waits again with its age.
     ItemReturned {
@@ -85,12 +103,21 @@ pub enum WorkspaceEvent {
         /// When.
         at_ms: Millis,
     },
-    /// Part `item`: gone.
+    /// Part `item`: gone; its version is remembered for some minutes.
     ItemEnded {
         /// The item.
         item: ItemId,
         /// Version.
         version: u32,
+        /// It could not be routed (the conversation was told why); otherwise it is no longer wanted.
+        refused: bool,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `item`: the version of a gone item is forgotten too.
+    ItemForgotten {
+        /// The item.
+        item: ItemId,
     },
     /// Part `agent`: units taken by an offer or assignment.
     AgentLoaded {
@@ -107,17 +134,26 @@ pub enum WorkspaceEvent {
         agent: AgentId,
         /// The item.
         item: ItemId,
+        /// Units.
+        weight: u32,
         /// When (idle time counts from here).
         at_ms: Millis,
     },
-    /// Part `agent`: an offer was missed or rejected.
+    /// Part `agent`: an offer was missed, rejected or not delivered.
     AgentMissed {
         /// The agent.
         agent: AgentId,
         /// The item.
         item: ItemId,
-        /// Missed or rejected.
+        /// Missed, rejected or undeliverable.
         end: OfferEnd,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: it showed that somebody is there (took an offer), earlier misses are forgiven.
+    AgentActive {
+        /// The agent.
+        agent: AgentId,
         /// When.
         at_ms: Millis,
     },
@@ -140,6 +176,11 @@ pub enum WorkspaceEvent {
         session: SessionId,
         /// When.
         at_ms: Millis,
+    },
+    /// Part `agent`: what was held for the lost connection has been returned.
+    HoldEnded {
+        /// The agent.
+        agent: AgentId,
     },
     /// Part `agent`: declared presence.
     PresenceSet {
@@ -167,5 +208,12 @@ pub enum WorkspaceEvent {
         id: CommandId,
         /// The answer.
         answer: WorkspaceAnswer,
+    },
+    /// Part `check`: the slow comparison with the conversations went on.
+    Checked {
+        /// Last item asked about; `None` at the end of a round.
+        cursor: Option<ItemId>,
+        /// When it goes on.
+        next_ms: Millis,
     },
 }

@@ -59,7 +59,7 @@ pub struct WorkspaceConfig {
     pub re_offer_after_ms: Millis,
     /// Cool-down of an agent after a rejection, ms.
     pub reject_cool_down_ms: Millis,
-    /// Misses within ten minutes after which an agent stops being offered work until it shows activity.
+    /// Misses within ten minutes after which an agent stops being offered work until it shows activity; 0: never.
     pub misses_max: u32,
     /// How long the conversations of a lost connection are held before they are queued again, ms.
     pub lost_connection_hold_ms: Millis,

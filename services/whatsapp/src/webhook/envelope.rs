@@ -19,7 +19,7 @@ use crate::json::{Object, RawJson, elements};
 const KEPT_RAW_MAX: usize = 1000;
 
 /// Parts of a value that are read here or say where it belongs; anything else in a messaging value is kept as [`Kind::Other`].
-const KNOWN_KEYS: [&str; 18] = [
+const KNOWN_KEYS: [&str; 17] = [
     "messaging_product",
     "metadata",
     "contacts",
@@ -33,7 +33,6 @@ const KNOWN_KEYS: [&str; 18] = [
     "user_preferences",
     "user_id_update",
     "user_actions",
-    "standby",
     "field",
     "recipient",
     "sender",
@@ -227,12 +226,7 @@ fn read_value(raw: &RawValue, value: &Object<'_>, name: Option<String>, facts: &
         _ if field.is_messaging() => Walk::new(value, sink, None).all(),
         _ => {}
     }
-    let is_listed = |key: &str| {
-        let has_elements = value.list(key).is_ok_and(|elements| elements.is_empty());
-        value.has(key) && has_elements
-    };
-    let only_empty_lists = field.is_messaging() && KNOWN_KEYS.into_iter().any(is_listed);
-    if sink.items.len() + sink.left_out == before && !only_empty_lists {
+    if sink.items.len() + sink.left_out == before {
         sink.push(Kind::Other { key: None, raw: RawJson::of(raw) });
     }
 }
@@ -309,7 +303,7 @@ impl<'v, 'a, 's> Walk<'v, 'a, 's> {
         }
         let message = Box::new(message::read(raw, item, Side::From, &self.people, alone)?);
         if self.sink.route.field == Field::History {
-            return Ok(Kind::HistoryMedia(Box::new(history::HistoryMedia { message: *message })));
+            return Ok(Kind::HistoryMedia(message));
         }
         Ok(self.set_aside(Kind::Inbound(message)))
     }
@@ -317,7 +311,7 @@ impl<'v, 'a, 's> Walk<'v, 'a, 's> {
     fn echo(&mut self, raw: &RawValue, item: &Object<'_>, alone: bool) -> Result<Kind, Reason> {
         let message = Box::new(message::read(raw, item, Side::To, &self.people, alone)?);
         if self.sink.route.field == Field::History {
-            return Ok(Kind::HistoryMedia(Box::new(history::HistoryMedia { message: *message })));
+            return Ok(Kind::HistoryMedia(message));
         }
         Ok(self.set_aside(Kind::Echo(message)))
     }
@@ -357,7 +351,9 @@ impl<'v, 'a, 's> Walk<'v, 'a, 's> {
     /// Arrays and objects nobody here knows: kept, never dropped in silence.
     fn others(&mut self) {
         let members = self.value.members();
-        for (key, raw) in members.filter(|(key, _)| !KNOWN_KEYS.contains(key)) {
+        let is_standby = self.sink.route.field == Field::Standby;
+        let is_walked = |key: &str| is_standby && key == "standby";
+        for (key, raw) in members.filter(|(key, _)| !KNOWN_KEYS.contains(key) && !is_walked(key)) {
             let is_something = matches!(raw.get().as_bytes().first(), Some(b'[' | b'{')) && raw.get().len() > 2;
             if is_something {
                 self.sink.push(Kind::Other { key: Some(key.to_owned()), raw: RawJson::of(raw) });

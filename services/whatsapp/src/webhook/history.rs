@@ -62,13 +62,6 @@ pub struct HistoryChunk {
     pub progress: Option<i64>,
 }
 
-/// The file of a placeholder, which may come before the placeholder. Match by wamid only: the placeholder's direction and time hold.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HistoryMedia {
-    /// The message with its file; customer and time as the follow-up says, which has been seen to be wrong.
-    pub message: Message,
-}
-
 /// The business refused to share (2593109), or the sharing failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryRefused {

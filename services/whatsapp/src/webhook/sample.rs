@@ -27,10 +27,9 @@ pub(super) fn is_sample_item(kind: &Kind) -> bool {
 
 fn customer_of(kind: &Kind) -> Option<&Customer> {
     match kind {
-        Kind::Inbound(message) | Kind::Echo(message) => Some(&message.customer),
+        Kind::Inbound(message) | Kind::Echo(message) | Kind::HistoryMedia(message) => Some(&message.customer),
         Kind::Status(status) => Some(&status.recipient),
         Kind::History(item) => Some(&item.message.customer),
-        Kind::HistoryMedia(item) => Some(&item.message.customer),
         Kind::StateSync(item) => Some(&item.customer),
         Kind::Preference(item) => Some(&item.customer),
         Kind::Call(item) => Some(&item.customer),

@@ -132,6 +132,8 @@ fn check_agent(findings: &mut Findings, key: &str, agent: &Agent, queues: &BTree
 fn check_token(findings: &mut Findings, tokens: &mut Seen, key: &str, agent: &Agent) {
     let token_key = format!("{key}.token");
     match agent.token.as_ref().map(super::super::Secret::expose) {
+        // Its file is not looked for while the id is no plain name, which was reported.
+        None if !is_name(&agent.id) => {}
         None => findings.add(
             token_key,
             "is missing; set business.workspace.agent_tokens to a directory with one token file \

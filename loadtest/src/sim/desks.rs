@@ -1,0 +1,58 @@
+//! What the world notes when agents see and do things.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::judge::{CommandFate, CommandKey};
+use crate::world::{AgentId, ChatId};
+
+use super::State;
+
+impl State {
+    /// An offer reached an agent's screen.
+    pub(crate) fn on_offer(&mut self, agent: AgentId, chat: Option<ChatId>, received_us: u64) {
+        self.stats.offers += 1;
+        let Some(chat) = chat else { return };
+        if self.world.business_of(chat) != self.world.agents[agent].business {
+            let example = || format!("{agent:?} was offered {chat:?}");
+            self.ledger.violation("a conversation offered to an agent of another business", example);
+        }
+        let chosen = self.chats[chat].chosen.take();
+        let posted_us = chosen.and_then(|report| self.outbox.reports[report].first_posted_us);
+        if let Some(posted_us) = posted_us {
+            self.stats.offer_us.record(received_us.saturating_sub(posted_us));
+        }
+    }
+
+    pub(crate) fn on_accepted(&mut self, chat: Option<ChatId>, now_us: u64) {
+        self.stats.accepted += 1;
+        if let Some(chat) = chat {
+            self.ledger.offer_accepted(chat, now_us);
+        }
+    }
+
+    /// An agent will ask for a reply: gives its text, which is like no other.
+    pub(crate) fn on_reply_asked(&mut self, key: CommandKey, chat: ChatId) -> String {
+        let text = format!("Thank you, looking into it. Ref {}.", self.next_text());
+        self.ledger.reply_asked(key, chat, text.clone());
+        text
+    }
+
+    pub(crate) fn on_reply_answered(&mut self, key: CommandKey, fate: CommandFate) {
+        self.ledger.reply_answered(key, fate);
+    }
+
+    pub(crate) fn on_resolve_asked(&mut self, chat: ChatId, now_us: u64) {
+        self.ledger.resolve_asked(chat, now_us);
+        self.on_resolved(chat);
+    }
+}
+
+/// Counts up; the counterpart of `less`.
+pub(crate) fn more(counter: &AtomicUsize) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts down.
+pub(crate) fn less(counter: &AtomicUsize) {
+    counter.fetch_sub(1, Ordering::Relaxed);
+}

@@ -1,0 +1,26 @@
+//! Why the read model could not answer.
+
+/// A request the read model could not serve. Asking again is right unless it says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The store failed.
+    #[error("the read model's store failed")]
+    Store(#[from] rusqlite::Error),
+    /// The file belongs to another program, another installation or a newer build.
+    #[error(
+        "{path} is not a read model this build can use ({why}): move the file away and start again, it \
+         will be rebuilt from the log"
+    )]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A stored value has no meaning to this build.
+    #[error("a row of the read model cannot be read ({0}): rebuild it with `tandem archive rebuild`")]
+    Row(String),
+    /// The thread that served the request ended.
+    #[error("the read model is shutting down")]
+    Closed,
+}

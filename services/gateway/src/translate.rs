@@ -1,0 +1,155 @@
+//! From webhook items to inputs of entities: who decides it, under which key, with what sealed.
+//!
+//! One-to-one messages, echoes and statuses go to the customer's address. Everything else is parked in the log of
+//! its number until a part of the product reads it: nothing that was acknowledged is thrown away, and nothing
+//! of it starts a bot.
+
+mod message;
+mod parked;
+mod status;
+
+use std::collections::BTreeMap;
+
+use bus::{Cause, Header, Input, Key, PartitionId};
+use chassis::seal::Sealer;
+use domain::{
+    BusinessId, EntityId, Sealed,
+    naming::{self, IdentityKey},
+    persist::{self, PersistError},
+};
+use serde::Serialize;
+use whatsapp::{
+    identity::{Customer, phone_key},
+    webhook::{Item, Kind},
+};
+
+use crate::{
+    directory::{Directory, NumberEntry},
+    metrics,
+};
+
+/// What a POST becomes.
+#[derive(Debug, Default)]
+pub(crate) struct Translation {
+    /// Inputs by partition, in the order of the POST.
+    pub(crate) by_partition: BTreeMap<PartitionId, Vec<Input>>,
+    /// Messages that count against their number's rate, by number.
+    pub(crate) inbound: BTreeMap<bus::EntityId, u32>,
+}
+
+/// Translates the items that belong to numbers of `signers`.
+///
+/// # Errors
+/// [`PersistError`] when an input has no encoded form.
+pub(crate) fn translate(
+    items: &[Item],
+    signers: &[BusinessId],
+    directory: &Directory,
+    sealer: &Sealer,
+    partitions: u16,
+    now_ms: u64,
+) -> Result<Translation, PersistError> {
+    let mut translation = Translation::default();
+    for item in items {
+        let Some(number) = number_of(item, signers, directory) else {
+            metrics::item("unknown_number");
+            continue;
+        };
+        let mut target = Target { number: &number, sealer, partitions, now_ms, out: &mut translation };
+        match &item.kind {
+            Kind::Sample(_) => metrics::item("sample"),
+            Kind::Inbound(inbound) => message::inbound(&mut target, inbound)?,
+            Kind::Echo(echo) => message::echo(&mut target, echo)?,
+            Kind::Status(status) => status::status(&mut target, status)?,
+            other => parked::park(&mut target, other)?,
+        }
+    }
+    Ok(translation)
+}
+
+fn number_of(
+    item: &Item,
+    signers: &[BusinessId],
+    directory: &Directory,
+) -> Option<std::sync::Arc<NumberEntry>> {
+    match &item.route.phone_number_id {
+        Some(id) => directory.number(signers, id),
+        None => directory.number_of_waba(signers, item.route.waba_id.as_deref()?),
+    }
+}
+
+/// Where the inputs of one item go.
+struct Target<'a> {
+    number: &'a NumberEntry,
+    sealer: &'a Sealer,
+    partitions: u16,
+    now_ms: u64,
+    out: &'a mut Translation,
+}
+
+impl Target<'_> {
+    fn hash(&self) -> impl naming::KeyedHash {
+        |purpose: &str, parts: &[&[u8]]| self.sealer.hash16(purpose, parts)
+    }
+
+    fn seal<T: Serialize>(&self, value: &T) -> Result<Sealed, PersistError> {
+        let plain = persist::encode(value)?;
+        let sealed = self.sealer.seal(self.number.business.0.as_bytes(), &plain);
+        Ok(Sealed { key_id: sealed.key_id, bytes: sealed.bytes })
+    }
+
+    /// Meta's time, or ours where the webhook gives none that can be read.
+    fn time_ms(&self, timestamp_ms: Option<i64>) -> u64 {
+        timestamp_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(self.now_ms)
+    }
+
+    fn message_id(&self, wamid: &str) -> domain::MessageId {
+        naming::message_id(&self.hash(), &self.number.phone_number_id, wamid)
+    }
+
+    /// The customer's highest-ranked address, and the lower one when the webhook names both.
+    fn addresses(&self, customer: &Customer) -> Option<(EntityId, Option<EntityId>)> {
+        let address =
+            |key| naming::conversation_id(&self.hash(), &self.number.phone_number_id, key);
+        let phone = customer.phone.as_deref().and_then(phone_key);
+        let phone = phone.as_deref().map(|digits| address(IdentityKey::Phone(digits)));
+        match customer.bsuid.as_deref() {
+            Some(bsuid) => Some((address(IdentityKey::Bsuid(bsuid)), phone)),
+            None => phone.map(|phone| (phone, None)),
+        }
+    }
+
+    fn push<T: Serialize>(
+        &mut self,
+        kind: &str,
+        key: &[&[u8]],
+        target: EntityId,
+        input: &T,
+    ) -> Result<(), PersistError> {
+        let mut parts: Vec<&[u8]> = vec![self.number.phone_number_id.as_bytes()];
+        parts.extend_from_slice(key);
+        let key = Key(naming::input_key(&self.hash(), kind, &parts));
+        let target = bus::EntityId { kind: target.kind.code(), hash: target.hash.0 };
+        let input = Input {
+            header: Header {
+                key,
+                business: bus::BusinessId(self.number.business.0.clone()),
+                cause: Cause::Webhook,
+                trace: None,
+                received_ms: self.now_ms,
+            },
+            target,
+            body: persist::encode(input)?.into(),
+            reply_to: None,
+        };
+        let partition = target.partition(self.partitions);
+        self.out.by_partition.entry(partition).or_default().push(input);
+        Ok(())
+    }
+
+    fn count_against_rate(&mut self) {
+        let number = self.number.via.number;
+        let id = bus::EntityId { kind: number.kind.code(), hash: number.hash.0 };
+        *self.out.inbound.entry(id).or_default() += 1;
+    }
+}

@@ -1,0 +1,174 @@
+//! Messages of customers and echoes of the phone.
+
+use domain::{
+    EntityId, MessageId, Sealed,
+    content::{Content, ContentKind, Identity},
+    conversation::{ConversationInput, Echo, Inbound},
+    persist::PersistError,
+};
+use whatsapp::{
+    identity::Customer,
+    webhook::{
+        content::{Content as WireContent, MediaKind},
+        message::Message,
+    },
+};
+
+use super::{Target, parked};
+use crate::{directory::normalise, metrics};
+
+/// A raw message object above this is parked in the log of its number, and the message refers to it
+/// (design.md 4.1), bytes.
+const RAW_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) fn inbound(target: &mut Target<'_>, message: &Message) -> Result<(), PersistError> {
+    let Some(parts) = parts(target, message)? else {
+        return parked::park_message(target, "no_identity", message);
+    };
+    metrics::item("inbound");
+    target.count_against_rate();
+    let input = ConversationInput::Inbound(Inbound {
+        via: target.number.via,
+        message: parts.message,
+        at_ms: parts.at_ms,
+        kind: parts.kind,
+        paired: parts.paired,
+        who: parts.who,
+        content: parts.content,
+        target: parts.target,
+    });
+    target.push(key_kind(message), &[message.wamid.as_bytes()], parts.address, &input)
+}
+
+pub(super) fn echo(target: &mut Target<'_>, message: &Message) -> Result<(), PersistError> {
+    let Some(parts) = parts(target, message)? else {
+        return parked::park_message(target, "no_identity", message);
+    };
+    metrics::item("echo");
+    target.count_against_rate();
+    let text = match &message.content {
+        WireContent::Text { body } => Some(normalise(body)).filter(|text| !text.is_empty()),
+        _ => None,
+    };
+    let configured_automatic =
+        text.as_ref().is_some_and(|text| target.number.automatic_texts.contains(text));
+    let text_hash = text.map(|text| target.sealer.hash8("echo text", &[text.as_bytes()]));
+    let input = ConversationInput::Echo(Echo {
+        via: target.number.via,
+        message: parts.message,
+        at_ms: parts.at_ms,
+        kind: parts.kind,
+        paired: parts.paired,
+        who: parts.who,
+        content: parts.content,
+        target: parts.target,
+        configured_automatic,
+        text_hash,
+    });
+    target.push(key_kind(message), &[message.wamid.as_bytes()], parts.address, &input)
+}
+
+/// An edit or deletion that reuses its target's wamid is not a repeat of it.
+fn key_kind(message: &Message) -> &'static str {
+    match message.content {
+        WireContent::Edit { .. } => "edit",
+        WireContent::Revoke { .. } => "revoke",
+        _ => "message",
+    }
+}
+
+struct Parts {
+    address: EntityId,
+    paired: Option<EntityId>,
+    message: MessageId,
+    at_ms: u64,
+    kind: ContentKind,
+    who: Sealed,
+    content: Sealed,
+    target: Option<MessageId>,
+}
+
+fn parts(target: &mut Target<'_>, message: &Message) -> Result<Option<Parts>, PersistError> {
+    let Some((address, paired)) = target.addresses(&message.customer) else { return Ok(None) };
+    let target_wamid = target_of(message);
+    let mut content = Content {
+        wamid: Some(message.wamid.clone()),
+        text: message.content.text_for_bot().map(str::to_owned),
+        raw_json: None,
+        target_wamid: target_wamid.map(str::to_owned),
+        parked: None,
+    };
+    if message.raw.len() > RAW_BYTES_MAX {
+        content.parked = Some(parked::park_raw(target, "large_message", message.raw.as_str())?);
+    } else if !is_plain_text(message) {
+        content.raw_json = Some(message.raw.as_str().to_owned());
+    }
+    Ok(Some(Parts {
+        address,
+        paired,
+        message: target.message_id(&message.wamid),
+        at_ms: target.time_ms(message.timestamp_ms),
+        kind: kind_of(&message.content),
+        who: target.seal(&identity(&message.customer))?,
+        content: target.seal(&content)?,
+        target: target_wamid.map(|wamid| target.message_id(wamid)),
+    }))
+}
+
+/// Everything such a message says is in its other fields.
+fn is_plain_text(message: &Message) -> bool {
+    matches!(message.content, WireContent::Text { .. })
+        && message.context.is_none()
+        && message.referral.is_none()
+        && message.errors.is_empty()
+}
+
+pub(super) fn identity(customer: &Customer) -> Identity {
+    Identity {
+        phone: customer.phone.clone(),
+        bsuid: customer.bsuid.clone(),
+        name: customer.profile_name.clone(),
+        username: customer.username.clone(),
+    }
+}
+
+fn target_of(message: &Message) -> Option<&str> {
+    match &message.content {
+        WireContent::Reaction { target, .. }
+        | WireContent::Edit { target, .. }
+        | WireContent::Revoke { target } => Some(target),
+        _ => message.context.as_ref()?.message_id.as_deref(),
+    }
+}
+
+fn kind_of(content: &WireContent) -> ContentKind {
+    match content {
+        WireContent::Text { .. } => ContentKind::Text,
+        WireContent::Media(media) => match media.kind {
+            MediaKind::Image => ContentKind::Image,
+            MediaKind::Video => ContentKind::Video,
+            MediaKind::Audio => ContentKind::Audio,
+            MediaKind::Document => ContentKind::Document,
+            MediaKind::Sticker => ContentKind::Sticker,
+        },
+        WireContent::Location(_) => ContentKind::Location,
+        WireContent::Contacts(_) => ContentKind::Contacts,
+        WireContent::ButtonReply { .. }
+        | WireContent::ListReply { .. }
+        | WireContent::FlowReply { .. }
+        | WireContent::CallPermissionReply { .. } => ContentKind::Interactive,
+        WireContent::TemplateButton { .. } => ContentKind::Button,
+        WireContent::Reaction { .. } => ContentKind::Reaction,
+        WireContent::Order(_) => ContentKind::Order,
+        WireContent::System(_) => ContentKind::System,
+        WireContent::Edit { .. } => ContentKind::Edit,
+        WireContent::Revoke { .. } => ContentKind::Revoke,
+        WireContent::Unsupported { codes, .. } => ContentKind::Unsupported {
+            code: codes.first().and_then(|code| u32::try_from(*code).ok()).unwrap_or(0),
+        },
+        WireContent::MediaPlaceholder
+        | WireContent::RequestWelcome
+        | WireContent::Incomplete { .. } => ContentKind::Other(content.label().to_owned()),
+        WireContent::Unknown { type_name } => ContentKind::Other(type_name.clone()),
+    }
+}

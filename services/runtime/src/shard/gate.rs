@@ -1,0 +1,141 @@
+//! The gate: nothing leaves before the record that caused it is durable (design.md, invariant 3).
+
+use bus::{BusinessId, EntityId, Position, RecordHead, Step};
+
+use super::{
+    Action, Now, Shard, StopReason, Why,
+    entity::Recent,
+    ticket::{Effects, Staged},
+};
+use crate::{
+    host::{CallId, CallRequest},
+    reply::Reply,
+};
+
+/// What waits for a younger proof that we are last, in order.
+#[derive(Debug)]
+pub(super) enum Held {
+    Call { entity: EntityId, request: CallRequest },
+    Cancel(CallId),
+}
+
+impl Shard {
+    /// One staged ticket's record is durable.
+    pub(super) fn item_is_durable(
+        &mut self,
+        now: Now,
+        item: Staged,
+        position: Position,
+        out: &mut Vec<Action>,
+    ) {
+        let Staged { ticket, entity, business, step, place, effects, credit, wake, .. } = item;
+        if place.is_some() {
+            self.intake.settle(credit);
+        }
+        if let Some(slot) = self.entities.get_mut(&entity) {
+            slot.undurable.remove(&ticket);
+        }
+        if let Some(step) = step {
+            self.counts.step(step.dead_letter.is_some());
+            self.step_is_durable(now, ticket, wake, step, position, out);
+            self.let_out(now, entity, &business, effects, position, out);
+        }
+        if let Some(call) = item.settles {
+            out.push(Action::Settled(call));
+        }
+        self.release_held_snapshot(entity, out);
+    }
+
+    fn step_is_durable(
+        &mut self,
+        now: Now,
+        ticket: u64,
+        wake: bool,
+        step: Step,
+        position: Position,
+        out: &mut Vec<Action>,
+    ) {
+        let Step { header, entity, events, messages, wake_ms, .. } = step;
+        let changed = !events.is_empty();
+        for message in messages {
+            self.channels.entry(message.target).or_default().durable(message, position);
+        }
+        if changed {
+            let slot = self.slot(entity);
+            for event in &events {
+                slot.dirty.insert(event.part.clone(), position);
+            }
+            slot.recent.push_back(Recent { ticket, position, events });
+        }
+        self.timers.set(entity, wake_ms, &header.business, position);
+        if wake {
+            self.wake_is_durable(now, entity, changed, out);
+        }
+    }
+
+    /// Lets the effects of a durable step leave.
+    pub(super) fn let_out(
+        &mut self,
+        now: Now,
+        entity: EntityId,
+        _business: &BusinessId,
+        effects: Effects,
+        position: Position,
+        out: &mut Vec<Action>,
+    ) {
+        let Effects { calls, cancels, signals, reply } = effects;
+        let held = &mut self.commit.held;
+        held.extend(calls.into_iter().map(|request| Held::Call { entity, request }));
+        held.extend(cancels.into_iter().map(Held::Cancel));
+        self.let_calls_out(now, out);
+        out.extend(signals.into_iter().map(Action::Signal));
+        if let Some((topic, key, result)) = reply {
+            out.push(Action::Reply { topic, reply: Reply::new(key, result, position) });
+        }
+    }
+
+    /// Lets calls go while the proof that we are last is young enough, else asks the leader: a late commit
+    /// is followed by a leader read, never by a later `start_by` (design.md 4.5).
+    fn let_calls_out(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.commit.held.is_empty() || self.commit.confirming {
+            return;
+        }
+        let start_by_boot_ms = match self.settings.breaks.start_by {
+            true => u64::MAX,
+            false => self.commit.shown_boot_ms.saturating_add(self.settings.start_by_ms),
+        };
+        if now.boot_ms >= start_by_boot_ms {
+            self.commit.confirming = true;
+            let delay_ms = self.settings.retry_ms(self.commit.confirms);
+            self.commit.confirms = self.commit.confirms.saturating_add(1);
+            return out.push(Action::ReadLast { why: Why::Confirm, delay_ms });
+        }
+        self.commit.confirms = 0;
+        out.extend(self.commit.held.drain(..).map(|held| match held {
+            Held::Call { entity, request } => Action::Call { entity, request, start_by_boot_ms },
+            Held::Cancel(call) => Action::Cancel(call),
+        }));
+    }
+
+    /// The leader's last record, read because calls were late.
+    pub(super) fn on_confirmed(
+        &mut self,
+        now: Now,
+        last: Option<(u64, RecordHead)>,
+        sent_boot_ms: u64,
+        out: &mut Vec<Action>,
+    ) {
+        self.commit.confirming = false;
+        match last {
+            Some((_, head)) if head.incarnation == self.commit.last.head.incarnation => {
+                self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
+                self.let_calls_out(now, out);
+            }
+            Some((seq, _)) if seq > self.commit.last.seq => self.stop(StopReason::Fenced, out),
+            _ => {
+                self.commit.confirming = true;
+                self.read_last_again(Why::Confirm, out);
+            }
+        }
+    }
+}
