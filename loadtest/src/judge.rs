@@ -13,8 +13,8 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use compare::compare;
-pub(crate) use finding::{Findings, Verdict};
+pub(crate) use compare::{compare, decided};
+pub(crate) use finding::{FindingLine, Findings, Verdict};
 pub(crate) use ledger::{
     Arrival, CommandFate, CommandKey, Ledger, MessageId, Origin, Progress, SendFacts, Speech,
 };

@@ -24,6 +24,7 @@ enum Intention {
     Reply { conversation: String, take_floor: bool },
     Resolve { conversation: String },
     Repeat { number: u64 },
+    BecomeAvailable,
 }
 
 /// A command without an answer.
@@ -136,9 +137,8 @@ impl Brain {
     }
 
     /// An offer was missed: the desk may have set the agent away.
-    pub(super) fn available(&mut self, sim: &Sim) -> DeskRequest {
-        let presence = Request::SetPresence(SetPresence { presence: Presence::Available.into() });
-        self.command(sim, presence, Intention::Repeat { number: 0 })
+    pub(super) fn on_missed(&mut self, sim: &Sim) {
+        self.plan(sim, sim.clock.now_us(), Intention::BecomeAvailable);
     }
 
     /// Does what is due and gives the requests for it.
@@ -173,6 +173,9 @@ impl Brain {
                 let chat = self.held.get(conversation)?.chat?;
                 sim.with(|state, now_us| state.on_resolve_asked(chat, now_us));
                 Request::Resolve(Resolve { conversation_id: conversation.clone() })
+            }
+            Intention::BecomeAvailable => {
+                Request::SetPresence(SetPresence { presence: Presence::Available.into() })
             }
             Intention::Repeat { number } => {
                 let open = self.open.get(number)?;

@@ -17,6 +17,7 @@ use tonic::{Request, Streaming};
 
 use super::{bearer, directory};
 use crate::sim::Sim;
+use crate::table::Key;
 use crate::world::AgentId;
 
 use super::brain::Brain;
@@ -30,7 +31,7 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// One agent's life.
 pub(super) async fn live(sim: Arc<Sim>, agent: AgentId) {
-    let client = sim.with(|state, _| format!("sim-{:016x}-{}", state.rng.random::<u64>(), agent_row(agent)));
+    let client = sim.with(|state, _| format!("sim-{:016x}-{}", state.rng.random::<u64>(), agent.row()));
     let mut brain = Brain::new(agent, client);
     let mut desk = sim.desk.subscribe();
     let behaviour = &sim.scenario.desk;
@@ -53,11 +54,6 @@ pub(super) async fn live(sim: Arc<Sim>, agent: AgentId) {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         wait_ms = (wait_ms * 2).min(behaviour.reconnect_max_ms);
     }
-}
-
-fn agent_row(agent: AgentId) -> usize {
-    use crate::table::Key;
-    agent.row()
 }
 
 /// One open stream.
@@ -135,8 +131,7 @@ impl<'a> Session<'a> {
             Some(Event::Snapshot(snapshot)) => self.on_snapshot(brain, snapshot, position, received_us).await?,
             Some(Event::Offered(offer)) => self.on_offer(brain, offer, position, received_us).await?,
             Some(Event::OfferEnded(ended)) if ended.end() == OfferEnd::Missed => {
-                let request = brain.available(self.sim);
-                self.send(request).await?;
+                brain.on_missed(self.sim);
             }
             Some(Event::Assigned(assigned)) => {
                 self.learn(brain, &assigned.conversation_id, position).await;

@@ -182,12 +182,15 @@ impl<'a> Shown<'a> {
     fn check_replies(&mut self) {
         let ledger = self.ledger;
         for (key, reply) in &ledger.replies {
+            let example = || format!("command {} of {:?} in {:?}", key.1, key.0, reply.chat);
+            if reply.fate == CommandFate::Refused && !reply.delivered.is_empty() {
+                self.findings.add(Verdict::Violation, "a refused reply reached the customer", example);
+            }
             if reply.fate != CommandFate::Done || !reply.delivered.is_empty() {
                 continue;
             }
             let listed = self.listed.get(reply.text.as_str());
             if !matches!(listed, Some(SendState::Failed | SendState::Unknown)) {
-                let example = || format!("command {} of {:?} in {:?}: {listed:?}", key.1, key.0, reply.chat);
                 self.findings.add(Verdict::Lost, "an agent's acknowledged reply", example);
             }
         }

@@ -65,6 +65,13 @@ impl Follower {
         Self { last, seen: last.map_or(0, |cursor| cursor.seq) }
     }
 
+    /// As [`Follower::after`], but reads the log from its beginning: for a log of a later generation, whose
+    /// sequences may have begun anew.
+    #[must_use]
+    pub fn after_any(last: Cursor) -> Self {
+        Self { last: Some(last), seen: 0 }
+    }
+
     /// Last record followed.
     #[must_use]
     pub fn last(&self) -> Option<Cursor> {

@@ -111,7 +111,11 @@ pub(crate) fn rising(entries: &[(u64, Bytes)]) -> bool {
 }
 
 /// Reads page by page until `n` entries came, each page from where the last one ended.
-pub(crate) async fn read_n<F, R>(n: usize, limit: ReadLimit, read: F) -> Result<Vec<(u64, Bytes)>, String>
+pub(crate) async fn read_n<F, R>(
+    n: usize,
+    limit: ReadLimit,
+    read: F,
+) -> Result<Vec<(u64, Bytes)>, String>
 where
     F: Fn(u64, ReadLimit) -> R,
     R: Future<Output = Result<Vec<(u64, Bytes)>, BusError>>,

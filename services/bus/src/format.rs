@@ -13,6 +13,7 @@ pub use input::{
     Cause, Header, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, TraceContext, VALUE_BYTES_MAX,
 };
 pub use record::{
-    ChannelMessage, DeadLetter, Event, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Step, Steps,
+    ChannelMessage, DeadLetter, Event, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Step,
+    Steps,
 };
 pub use reply::Reply;

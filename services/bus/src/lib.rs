@@ -9,7 +9,9 @@
 
 #[cfg(feature = "test-util")]
 pub mod conformance;
+mod feed;
 mod format;
+pub mod jetstream;
 mod limits;
 mod local;
 pub mod sim;
@@ -19,8 +21,8 @@ mod traits;
 pub use format::{
     BusinessId, Cause, ChannelMessage, CodecError, DeadLetter, EntityId, Event, FORMAT_VERSION,
     Header, INBOX_ENTRY_BYTES_MAX, InboxEntry, Incarnation, Input, Key, PartName, PartitionId,
-    Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Reply, Step, Steps, TraceContext,
-    VALUE_BYTES_MAX, decode, encode,
+    Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Reply, Step, Steps,
+    TraceContext, VALUE_BYTES_MAX, decode, encode,
 };
 pub use traits::{
     AppendError, Bus, BusError, Checkpoint, Inbox, Leases, Log, LogAppendError, NodeLease, PartPut,

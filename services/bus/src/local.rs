@@ -4,4 +4,4 @@ mod leases;
 mod signals;
 
 pub(crate) use leases::LocalLeases;
-pub(crate) use signals::{LocalSignals, check_topic};
+pub(crate) use signals::{LocalSignalStream, LocalSignals, SIGNALS_BEHIND_MAX, check_topic};

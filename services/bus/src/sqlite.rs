@@ -14,13 +14,11 @@
 mod lock;
 mod op;
 mod reader;
-mod recent;
 mod rows;
 mod schema;
 mod space;
 mod store;
 mod writer;
-
 
 use std::{io, path::PathBuf};
 

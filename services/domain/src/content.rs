@@ -62,6 +62,20 @@ pub struct Content {
     /// Set instead of `raw_json` when that was above 64 KiB: the hash it is parked under on its number.
     #[serde(default)]
     pub parked: Option<crate::Hash16>,
+    /// Media to send, by reference; what came in says it in `raw_json`.
+    #[serde(default)]
+    pub media: Option<MediaReference>,
+}
+
+/// Media by reference, as it is to be sent. The kind is the message's; the caption is its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaReference {
+    /// Meta media id; or
+    pub id: Option<String>,
+    /// link that Meta fetches.
+    pub link: Option<String>,
+    /// Name of a document.
+    pub filename: Option<String>,
 }
 
 /// Who a customer is, sealed in inputs and state.

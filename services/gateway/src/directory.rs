@@ -121,7 +121,11 @@ impl Directory {
 
     /// The number with this Meta id, if it belongs to one of `signers` (invariant 10).
     #[must_use]
-    pub fn number(&self, signers: &[BusinessId], phone_number_id: &str) -> Option<Arc<NumberEntry>> {
+    pub fn number(
+        &self,
+        signers: &[BusinessId],
+        phone_number_id: &str,
+    ) -> Option<Arc<NumberEntry>> {
         let entry = self.numbers.get(phone_number_id)?;
         signers.contains(&entry.business).then(|| Arc::clone(entry))
     }

@@ -29,7 +29,9 @@ pub struct Handler {
 
 impl std::fmt::Debug for Handler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handler").field("append_timeout", &self.append_timeout).finish_non_exhaustive()
+        f.debug_struct("Handler")
+            .field("append_timeout", &self.append_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,11 +80,18 @@ impl Handler {
             {
                 plain(StatusCode::OK, challenge.into_owned())
             }
-            _ => plain(StatusCode::FORBIDDEN, "hub.mode, hub.verify_token or hub.challenge is wrong"),
+            _ => {
+                plain(StatusCode::FORBIDDEN, "hub.mode, hub.verify_token or hub.challenge is wrong")
+            }
         }
     }
 
-    async fn post(&self, business: Option<&str>, head: &Parts, body: Bytes) -> Response<Full<Bytes>> {
+    async fn post(
+        &self,
+        business: Option<&str>,
+        head: &Parts,
+        body: Bytes,
+    ) -> Response<Full<Bytes>> {
         let begun_us = self.clock.boot_us();
         let (result, response) = self.accept(business, head, body).await;
         metrics::post(result);

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bus::{
-    AppendError, Bus, EntityId, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId,
-};
+use bus::{AppendError, Bus, EntityId, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId};
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream::FuturesUnordered};
 

@@ -55,7 +55,8 @@ pub(crate) fn translate(
             metrics::item("unknown_number");
             continue;
         };
-        let mut target = Target { number: &number, sealer, partitions, now_ms, out: &mut translation };
+        let mut target =
+            Target { number: &number, sealer, partitions, now_ms, out: &mut translation };
         match &item.kind {
             Kind::Sample(_) => metrics::item("sample"),
             Kind::Inbound(inbound) => message::inbound(&mut target, inbound)?,

@@ -3,7 +3,19 @@
 //!
 //! Owns: ownership and fencing, sequencing, the gate, channels, calls, timers, checkpoints, passivation,
 //! poison. Must never know: what an entity is about (see [`host`]), or which bus it runs on.
+//!
+//! Two layers: [`shard`] is a machine without I/O that decides everything about one partition; the
+//! [`Node`] is the shell of supervised actors that drives it on a bus.
 
 pub mod host;
+pub mod reply;
+pub mod shard;
+
+mod call_return;
+mod random;
+mod settings;
 
 pub use bus;
+pub use call_return::CallReturn;
+pub use random::Random;
+pub use settings::{Breaks, Placement, Settings, ShardSettings};

@@ -114,13 +114,15 @@ pub struct Shard {
     checkpoints: Checkpoints,
     suspicion: Suspicion,
     counts: Counts,
+    /// When candidates for passivation were last looked for.
+    looked_boot_ms: u64,
 }
 
 impl Shard {
     /// Begins to serve; call once, before any notice.
     pub fn start(&mut self, now: Now, out: &mut Vec<Action>) {
         self.checkpoints.started(now);
-        self.suspect_on_start(out);
+        self.suspect_on_start();
         self.pump(now, out);
     }
 
@@ -139,7 +141,7 @@ impl Shard {
                 self.on_decided(now, life, ticket, outcome, out);
             }
             Notice::Snapshot { entity, life, through, parts } => {
-                self.on_snapshot(entity, life, through, parts, out);
+                self.on_snapshot(now, entity, life, through, parts, out);
             }
             Notice::EntityGone { entity, life, error } => {
                 self.on_entity_gone(now, entity, life, error, out);
@@ -152,7 +154,7 @@ impl Shard {
             }
             Notice::Sent { target, stored } => self.on_sent(target, stored, out),
             Notice::Saved { stored } => self.on_saved(now, stored, out),
-            Notice::Checkpointed { stored } => self.on_checkpointed(now, stored, out),
+            Notice::Checkpointed { stored } => self.on_checkpointed(stored, out),
             Notice::CallResult(result) => self.on_call_result(now, result, out),
             Notice::Tick => self.on_tick(now, out),
             Notice::Release => self.on_release(out),
@@ -172,7 +174,7 @@ impl Shard {
         self.send_channels(out);
         self.checkpoint_on(now, out);
         self.save_next(out);
-        self.release_on(out);
+        self.release_on(now, out);
         self.read_more(out);
     }
 

@@ -1,1 +1,15 @@
-//! placeholder
+//! Development only: what tests of several crates share.
+//!
+//! Owns: the launcher of real NATS servers, bounded waits, free ports, temporary directories.
+//!
+//! Must never know: a product type. It depends on no other crate of this workspace, and nothing but
+//! tests depends on it.
+
+mod file_system;
+pub mod nats;
+mod net;
+mod wait;
+
+pub use file_system::{repository_root, temp_dir};
+pub use net::free_port;
+pub use wait::{TimedOut, wait_until, wait_until_blocking};

@@ -4,8 +4,7 @@ use bytes::Bytes;
 
 use super::{Verdict, blob, bytes, ensure, entity, must};
 use crate::{
-    Bus, Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, SavedPart,
-    VALUE_BYTES_MAX,
+    Bus, Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, SavedPart, VALUE_BYTES_MAX,
 };
 
 const P0: PartitionId = PartitionId(0);

@@ -82,12 +82,19 @@ impl Signals for LocalSignals {
         let readers = patterns
             .entry(topic.to_owned())
             .or_insert_with(|| broadcast::channel(SIGNALS_BEHIND_MAX).0);
-        Ok(Box::new(LocalSignalStream { signals: readers.subscribe() }))
+        Ok(Box::new(LocalSignalStream::new(readers.subscribe())))
     }
 }
 
-struct LocalSignalStream {
+/// A reader of one ring.
+pub(crate) struct LocalSignalStream {
     signals: broadcast::Receiver<Signal>,
+}
+
+impl LocalSignalStream {
+    pub(crate) fn new(signals: broadcast::Receiver<Signal>) -> Self {
+        Self { signals }
+    }
 }
 
 #[async_trait]

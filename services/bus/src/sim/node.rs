@@ -130,7 +130,8 @@ impl SimNode {
         check_partition(partition, self.world.partitions)?;
         loop {
             self.wire.until_up().await;
-            let found = self.ask_partition(partition, |held| feed(held).after(after, limit)).await?;
+            let found =
+                self.ask_partition(partition, |held| feed(held).after(after, limit)).await?;
             if !found.is_empty() {
                 return Ok(found);
             }

@@ -33,7 +33,10 @@ impl DirectoryLock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                return Err(OpenError::InUse { path: dir.to_owned(), holder: holder_of(&mut file) });
+                return Err(OpenError::InUse {
+                    path: dir.to_owned(),
+                    holder: holder_of(&mut file),
+                });
             }
             Err(errno) => return Err(failed(errno.into())),
         }

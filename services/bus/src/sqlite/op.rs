@@ -37,7 +37,10 @@ pub(super) enum Op {
         answer: oneshot::Sender<Result<(), BusError>>,
     },
     /// Changes the limit of pages.
-    MaxPages { pages: Option<u32>, answer: oneshot::Sender<Result<(), BusError>> },
+    MaxPages {
+        pages: Option<u32>,
+        answer: oneshot::Sender<Result<(), BusError>>,
+    },
     /// Everything sent before is the last; then the writer ends.
     Close,
 }

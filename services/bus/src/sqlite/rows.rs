@@ -216,9 +216,7 @@ pub(super) fn checkpoint(
     partition: PartitionId,
 ) -> rusqlite::Result<Option<Checkpoint>> {
     connection
-        .prepare_cached(
-            "SELECT generation, seq, step, body FROM checkpoint WHERE partition = ?1",
-        )?
+        .prepare_cached("SELECT generation, seq, step, body FROM checkpoint WHERE partition = ?1")?
         .query_row([partition.0], |row| {
             Ok(Checkpoint { position: position(row, 0)?, bytes: some_blob(row, 3)? })
         })

@@ -142,8 +142,7 @@ fn create(connection: &mut Connection, partitions: u16) -> rusqlite::Result<()> 
     }
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
-    transaction
-        .execute("INSERT INTO meta (key, value) VALUES ('partitions', ?1)", [partitions])?;
+    transaction.execute("INSERT INTO meta (key, value) VALUES ('partitions', ?1)", [partitions])?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
@@ -168,11 +167,7 @@ fn check_integrity(connection: &Connection, path: &Path) -> Result<(), OpenError
     Err(OpenError::Damaged { path: path.to_owned(), detail: said })
 }
 
-fn check_partitions(
-    connection: &Connection,
-    dir: &Path,
-    configured: u16,
-) -> Result<(), OpenError> {
+fn check_partitions(connection: &Connection, dir: &Path, configured: u16) -> Result<(), OpenError> {
     let path = dir.join(DATABASE_FILE);
     let stored: Option<u16> = connection
         .query_row("SELECT value FROM meta WHERE key = 'partitions'", [], |row| row.get(0))

@@ -17,7 +17,6 @@ use super::{
     lock::DirectoryLock,
     op::{Op, Request},
     reader::{Reader, send_blocking},
-    recent::{Feed, FeedEnd},
     rows::{self, Table},
     schema,
     space::Space,
@@ -26,6 +25,7 @@ use super::{
 use crate::{
     AppendError, Bus, BusError, Checkpoint, EntityId, Inbox, Log, LogAppendError, PartPut,
     PartitionId, ReadLimit, SavedPart, States,
+    feed::{Feed, FeedEnd},
     limits::{check_checkpoint, check_entry, check_partition, check_puts, check_record},
     local::{LocalLeases, LocalSignals},
 };
@@ -193,7 +193,8 @@ impl Core {
     ) -> Result<oneshot::Receiver<T>, NotSent> {
         let shares = (bytes / SHARE_BYTES + 1).min(self.shares_max);
         let shares = u32::try_from(shares).unwrap_or(u32::MAX);
-        let share = Arc::clone(&self.shares).acquire_many_owned(shares).await.map_err(|_| NotSent)?;
+        let share =
+            Arc::clone(&self.shares).acquire_many_owned(shares).await.map_err(|_| NotSent)?;
         let (answer, answered) = oneshot::channel();
         let request = Request { op: op(answer), _share: Some(share) };
         self.queue.send(request).await.map_err(|_| NotSent)?;
@@ -364,7 +365,8 @@ impl States for Core {
         check_partition(partition, self.partitions)?;
         check_checkpoint(&checkpoint)?;
         let bytes = checkpoint.bytes.len();
-        let sent = self.send(bytes, |answer| Op::Checkpoint { partition, checkpoint, answer }).await;
+        let sent =
+            self.send(bytes, |answer| Op::Checkpoint { partition, checkpoint, answer }).await;
         sent.map_err(NotSent::bus_error)?.await.unwrap_or(Err(BusError::Closed))
     }
 }

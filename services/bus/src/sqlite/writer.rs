@@ -7,12 +7,14 @@ use tokio::sync::mpsc;
 
 use super::{
     op::{Failure, Op, Outcome, Request},
-    recent::{Feed, FeedEnd},
     rows::{self, Table},
     schema,
     space::Space,
 };
-use crate::PartitionId;
+use crate::{
+    PartitionId,
+    feed::{Feed, FeedEnd},
+};
 
 /// Most requests in one transaction: at 74 k rows/s one takes about 7 ms, which bounds how long an
 /// answer waits for others.
@@ -81,8 +83,7 @@ impl Writer {
             self.serve(batch.drain(..).collect());
         }
         // Everything is durable in the WAL already; this only leaves one tidy file behind.
-        let tidied =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let tidied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = tidied {
             tracing::warn!(%error, "the write-ahead log was not folded into the database on close");
         }
@@ -201,11 +202,13 @@ impl Writer {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
-        let found = read_ends(&self.connection, u16::try_from(self.ends.len()).unwrap_or(u16::MAX))?;
+        let found =
+            read_ends(&self.connection, u16::try_from(self.ends.len()).unwrap_or(u16::MAX))?;
         let feeds = self.feeds.inbox.iter().zip(&self.feeds.log);
         let writers = self.inbox_ends.iter().zip(&self.log_ends);
         let changes = self.ends.iter().zip(&found);
-        for (((inbox, log), (inbox_end, log_end)), (known, found)) in feeds.zip(writers).zip(changes)
+        for (((inbox, log), (inbox_end, log_end)), (known, found)) in
+            feeds.zip(writers).zip(changes)
         {
             if known.inbox != found.inbox {
                 inbox.reset(inbox_end, found.inbox);

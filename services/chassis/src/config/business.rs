@@ -19,6 +19,10 @@ pub struct Business {
     pub app_secrets: Vec<Secret>,
     /// What Meta must present in the handshake (`hub.verify_token`).
     pub verify_token: Secret,
+    /// What programs of this business present to the gRPC services, at least 16 characters; without it only
+    /// agents can sign in.
+    #[serde(default)]
+    pub api_token: Option<Secret>,
     /// Its phone numbers: `[[business.number]]`.
     #[serde(default, rename = "number")]
     pub numbers: Vec<Number>,

@@ -128,6 +128,9 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
             resolve(format!("business[{b}].app_secrets[{i}]"), secret);
         }
         resolve(format!("business[{b}].verify_token"), &mut business.verify_token);
+        if let Some(token) = &mut business.api_token {
+            resolve(format!("business[{b}].api_token"), token);
+        }
         for (n, number) in business.numbers.iter_mut().enumerate() {
             resolve(format!("business[{b}].number[{n}].access_token"), &mut number.access_token);
         }

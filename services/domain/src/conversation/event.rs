@@ -146,6 +146,8 @@ pub enum ConversationEvent {
         via: Via,
         /// [`Identity`](crate::content::Identity).
         who: Sealed,
+        /// Meta timestamp of what showed it.
+        at_ms: Millis,
     },
     /// A message joined the thread.
     MessageRecorded(MessageRecord),
@@ -164,6 +166,25 @@ pub enum ConversationEvent {
         /// wamid and raw JSON (pricing).
         content: Sealed,
     },
+    /// The customer began to wait for an answer, or does not wait any more.
+    WaitChanged {
+        /// Meta timestamp of the first unanswered message; `None`: everything is answered.
+        since_ms: Option<Millis>,
+    },
+    /// An echo by which the phone has, or takes, the floor.
+    PhoneSpoke {
+        /// The echo.
+        message: MessageId,
+        /// Meta timestamp.
+        at_ms: Millis,
+        /// Hash of its text while the Number has not been asked whether it is an automatic one.
+        untold: Option<u64>,
+    },
+    /// An echo turned out to be the app's greeting or away message.
+    EchoAutomatic {
+        /// The echo.
+        message: MessageId,
+    },
     /// A send was asked of the Number.
     SendRequested(SendRecord),
     /// A requested send came to an end.
@@ -175,7 +196,7 @@ pub enum ConversationEvent {
         /// When.
         at_ms: Millis,
     },
-    /// A requested send was taken back before it left.
+    /// A requested send was taken back; whether before it left, `SendResolved` will say.
     SendCancelled {
         /// The request.
         request: RequestId,
@@ -278,6 +299,11 @@ pub enum ConversationEvent {
     },
     /// The join came to an end.
     JoinEnded {
+        /// The lower address.
+        lower: EntityId,
+    },
+    /// A lower address belongs to another conversation by a later pairing; nothing is joined.
+    LowerMoved {
         /// The lower address.
         lower: EntityId,
     },

@@ -65,10 +65,13 @@ pub enum ConversationInput {
         #[serde(with = "serde_bytes")]
         state: Vec<u8>,
     },
-    /// Answer to `Join`: nothing to hand over.
+    /// Answer to `Join`: nothing to hand over. Also sent unasked, with `forwards` false, to the conversation
+    /// that loses an address to a later pairing.
     NothingToJoin {
         /// The answering address.
         from: EntityId,
+        /// It forwards here from now on; `false`: it points to another by a later pairing.
+        forwards: bool,
     },
     /// An input that came to an address that forwards.
     Forwarded {
@@ -222,6 +225,12 @@ pub enum CommandAnswer {
     Done,
     /// Not done, nothing changed.
     Refused(Refusal),
+    /// Not done here: this address forwards. Send the same command (same id) to that conversation, which also
+    /// remembers what was answered here before.
+    Moved {
+        /// The conversation.
+        to: EntityId,
+    },
 }
 
 /// Why a command was refused.
@@ -236,6 +245,16 @@ pub enum Refusal {
     HeldByAnother {
         /// That agent.
         agent: AgentId,
+    },
+    /// The bot has the floor; a program speaks then only with `take_floor` (agents need no flag against a bot).
+    BotHasFloor {
+        /// Its turn.
+        turn: u64,
+    },
+    /// Too many sends of this conversation have no outcome yet; nothing was taken on.
+    Busy {
+        /// How many.
+        pending: u32,
     },
     /// The customer service window is closed: send a template.
     WindowClosed {

@@ -94,9 +94,8 @@ fn parts(target: &mut Target<'_>, message: &Message) -> Result<Option<Parts>, Pe
     let mut content = Content {
         wamid: Some(message.wamid.clone()),
         text: message.content.text_for_bot().map(str::to_owned),
-        raw_json: None,
         target_wamid: target_wamid.map(str::to_owned),
-        parked: None,
+        ..Content::default()
     };
     if message.raw.len() > RAW_BYTES_MAX {
         content.parked = Some(parked::park_raw(target, "large_message", message.raw.as_str())?);

@@ -12,8 +12,7 @@ use super::{Target, message, parked};
 use crate::metrics;
 
 pub(super) fn status(target: &mut Target<'_>, status: &WireStatus) -> Result<(), PersistError> {
-    let request =
-        status.biz_opaque_callback_data.as_deref().and_then(RequestId::from_opaque);
+    let request = status.biz_opaque_callback_data.as_deref().and_then(RequestId::from_opaque);
     let by_recipient = target.addresses(&status.recipient).map(|(address, _)| address);
     let address = request.map(RequestId::conversation_entity).or(by_recipient);
     let (Some(address), Some(kind)) = (address, kind_of(&status.status)) else {
@@ -25,7 +24,8 @@ pub(super) fn status(target: &mut Target<'_>, status: &WireStatus) -> Result<(),
         raw_json: is_worth_keeping(status).then(|| status.raw.as_str().to_owned()),
         ..Content::default()
     };
-    let who = by_recipient.map(|_| target.seal(&message::identity(&status.recipient))).transpose()?;
+    let who =
+        by_recipient.map(|_| target.seal(&message::identity(&status.recipient))).transpose()?;
     let at_ms = target.time_ms(status.timestamp_ms);
     let input = ConversationInput::Status(Status {
         via: target.number.via,

@@ -305,6 +305,8 @@ pub enum Alarm {
     MessageTooLarge,
     /// An input ended two owners and is now tried alone.
     Trying,
+    /// A part cannot be saved, so no checkpoint is made and replay grows.
+    CheckpointBlocked,
 }
 
 impl Alarm {
@@ -322,6 +324,7 @@ impl Alarm {
             Self::PartUnsavable => "part_unsavable",
             Self::MessageTooLarge => "message_too_large",
             Self::Trying => "trying",
+            Self::CheckpointBlocked => "checkpoint_blocked",
         }
     }
 }

@@ -24,6 +24,7 @@ pub(super) struct Commit {
     flight: Option<Flight>,
     /// Boot clock when the latest log request was sent whose answer showed us to be last.
     pub(super) shown_boot_ms: u64,
+    failed_reads: u32,
     older_reads: u32,
     /// Calls and cancels that wait for a younger proof that we are last.
     pub(super) held: VecDeque<Held>,
@@ -55,6 +56,7 @@ impl Commit {
             position: Position { generation: last.head.generation, seq: last.seq, index: 0 },
             flight: None,
             shown_boot_ms,
+            failed_reads: 0,
             older_reads: 0,
             held: VecDeque::new(),
             confirming: false,
@@ -199,7 +201,12 @@ impl Shard {
         sent_boot_ms: u64,
         out: &mut Vec<Action>,
     ) {
-        let Ok(last) = answer else { return self.read_last_again(why, out) };
+        let Ok(last) = answer else {
+            self.commit.failed_reads = self.commit.failed_reads.saturating_add(1);
+            let delay_ms = self.settings.retry_ms(self.commit.failed_reads);
+            return out.push(Action::ReadLast { why, delay_ms });
+        };
+        self.commit.failed_reads = 0;
         let last = match last.map(|(seq, bytes)| Record::decode(&bytes).map(|r| (seq, r.head))) {
             None => None,
             Some(Ok(last)) => Some(last),
@@ -232,12 +239,12 @@ impl Shard {
             Verdict::Worked(seq) => self.on_durable(now, seq, sent_boot_ms, out),
             Verdict::Fenced => self.stop(StopReason::Fenced, out),
             Verdict::SendAgain => self.send_flight_again(out),
-            Verdict::Older => self.read_last_again(Why::Conflict, out),
+            Verdict::Older => self.leader_is_behind(Why::Conflict, out),
         }
     }
 
-    /// Asks the leader again after one failed or behind; alarms when that goes on.
-    pub(super) fn read_last_again(&mut self, why: Why, out: &mut Vec<Action>) {
+    /// The leader's last record is older than what was acknowledged: asks again, then alarms.
+    pub(super) fn leader_is_behind(&mut self, why: Why, out: &mut Vec<Action>) {
         self.commit.older_reads = self.commit.older_reads.saturating_add(1);
         if self.commit.older_reads > OLDER_READS_MAX {
             self.alarm(Alarm::LogWentBack, out);

@@ -53,6 +53,8 @@ pub(super) struct Slot {
     /// Earliest timer of the last staged step; `None`: the timer index knows.
     pub(super) staged_wake_ms: Option<Option<u64>>,
     pub(super) used_boot_ms: u64,
+    /// It is to leave memory once it is saved, unless it is used before.
+    pub(super) leaving: bool,
 }
 
 impl Slot {
@@ -68,6 +70,7 @@ impl Slot {
             opened_through: 0,
             staged_wake_ms: None,
             used_boot_ms: 0,
+            leaving: false,
         }
     }
 
@@ -185,7 +188,7 @@ impl Shard {
             self.part_saved(entity, &name, position);
         }
         out.push(Action::Open { entity, life, parts, events });
-        self.ask_if_wanted(entity, out);
+        self.ask_if_wanted(now, entity, out);
         self.drive(entity, out);
     }
 

@@ -1,6 +1,6 @@
 //! The gate: nothing leaves before the record that caused it is durable (design.md, invariant 3).
 
-use bus::{BusinessId, EntityId, Position, RecordHead, Step};
+use bus::{EntityId, Position, RecordHead, Step};
 
 use super::{
     Action, Now, Shard, StopReason, Why,
@@ -28,7 +28,7 @@ impl Shard {
         position: Position,
         out: &mut Vec<Action>,
     ) {
-        let Staged { ticket, entity, business, step, place, effects, credit, wake, .. } = item;
+        let Staged { ticket, entity, step, place, effects, credit, wake, .. } = item;
         if place.is_some() {
             self.intake.settle(credit);
         }
@@ -38,12 +38,12 @@ impl Shard {
         if let Some(step) = step {
             self.counts.step(step.dead_letter.is_some());
             self.step_is_durable(now, ticket, wake, step, position, out);
-            self.let_out(now, entity, &business, effects, position, out);
+            self.let_out(now, entity, effects, position, out);
         }
         if let Some(call) = item.settles {
             out.push(Action::Settled(call));
         }
-        self.release_held_snapshot(entity, out);
+        self.release_held_snapshot(now, entity, out);
     }
 
     fn step_is_durable(
@@ -78,7 +78,6 @@ impl Shard {
         &mut self,
         now: Now,
         entity: EntityId,
-        _business: &BusinessId,
         effects: Effects,
         position: Position,
         out: &mut Vec<Action>,
@@ -134,7 +133,7 @@ impl Shard {
             Some((seq, _)) if seq > self.commit.last.seq => self.stop(StopReason::Fenced, out),
             _ => {
                 self.commit.confirming = true;
-                self.read_last_again(Why::Confirm, out);
+                self.leader_is_behind(Why::Confirm, out);
             }
         }
     }

@@ -37,7 +37,7 @@ impl Shard {
         };
         if self.settings.breaks.gate {
             let effects = std::mem::take(&mut staged.effects);
-            self.let_out(now, staged.entity, &staged.business, effects, Position::default(), out);
+            self.let_out(now, staged.entity, effects, Position::default(), out);
         }
         self.staged.push_back(staged);
     }
@@ -111,7 +111,6 @@ fn empty(ticket: Ticket, pending: &Pending) -> Staged {
     Staged {
         ticket,
         entity: pending.entity,
-        business: pending.header.business.clone(),
         step: None,
         place: pending.place,
         taken: pending.taken,

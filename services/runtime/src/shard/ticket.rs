@@ -1,6 +1,6 @@
 //! What waits to be decided, and what was decided and waits to be durable.
 
-use bus::{BusinessId, EntityId, Header, Input, Key, PartitionId, Place, Step};
+use bus::{EntityId, Header, Input, Key, PartitionId, Place, Step};
 use bytes::Bytes;
 
 use super::{Decided, Life, Ticket};
@@ -90,7 +90,6 @@ pub(super) struct Effects {
 pub(super) struct Staged {
     pub(super) ticket: Ticket,
     pub(super) entity: EntityId,
-    pub(super) business: BusinessId,
     pub(super) step: Option<Step>,
     pub(super) place: Option<Place>,
     pub(super) taken: Option<(PartitionId, u64)>,

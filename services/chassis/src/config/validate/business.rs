@@ -32,6 +32,12 @@ pub(super) fn check(findings: &mut Findings, businesses: &[Business]) {
                 "give one app secret, or two while one is being replaced",
             );
         }
+        if let Some(token) = business.api_token.as_ref().map(crate::config::Secret::expose)
+            && !token.is_empty()
+        {
+            let token_key = format!("{key}.api_token");
+            check_token_text(findings, &mut all.tokens, &key, &token_key, token);
+        }
         workspace(findings, &mut all, &key, &business.workspace);
         bot(findings, &key, business);
         for (n, number) in business.numbers.iter().enumerate() {
@@ -141,23 +147,30 @@ fn check_token(findings: &mut Findings, tokens: &mut Seen, key: &str, agent: &Ag
         ),
         // An empty one was reported when it was resolved.
         Some("") => {}
-        Some(token) => {
-            if token.len() < TOKEN_CHARS_MIN {
-                findings.add(
-                    &token_key,
-                    format!(
-                        "is shorter than {TOKEN_CHARS_MIN} characters; make one with `openssl rand \
-                         -hex 32`"
-                    ),
-                );
-            }
-            if let Some(first) = tokens.before(token, key) {
-                findings.add(
-                    &token_key,
-                    format!("is also the token of {first}; give every agent a token of its own"),
-                );
-            }
-        }
+        Some(token) => check_token_text(findings, tokens, key, &token_key, token),
+    }
+}
+
+fn check_token_text(
+    findings: &mut Findings,
+    tokens: &mut Seen,
+    key: &str,
+    token_key: &str,
+    token: &str,
+) {
+    if token.len() < TOKEN_CHARS_MIN {
+        findings.add(
+            token_key,
+            format!(
+                "is shorter than {TOKEN_CHARS_MIN} characters; make one with `openssl rand -hex 32`"
+            ),
+        );
+    }
+    if let Some(first) = tokens.before(token, key) {
+        findings.add(
+            token_key,
+            format!("is also the token of {first}; give every agent a token of its own"),
+        );
     }
 }
 

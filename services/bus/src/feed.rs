@@ -1,4 +1,4 @@
-//! What was stored lately, in memory, so that a running owner or tailer does not touch the database.
+//! What was stored lately, in memory, so that a running owner or tailer does not ask the store.
 
 use std::{
     collections::VecDeque,
@@ -21,32 +21,39 @@ struct Ring {
 
 /// One partition's inbox or log as its readers see it.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(crate) struct Feed {
     ring: Mutex<Ring>,
     bytes_max: usize,
     last: watch::Receiver<u64>,
 }
 
-/// The writer's end of a [`Feed`]; readers learn from its end that the writer is gone.
+/// The filling end of a [`Feed`]; its readers notice when it is dropped.
 #[derive(Debug)]
-pub(super) struct FeedEnd {
+pub(crate) struct FeedEnd {
     last: watch::Sender<u64>,
 }
 
 impl Feed {
     /// A feed that ends at `last` and has nothing in memory yet.
-    pub(super) fn new(last: u64, bytes_max: usize) -> (Self, FeedEnd) {
+    pub(crate) fn new(last: u64, bytes_max: usize) -> (Self, FeedEnd) {
         let (sender, receiver) = watch::channel(last);
         let ring = Ring { complete_after: last, entries: VecDeque::new(), bytes: 0 };
         (Self { ring: Mutex::new(ring), bytes_max, last: receiver }, FeedEnd { last: sender })
+    }
+
+    /// A feed of which nothing is known before its first [`Feed::reset`].
+    pub(crate) fn unknown(bytes_max: usize) -> (Self, FeedEnd) {
+        let (feed, end) = Self::new(0, bytes_max);
+        feed.ring().complete_after = u64::MAX;
+        (feed, end)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a committed entry.
-    pub(super) fn push(&self, end: &FeedEnd, seq: u64, body: Bytes) {
+    /// Adds a stored entry.
+    pub(crate) fn push(&self, end: &FeedEnd, seq: u64, body: Bytes) {
         let mut ring = self.ring();
         ring.bytes += body.len();
         ring.entries.push_back((seq, body));
@@ -59,16 +66,16 @@ impl Feed {
         end.last.send_replace(seq);
     }
 
-    /// Forgets everything: the feed ends at `last`, and only the database knows what is in it.
-    pub(super) fn reset(&self, end: &FeedEnd, last: u64) {
+    /// Forgets everything: the feed ends at `last`, and only the store knows what is in it.
+    pub(crate) fn reset(&self, end: &FeedEnd, last: u64) {
         let mut ring = self.ring();
         *ring = Ring { complete_after: last, entries: VecDeque::new(), bytes: 0 };
         drop(ring);
         end.last.send_replace(last);
     }
 
-    /// Entries after `after`; `None` when the database must be asked.
-    pub(super) fn after(&self, after: u64, limit: ReadLimit) -> Option<Vec<(u64, Bytes)>> {
+    /// Entries after `after`; `None` when the store must be asked.
+    pub(crate) fn after(&self, after: u64, limit: ReadLimit) -> Option<Vec<(u64, Bytes)>> {
         let ring = self.ring();
         if after < ring.complete_after {
             return None;
@@ -86,18 +93,18 @@ impl Feed {
         Some(found)
     }
 
-    /// The last entry; `None` when the database must be asked.
-    pub(super) fn last_entry(&self) -> Option<(u64, Bytes)> {
+    /// The last entry; `None` when the store must be asked.
+    pub(crate) fn last_entry(&self) -> Option<(u64, Bytes)> {
         self.ring().entries.back().cloned()
     }
 
     /// Sequence of the last entry (0: none).
-    pub(super) fn last_seq(&self) -> u64 {
+    pub(crate) fn last_seq(&self) -> u64 {
         *self.last.borrow()
     }
 
-    /// Waits until there is an entry after `after`; false when the writer is gone.
-    pub(super) async fn wait_after(&self, after: u64) -> bool {
+    /// Waits until there is an entry after `after`; false when nobody fills the feed any more.
+    pub(crate) async fn wait_after(&self, after: u64) -> bool {
         self.last.clone().wait_for(|last| *last > after).await.is_ok()
     }
 }

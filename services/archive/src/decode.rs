@@ -1,0 +1,169 @@
+//! From log records to decided steps, as the read model and the event tail need them.
+
+use bus::{Bus, CodecError, PartitionId, Position, Record, RecordBody, Step};
+use bytes::Bytes;
+use domain::{
+    BusinessId, EntityKind,
+    conversation::ConversationEvent,
+    persist::{self, PersistError},
+};
+
+use crate::{
+    chain::{Follower, Verdict},
+    metrics,
+    repository::{Batch, DecodedStep},
+};
+
+/// Why a record cannot be applied. The reader stops here; nothing is skipped.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The record itself.
+    #[error("record {seq} of partition {partition} cannot be read")]
+    Record {
+        /// Its partition.
+        partition: PartitionId,
+        /// Its sequence.
+        seq: u64,
+        /// Why.
+        source: CodecError,
+    },
+    /// An event in it.
+    #[error("an event of record {seq} of partition {partition} cannot be read")]
+    Event {
+        /// Its partition.
+        partition: PartitionId,
+        /// Its record.
+        seq: u64,
+        /// Why.
+        source: PersistError,
+    },
+    /// Records are missing.
+    #[error(
+        "the log of partition {partition} has no records between {after} and {before}: they were trimmed"
+    )]
+    Gap {
+        /// The partition.
+        partition: PartitionId,
+        /// Last record before the gap.
+        after: u64,
+        /// First record after it.
+        before: u64,
+    },
+}
+
+/// The conversation events of a step; none for entities of other kinds.
+///
+/// # Errors
+/// When one was written by a newer build or is damaged.
+pub fn step_events(step: &Step) -> Result<Vec<ConversationEvent>, PersistError> {
+    if step.entity.kind != EntityKind::Conversation.code() {
+        return Ok(Vec::new());
+    }
+    step.events.iter().map(|event| persist::decode(&event.body)).collect()
+}
+
+/// Decodes records into one batch that continues where `follower` stands, and moves `follower` past them. `None`
+/// when none of them is to be applied.
+pub(crate) fn batch(
+    partition: PartitionId,
+    follower: &mut Follower,
+    records: &[(u64, Bytes)],
+) -> Result<Option<Batch>, DecodeError> {
+    let after = follower.last();
+    let mut steps = Vec::new();
+    let mut count = 0;
+    for (seq, bytes) in records {
+        let record = Record::decode(bytes)
+            .map_err(|source| DecodeError::Record { partition, seq: *seq, source })?;
+        match follower.admit(*seq, &record.head) {
+            Verdict::Follow => {}
+            Verdict::Rebase => {
+                ::metrics::counter!(metrics::REBASED_TOTAL).increment(1);
+                tracing::warn!(%partition, seq, generation = record.head.generation, "the log's generation rose; re-basing on it");
+            }
+            Verdict::Ignore => {
+                ::metrics::counter!(metrics::IGNORED_RECORDS_TOTAL).increment(1);
+                tracing::error!(%partition, seq, "a record does not continue the chain and is ignored");
+                continue;
+            }
+            Verdict::Gap { after, before } => {
+                return Err(DecodeError::Gap { partition, after, before });
+            }
+        }
+        count += 1;
+        if let RecordBody::Steps(body) = record.body {
+            let generation = record.head.generation;
+            decode_steps(partition, generation, *seq, body.steps, &mut steps)?;
+        }
+    }
+    ::metrics::counter!(metrics::RECORDS_TOTAL).increment(count);
+    match follower.last() {
+        Some(last) if count > 0 => Ok(Some(Batch { partition, after, last, steps })),
+        _ => Ok(None),
+    }
+}
+
+fn decode_steps(
+    partition: PartitionId,
+    generation: u32,
+    seq: u64,
+    from: Vec<Step>,
+    into: &mut Vec<DecodedStep>,
+) -> Result<(), DecodeError> {
+    for (index, step) in (0u32..).zip(from) {
+        let events =
+            step_events(&step).map_err(|source| DecodeError::Event { partition, seq, source })?;
+        if step.dead_letter.is_some() {
+            ::metrics::counter!(metrics::DEAD_LETTERS_TOTAL).increment(1);
+        }
+        into.push(DecodedStep {
+            position: Position { generation, seq, index },
+            business: BusinessId(step.header.business.0),
+            entity: step.entity,
+            now_ms: step.now_ms,
+            events,
+            dead_letter: step.dead_letter,
+        });
+    }
+    Ok(())
+}
+
+/// Where a partition's follower must begin, given what the read model holds.
+pub(crate) async fn start(
+    bus: &Bus,
+    partition: PartitionId,
+    stored: Option<crate::chain::Cursor>,
+) -> Result<Start, StartError> {
+    let Some(cursor) = stored else { return Ok(Start::Go(Follower::default())) };
+    let Some((seq, bytes)) = bus.log.last(partition).await? else {
+        return Ok(Start::LogIsBehind { stored: cursor.seq, last: 0 });
+    };
+    let head = Record::decode(&bytes)
+        .map_err(|source| DecodeError::Record { partition, seq, source })?
+        .head;
+    Ok(if head.generation > cursor.generation {
+        // The sequences of another generation may start anew: read them all, skip the older ones.
+        Start::Go(Follower::after_any(cursor))
+    } else if seq < cursor.seq || head.generation < cursor.generation {
+        Start::LogIsBehind { stored: cursor.seq, last: seq }
+    } else {
+        Start::Go(Follower::after(Some(cursor)))
+    })
+}
+
+/// Answer of [`start`].
+pub(crate) enum Start {
+    /// Follow from here.
+    Go(Follower),
+    /// The log ends before what the read model has seen: they do not belong together.
+    LogIsBehind { stored: u64, last: u64 },
+}
+
+/// Why [`start`] has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Bus(#[from] bus::BusError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}

@@ -1,0 +1,30 @@
+//! Names of the read model's metrics. No label names a customer, a conversation or a business.
+
+/// Gauge, label `partition`: age of the newest applied decision at the moment it was applied, ms.
+pub const LAG_MS: &str = "tandem_archive_lag_ms";
+/// Gauge, label `partition`: sequence of the last applied record.
+pub const POSITION_SEQ: &str = "tandem_archive_position_seq";
+/// Counter: records applied.
+pub const RECORDS_TOTAL: &str = "tandem_archive_records_total";
+/// Counter: records that did not continue their chain. Anything but 0 is an alarm.
+pub const IGNORED_RECORDS_TOTAL: &str = "tandem_archive_ignored_records_total";
+/// Counter: partitions that met a higher generation.
+pub const REBASED_TOTAL: &str = "tandem_archive_rebased_total";
+/// Counter: attempts to apply a batch that failed and are repeated.
+pub const RETRIES_TOTAL: &str = "tandem_archive_retries_total";
+/// Counter: dead letters seen in the logs.
+pub const DEAD_LETTERS_TOTAL: &str = "tandem_archive_dead_letters_total";
+/// Counter: sealed values that did not open (their key was destroyed).
+pub const UNREADABLE_TOTAL: &str = "tandem_archive_unreadable_total";
+
+/// Describes them to the recorder; call once per process.
+pub fn describe() {
+    metrics::describe_gauge!(LAG_MS, metrics::Unit::Milliseconds, "age of the newest decision when applied");
+    metrics::describe_gauge!(POSITION_SEQ, "sequence of the last applied record");
+    metrics::describe_counter!(RECORDS_TOTAL, "records applied to the read model");
+    metrics::describe_counter!(IGNORED_RECORDS_TOTAL, "records that did not continue their chain");
+    metrics::describe_counter!(REBASED_TOTAL, "partitions that met a higher generation");
+    metrics::describe_counter!(RETRIES_TOTAL, "failed attempts to apply a batch");
+    metrics::describe_counter!(DEAD_LETTERS_TOTAL, "dead letters seen in the logs");
+    metrics::describe_counter!(UNREADABLE_TOTAL, "sealed values that did not open");
+}

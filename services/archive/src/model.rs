@@ -1,0 +1,167 @@
+//! Rows as they are stored (content sealed) and views as they are read (content opened).
+
+use bus::{PartitionId, Position};
+use domain::{
+    AgentId, Hash16, MessageId, Millis, QueueId, RequestId, Sealed,
+    content::{Content, ContentKind, Identity},
+    conversation::{Author, Direction, Floor},
+};
+
+use crate::delivery::DeliveryFacts;
+
+/// A conversation without its thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Hash of the conversation that holds the thread.
+    pub id: Hash16,
+    /// Hash of the number; `None` until it is known.
+    pub number: Option<Hash16>,
+    /// Who the customer is, as each of its addresses saw it; the conversation's own first.
+    pub contacts: Vec<Sealed>,
+    /// Who may speak.
+    pub floor: Floor,
+    /// The customer service window is open until then; 0 when it never was.
+    pub window_until_ms: Millis,
+    /// Agent it is assigned to.
+    pub assigned: Option<AgentId>,
+    /// Queue it waits in and since when the customer waits.
+    pub waiting: Option<(QueueId, Millis)>,
+    /// Time of the newest message.
+    pub last_message_ms: Millis,
+    /// Partition and position of the newest decision contained.
+    pub position: Option<(PartitionId, Position)>,
+}
+
+/// A conversation with what hangs on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredConversation {
+    /// The row.
+    pub row: ConversationRow,
+    /// Episodes of all its addresses, as recorded.
+    pub episodes: Vec<EpisodeRow>,
+    /// Notes by time.
+    pub notes: Vec<NoteRow>,
+}
+
+/// An episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpisodeRow {
+    /// Address that recorded it.
+    pub conversation: Hash16,
+    /// Its number within that address.
+    pub n: u32,
+    /// When it began; 0 when that is recorded elsewhere.
+    pub opened_ms: Millis,
+    /// When it ended; 0 while it is open.
+    pub resolved_ms: Millis,
+    /// Agent who ended it.
+    pub resolved_by: Option<AgentId>,
+}
+
+/// A note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteRow {
+    /// Its number within the conversation.
+    pub n: u64,
+    /// Who wrote it; `None` is an API client.
+    pub agent: Option<AgentId>,
+    /// Its text.
+    pub content: Sealed,
+    /// When.
+    pub at_ms: Millis,
+}
+
+/// A message of a thread, or a send that has not become one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    /// The message; `None` while the send is pending.
+    pub message: Option<MessageId>,
+    /// The request, for what we were asked to send.
+    pub request: Option<RequestId>,
+    /// Way.
+    pub direction: Direction,
+    /// Author.
+    pub author: Author,
+    /// Kind of content.
+    pub kind: ContentKind,
+    /// Place in the thread.
+    pub at_ms: Millis,
+    /// Content.
+    pub content: Sealed,
+    /// Where the wamid is, when it is not in the content.
+    pub wamid: Option<Sealed>,
+    /// Message that this edits, deletes, reacts to or answers.
+    pub target: Option<MessageId>,
+    /// Episode, 0 for none.
+    pub episode: u32,
+    /// What is known of its delivery.
+    pub delivery: DeliveryFacts,
+    /// Meta's error code of a failure, 0 for none.
+    pub error_code: u32,
+    /// What the agent is told about a failure.
+    pub told: String,
+    /// It was sent a second time because the first outcome stayed unknown.
+    pub repeated: bool,
+}
+
+/// Part of a thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThreadRows {
+    /// By time; those of one millisecond in no particular order.
+    pub rows: Vec<MessageRow>,
+    /// There are later ones.
+    pub more: bool,
+}
+
+/// Which conversations to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Only those of this number.
+    pub number: Option<Hash16>,
+    /// Only those assigned to this agent.
+    pub assigned: Option<AgentId>,
+}
+
+/// Place in the list of conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConversationCursor {
+    /// Newest message of the last one listed.
+    pub last_message_ms: Millis,
+    /// The last one listed.
+    pub id: Hash16,
+}
+
+/// Place in a thread: its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ThreadCursor {
+    /// Meta timestamp.
+    pub at_ms: Millis,
+    /// wamid; empty while a send is pending.
+    pub wamid: String,
+    /// Tells apart pending sends of one millisecond.
+    pub request: Option<RequestId>,
+}
+
+/// A conversation as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationView {
+    /// The row.
+    pub row: ConversationRow,
+    /// Who the customer is.
+    pub contact: Identity,
+    /// Episodes by time. Empty in lists.
+    pub episodes: Vec<EpisodeRow>,
+    /// Notes by time, with their text. Empty in lists.
+    pub notes: Vec<(NoteRow, String)>,
+}
+
+/// A message as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageView {
+    /// The row.
+    pub row: MessageRow,
+    /// Its content; empty when its key was destroyed.
+    pub content: Content,
+    /// Place in the thread.
+    pub cursor: ThreadCursor,
+}

@@ -1,0 +1,263 @@
+//! Applying events to the small part of the state. Replay runs only this.
+
+use super::{
+    Author, ConversationEvent, Direction, Floor, MessageRecord, SendOutcome, SendRecord, StatusKind,
+    state::{
+        Answering, Asked, Contact, Conversation, Core, Forward, Item, Lower, LowerState, Pending,
+        PhoneHold, Shelved, Weight,
+    },
+};
+use crate::{EntityId, MessageId, Millis, RequestId};
+
+impl Core {
+    pub(super) fn apply(&mut self, event: &ConversationEvent) {
+        use ConversationEvent as E;
+        match event {
+            E::IdentitySeen { via, who, at_ms } => {
+                self.contact = Some(Contact { via: *via, who: who.clone(), at_ms: *at_ms });
+            }
+            E::MessageRecorded(record) => self.apply_message(record),
+            E::StatusMerged { message, request, status, at_ms, error, .. } => {
+                self.apply_status(*message, *request, *status, *at_ms, *error);
+            }
+            E::WaitChanged { since_ms } => {
+                self.waiting_since_ms = *since_ms;
+                if since_ms.is_some() {
+                    self.answering = None;
+                }
+            }
+            E::PhoneSpoke { message, at_ms, untold } => self.apply_phone(*message, *at_ms, *untold),
+            E::EchoAutomatic { message } => {
+                if let Some(phone) = &mut self.phone {
+                    phone.causes.retain(|cause| cause != message);
+                }
+            }
+            E::SendRequested(record) => self.apply_requested(record),
+            E::SendResolved { request, outcome, .. } => self.apply_resolved(*request, outcome),
+            E::SendCancelled { request } => {
+                if let Some(pending) = self.pending.get_mut(request) {
+                    pending.cancelled = true;
+                }
+            }
+            E::NoteAdded { n, .. } => self.note_n = *n,
+            E::EpisodeOpened { n, at_ms } => {
+                self.episode.n = *n;
+                self.episode.open = true;
+                self.episode.opened_ms = *at_ms;
+                self.episode.triaged = false;
+            }
+            E::EpisodeResolved { .. } => self.apply_episode_resolved(),
+            E::FloorChanged { floor, .. } => self.apply_floor(floor),
+            E::WindowMoved { until_ms } => self.window_until_ms = *until_ms,
+            E::ItemWanted { .. } | E::ItemAssigned { .. } | E::ItemEnded { .. } => {
+                self.apply_item(event);
+            }
+            E::TurnTaken { turn, misses } => {
+                self.turn = *turn;
+                self.misses = *misses;
+                self.unheard = false;
+                self.episode.triaged = true;
+            }
+            E::TimerSet { timer, at_ms: Some(at_ms) } => {
+                self.timers.insert(*timer, *at_ms);
+            }
+            E::TimerSet { timer, at_ms: None } => {
+                self.timers.remove(timer);
+            }
+            E::Joining { .. } | E::JoinEnded { .. } | E::LowerMoved { .. } => self.apply_join(event),
+            E::Absorbed { from, state } => self.apply_absorbed(*from, state),
+            E::Forwarding { to, paired_at } => {
+                let heir = self.forward.map_or(*to, |forward| forward.heir);
+                let forward = Some(Forward { to: *to, paired_at: *paired_at, heir });
+                *self = Self { forward, ..Self::default() };
+            }
+            E::CommandAnswered { .. } | E::KeySeen { .. } => {}
+        }
+    }
+
+    fn apply_message(&mut self, record: &MessageRecord) {
+        let moves = record.episode.is_some() && Weight::of(&record.kind) == Weight::Speaks;
+        if record.direction == Direction::In && moves {
+            self.last_in_ms = self.last_in_ms.max(record.at_ms);
+            self.unheard |= self.floor == Floor::Phone || self.is_joining();
+        }
+    }
+
+    fn apply_status(
+        &mut self,
+        message: MessageId,
+        request: Option<RequestId>,
+        status: StatusKind,
+        at_ms: Millis,
+        error: Option<u32>,
+    ) {
+        self.recents.merge(message, request, status, at_ms, error);
+        if let Some(pending) = request.and_then(|request| self.pending.get_mut(&request)) {
+            pending.shown = true;
+        }
+        if status == StatusKind::Failed
+            && self.recents.get(message).is_none_or(|r| r.facts.shown() == Some(StatusKind::Failed))
+        {
+            self.forget_answer(|send| send.1 == Some(message) || Some(send.0) == request);
+        }
+    }
+
+    fn apply_phone(&mut self, message: MessageId, at_ms: Millis, untold: Option<u64>) {
+        self.last_phone_ms = self.last_phone_ms.max(at_ms);
+        self.answering = None;
+        self.episode.triaged = true;
+        let (before, waited) = (&self.floor, self.waiting_since_ms);
+        let bot_cut = !self.pending_bot().is_empty();
+        let phone = self.phone.get_or_insert_with(|| PhoneHold {
+            before: before.clone(),
+            waited_since_ms: waited,
+            bot_cut,
+            ..PhoneHold::default()
+        });
+        phone.speak(message, at_ms, untold);
+    }
+
+    fn apply_requested(&mut self, record: &SendRecord) {
+        let request = record.request;
+        self.request_n = self.request_n.max(request.n);
+        self.pending.insert(
+            request,
+            Pending {
+                author: record.author.clone(),
+                not_after_ms: record.not_after_ms,
+                cancelled: false,
+                shown: false,
+            },
+        );
+        if matches!(record.author, Author::Bot { .. }) {
+            self.asked = Some(Asked { request, message: None, at_ms: record.at_ms });
+            return;
+        }
+        self.last_desk_ms = self.last_desk_ms.max(record.at_ms);
+        if let Some(since_ms) = self.waiting_since_ms {
+            self.answering = Some(Answering { since_ms, sends: vec![(request, None)] });
+        } else if let Some(answering) = &mut self.answering {
+            answering.add(request);
+        }
+    }
+
+    fn apply_resolved(&mut self, request: RequestId, outcome: &SendOutcome) {
+        self.pending.remove(&request);
+        let SendOutcome::Accepted { message, at_ms, .. } = outcome else {
+            return self.forget_answer(|send| send.0 == request);
+        };
+        self.recents.merge(*message, Some(request), StatusKind::Accepted, *at_ms, None);
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.request == request) {
+            asked.message = Some(*message);
+        }
+        let sends = self.answering.iter_mut().flat_map(|answering| &mut answering.sends);
+        for send in sends.filter(|send| send.0 == request) {
+            send.1 = Some(*message);
+        }
+    }
+
+    fn forget_answer(&mut self, lost: impl Fn(&(RequestId, Option<MessageId>)) -> bool) {
+        if let Some(answering) = &mut self.answering {
+            answering.sends.retain(|send| !lost(send));
+        }
+    }
+
+    fn apply_episode_resolved(&mut self) {
+        self.episode.open = false;
+        let seen_ms = self.last_in_ms.max(self.last_phone_ms).max(self.last_desk_ms);
+        self.episode.settled_ms = self.episode.settled_ms.max(seen_ms);
+        self.waiting_since_ms = None;
+        self.answering = None;
+        self.shelved = None;
+        self.unheard = false;
+        self.misses = 0;
+    }
+
+    fn apply_floor(&mut self, floor: &Floor) {
+        self.floor = floor.clone();
+        match floor {
+            Floor::Phone => {}
+            Floor::Bot { .. } => self.phone = None,
+            Floor::Nobody | Floor::Desk { .. } => {
+                self.phone = None;
+                self.asked = None;
+                self.unheard = false;
+            }
+        }
+    }
+
+    fn apply_item(&mut self, event: &ConversationEvent) {
+        match event {
+            ConversationEvent::ItemWanted { item, version, queue, since_ms } => {
+                self.item_n = self.item_n.max(item.n);
+                self.episode.triaged = true;
+                self.shelved = None;
+                self.item = Some(Item {
+                    id: *item,
+                    version: *version,
+                    queue: queue.clone(),
+                    since_ms: *since_ms,
+                    agent: None,
+                });
+            }
+            ConversationEvent::ItemAssigned { item, agent, .. } => {
+                if let Some(open) = self.item.as_mut().filter(|open| open.id == *item) {
+                    open.agent = Some(agent.clone());
+                }
+            }
+            ConversationEvent::ItemEnded { item, .. } => {
+                if let Some(ended) = self.item.take_if(|open| open.id == *item) {
+                    self.shelved =
+                        Some(Shelved { queue: ended.queue, since_ms: ended.since_ms });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_join(&mut self, event: &ConversationEvent) {
+        match event {
+            ConversationEvent::Joining { lower, paired_at } => {
+                let known = self.lowers.get(lower).map(|known| known.state);
+                let state = known.unwrap_or(LowerState::Joining);
+                self.lowers.insert(*lower, Lower { asked_at: *paired_at, state });
+                self.bound_lowers();
+            }
+            ConversationEvent::JoinEnded { lower } => self.set_lower(*lower, LowerState::Joined),
+            ConversationEvent::LowerMoved { lower } => self.set_lower(*lower, LowerState::Elsewhere),
+            _ => {}
+        }
+    }
+
+    fn set_lower(&mut self, lower: EntityId, state: LowerState) {
+        let entry = self.lowers.entry(lower);
+        entry.or_insert(Lower { asked_at: <_>::default(), state }).state = state;
+        self.bound_lowers();
+    }
+
+    /// What nobody sees: memories and counters. Floor, item, wait, window and episode follow as events.
+    fn apply_absorbed(&mut self, from: EntityId, state: &[u8]) {
+        self.set_lower(from, LowerState::Joined);
+        let Ok(Conversation { core: lower, .. }) = crate::persist::decode::<Conversation>(state)
+        else {
+            return;
+        };
+        self.contact = self.contact.take().or(lower.contact);
+        self.episode.settled_ms = self.episode.settled_ms.max(lower.episode.settled_ms);
+        self.episode.triaged |= lower.episode.open && lower.episode.triaged;
+        self.turn = self.turn.max(lower.turn);
+        self.misses = self.misses.max(lower.misses);
+        self.unheard |= lower.unheard;
+        self.asked = self.asked.or(lower.asked);
+        self.answering = self.answering.take().or(lower.answering);
+        self.last_in_ms = self.last_in_ms.max(lower.last_in_ms);
+        self.last_phone_ms = self.last_phone_ms.max(lower.last_phone_ms);
+        self.last_desk_ms = self.last_desk_ms.max(lower.last_desk_ms);
+        self.item_n = self.item_n.max(lower.item_n);
+        self.shelved = self.shelved.take().or(lower.shelved);
+        self.pending.extend(lower.pending);
+        self.request_n = self.request_n.max(lower.request_n);
+        self.note_n = self.note_n.max(lower.note_n);
+        self.recents.absorb(&lower.recents);
+    }
+}

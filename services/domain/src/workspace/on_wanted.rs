@@ -1,0 +1,83 @@
+//! A conversation needs an agent, or says so again.
+
+use super::{
+    WorkspaceEvent,
+    decide::Turn,
+    news::{answer_stale, tell},
+    offers,
+    state::{Item, Place},
+};
+use crate::{EntityId, ItemId, Millis, QueueId, conversation::WorkspaceNews};
+
+/// The need.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) item: ItemId,
+    pub(super) version: u32,
+    pub(super) conversation: EntityId,
+    pub(super) queue: &'a QueueId,
+    pub(super) since_ms: Millis,
+    pub(super) priority: i32,
+}
+
+/// Queues a new need; a repeat changes nothing, a newer version replaces what is known, an older one is answered.
+pub(super) fn on_wanted(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
+    let known = turn.draft.item(wanted.item).cloned();
+    match known {
+        None => queue_or_refuse(turn, wanted),
+        Some(known) if is_stale(&known, wanted.version) => {
+            answer_stale(turn, wanted.conversation, wanted.item, &known);
+        }
+        Some(Item::Gone(_)) => queue_or_refuse(turn, wanted),
+        Some(Item::Live(live)) if live.version == wanted.version => {
+            if let Place::Assigned { agent, .. } = live.place {
+                let news = WorkspaceNews::Assigned { agent };
+                tell(turn, wanted.conversation, wanted.item, live.version, news);
+            }
+        }
+        Some(Item::Live(live)) => {
+            let assigned = matches!(live.place, Place::Assigned { .. });
+            if !assigned && live.queue == *wanted.queue {
+                turn.record(WorkspaceEvent::ItemRenewed {
+                    item: wanted.item,
+                    version: wanted.version,
+                    conversation: wanted.conversation,
+                    since_ms: wanted.since_ms,
+                    priority: wanted.priority,
+                });
+            } else {
+                offers::release(turn, wanted.item);
+                queue_or_refuse(turn, wanted);
+            }
+        }
+    }
+}
+
+/// Older than what is known. The version of a drop counts as newer than an equal need; that of a refusal does not, so
+/// that a repeat is looked at again.
+pub(super) fn is_stale(known: &Item, version: u32) -> bool {
+    match known {
+        Item::Live(live) => version < live.version,
+        Item::Gone(gone) => version < gone.version || (version == gone.version && !gone.refused),
+    }
+}
+
+fn queue_or_refuse(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
+    queue(turn, wanted);
+    let plan = turn.draft.plan();
+    if plan.is_some_and(|plan| !plan.config.queues.contains_key(wanted.queue)) {
+        offers::refuse(turn, wanted.item, format!("no queue named {}", wanted.queue));
+    }
+}
+
+/// Records that the item waits.
+pub(super) fn queue(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
+    turn.record(WorkspaceEvent::ItemQueued {
+        item: wanted.item,
+        version: wanted.version,
+        conversation: wanted.conversation,
+        queue: wanted.queue.clone(),
+        since_ms: wanted.since_ms,
+        priority: wanted.priority,
+    });
+}

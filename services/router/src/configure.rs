@@ -1,0 +1,123 @@
+//! The configuration as inputs: every workspace and every number is told, at each start, what it is configured as.
+//! An equal configuration changes nothing.
+
+use chassis::{
+    config::{Business, Config, Number, NumberMode as ConfigMode},
+    seal::Sealer,
+};
+use domain::{
+    AgentId, BusinessId, QueueId, SkillId,
+    naming,
+    number::{NumberConfig, NumberInput, NumberMode},
+    persist::{self, PersistError},
+    workspace::{AgentConfig, QueueConfig, SkillNeed, WorkspaceConfig, WorkspaceInput},
+};
+use runtime::bus::{self, Cause, Header, Input, Key};
+
+use crate::bridge::to_bus;
+
+/// Capacity units that one WhatsApp conversation takes (routing.md 2.5: live messaging 20 of 100).
+const CONVERSATION_WEIGHT: u32 = 20;
+/// The same item is not offered to the same agent again within this, unless nobody else can take it.
+const RE_OFFER_AFTER_MS: u64 = 600_000;
+/// An agent who rejected rests this long.
+const REJECT_COOL_DOWN_MS: u64 = 10_000;
+/// Misses within ten minutes after which an agent is not offered work until active again.
+const MISSES_MAX: u32 = 2;
+/// How long the conversations of a lost connection are held.
+const LOST_CONNECTION_HOLD_MS: u64 = 120_000;
+
+/// One `Configure` input per workspace and number.
+///
+/// # Errors
+/// [`PersistError`] when an input has no encoded form.
+pub fn inputs(config: &Config, sealer: &Sealer, now_ms: u64) -> Result<Vec<Input>, PersistError> {
+    let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+    let mut inputs = Vec::new();
+    for business in &config.businesses {
+        let id = BusinessId(business.id.clone());
+        let workspace = naming::workspace_id(&hash, &id, &business.workspace.id);
+        let body = persist::encode(&WorkspaceInput::Configure(Box::new(workspace_of(business))))?;
+        inputs.push(input(&hash, &id, workspace, body, now_ms));
+        for number in &business.numbers {
+            let target = naming::number_id(&hash, &number.phone_number_id);
+            let body =
+                persist::encode(&NumberInput::Configure(number_of(config, business, number)))?;
+            inputs.push(input(&hash, &id, target, body, now_ms));
+        }
+    }
+    Ok(inputs)
+}
+
+fn input(
+    hash: &impl naming::KeyedHash,
+    business: &BusinessId,
+    target: domain::EntityId,
+    body: Vec<u8>,
+    now_ms: u64,
+) -> Input {
+    // A start is told once, and the next start again: its time tells the two apart.
+    let key = naming::input_key(hash, "configure", &[&target.hash.0, &now_ms.to_be_bytes()]);
+    Input {
+        header: Header {
+            key: Key(key),
+            business: bus::BusinessId(business.0.clone()),
+            cause: Cause::Command,
+            trace: None,
+            received_ms: now_ms,
+        },
+        target: to_bus(target),
+        body: body.into(),
+        reply_to: None,
+    }
+}
+
+fn workspace_of(business: &Business) -> WorkspaceConfig {
+    let queues = business.workspace.queues.iter().map(|queue| {
+        let title = if queue.title.is_empty() { &queue.id } else { &queue.title };
+        let needs = queue
+            .required_skills
+            .iter()
+            .map(|need| SkillNeed { skill: SkillId(need.name.clone()), level: need.level })
+            .collect();
+        let config = QueueConfig {
+            title: title.clone(),
+            priority: i32::from(queue.priority),
+            needs,
+            offer_timeout_ms: queue.offer_timeout_ms,
+            weight: CONVERSATION_WEIGHT,
+        };
+        (QueueId(queue.id.clone()), config)
+    });
+    let agents = business.workspace.agents.iter().map(|agent| {
+        let config = AgentConfig {
+            name: agent.id.clone(),
+            skills: agent.skills.iter().map(|(s, level)| (SkillId(s.clone()), *level)).collect(),
+            capacity: agent.capacity_units,
+            queues: agent.queues.iter().map(|queue| QueueId(queue.clone())).collect(),
+        };
+        (AgentId(agent.id.clone()), config)
+    });
+    WorkspaceConfig {
+        business: BusinessId(business.id.clone()),
+        queues: queues.collect(),
+        agents: agents.collect(),
+        re_offer_after_ms: RE_OFFER_AFTER_MS,
+        reject_cool_down_ms: REJECT_COOL_DOWN_MS,
+        misses_max: MISSES_MAX,
+        lost_connection_hold_ms: LOST_CONNECTION_HOLD_MS,
+    }
+}
+
+fn number_of(config: &Config, business: &Business, number: &Number) -> NumberConfig {
+    NumberConfig {
+        business: BusinessId(business.id.clone()),
+        mode: match number.mode {
+            ConfigMode::Api => NumberMode::Api,
+            ConfigMode::Coexistence => NumberMode::Coexistence,
+        },
+        rate_per_s: number.rate(),
+        reconcile_ms: config.limits.reconcile_ms,
+        call_over_ms: config.limits.start_by_ms + config.limits.call_hard_limit_ms,
+    }
+}

@@ -1,0 +1,214 @@
+//! The door of each number: the one place where its rate is kept (invariant 6), measured at departure.
+//!
+//! One task per number grants leave in lane order (agents first), never more at once than the sliding log
+//! allows. A grant counts as leaving at any moment until the call departs or gives it back; the departure is
+//! entered immediately before the first byte. After a start the log is full, as if one second's rate had just
+//! left: an earlier process may have sent it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chassis::{
+    clock::Clock,
+    config::Config,
+    seal::Sealer,
+    task::{Shutdown, TaskKind},
+};
+use domain::{
+    EntityId, naming,
+    number::{Lane, SlidingLog},
+};
+use runtime::{bus::Bus, host::{Door, TooLate}};
+use tokio::sync::{mpsc, oneshot};
+
+/// Calls that may wait at one door; the Number grants at most 250 ms of its rate ahead, so 250 at 1,000/s.
+const WAITING_MAX: usize = 1024;
+
+/// Why nobody may leave by a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Shut {
+    /// The call's own time has passed.
+    #[error(transparent)]
+    TooLate(#[from] TooLate),
+    /// The process is ending, or the number is not configured.
+    #[error("the door is shut")]
+    Closed,
+}
+
+struct Waiting {
+    lane: Lane,
+    door: Door,
+    leave: oneshot::Sender<Leave>,
+}
+
+/// Leave to start one call.
+#[derive(Debug)]
+pub struct Leave {
+    log: Arc<Mutex<SlidingLog>>,
+    clock: Clock,
+    departed: bool,
+}
+
+impl Leave {
+    /// Enters the departure. Answers whether the call may go: a second time it may not.
+    pub fn depart(&mut self) -> bool {
+        let first = !std::mem::replace(&mut self.departed, true);
+        if first {
+            let now_us = self.clock.boot_us();
+            self.log.lock().unwrap_or_else(PoisonError::into_inner).depart(now_us);
+        }
+        first
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if !self.departed {
+            self.log.lock().unwrap_or_else(PoisonError::into_inner).give_back();
+        }
+    }
+}
+
+/// The doors of all numbers of this process.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    doors: Arc<BTreeMap<EntityId, mpsc::Sender<Waiting>>>,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").field("lane", &self.lane).finish_non_exhaustive()
+    }
+}
+
+impl Doors {
+    /// Opens a door per number of `config`, and listens for what comes in on each (`inbound.<number>`).
+    #[must_use]
+    pub fn open(config: &Config, sealer: &Sealer, bus: &Bus, clock: &Clock, shutdown: &Shutdown) -> Self {
+        let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+        let numbers = config.businesses.iter().flat_map(|business| &business.numbers);
+        let doors = numbers.map(|number| {
+            let id = naming::number_id(&hash, &number.phone_number_id);
+            let log = SlidingLog::full(number.rate(), clock.boot_us());
+            let log = Arc::new(Mutex::new(log));
+            let (sender, receiver) = mpsc::channel(WAITING_MAX);
+            let keeper = Keeper { log: Arc::clone(&log), clock: clock.clone(), receiver, lanes: BTreeMap::new() };
+            shutdown.spawn(TaskKind::Core, "door", keeper.run(shutdown.clone())).detach();
+            let inbound = count_inbound(bus.clone(), id, log, clock.clone(), shutdown.clone());
+            shutdown.spawn(TaskKind::Follower, "inbound count", inbound).detach();
+            (id, sender)
+        });
+        Self { doors: Arc::new(doors.collect()) }
+    }
+
+    /// Waits for leave to start one call of `lane` on `number`.
+    ///
+    /// # Errors
+    /// [`Shut`] when `door` says that it is too late, or the door is closed.
+    pub async fn wait(&self, number: EntityId, lane: Lane, door: &Door) -> Result<Leave, Shut> {
+        let sender = self.doors.get(&number).ok_or(Shut::Closed)?;
+        let (leave, granted) = oneshot::channel();
+        let waiting = Waiting { lane, door: door.clone(), leave };
+        sender.send(waiting).await.map_err(|_| Shut::Closed)?;
+        match granted.await {
+            Ok(leave) => Ok(leave),
+            Err(_) => {
+                door.check()?;
+                Err(Shut::Closed)
+            }
+        }
+    }
+}
+
+struct Keeper {
+    log: Arc<Mutex<SlidingLog>>,
+    clock: Clock,
+    receiver: mpsc::Receiver<Waiting>,
+    lanes: BTreeMap<Lane, VecDeque<Waiting>>,
+}
+
+impl Keeper {
+    async fn run(mut self, shutdown: Shutdown) {
+        loop {
+            let pause = self.grant();
+            tokio::select! {
+                () = shutdown.begun() => return,
+                waiting = self.receiver.recv() => match waiting {
+                    Some(waiting) => self.lanes.entry(waiting.lane).or_default().push_back(waiting),
+                    None => return,
+                },
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Grants what may go now; answers how long to wait for the next, if anyone waits.
+    fn grant(&mut self) -> Option<Duration> {
+        loop {
+            let next = self.next()?;
+            let now_us = self.clock.boot_us();
+            let admitted = self.log.lock().unwrap_or_else(PoisonError::into_inner).admit(now_us);
+            match admitted {
+                Ok(()) => {
+                    let leave =
+                        Leave { log: Arc::clone(&self.log), clock: self.clock.clone(), departed: false };
+                    // A caller that has gone away drops its leave, which gives it back.
+                    let _ = next.leave.send(leave);
+                }
+                Err(at_us) => {
+                    self.lanes.entry(next.lane).or_default().push_front(next);
+                    let pause = at_us.saturating_sub(now_us).max(200);
+                    return Some(Duration::from_micros(pause));
+                }
+            }
+        }
+    }
+
+    /// The first of the highest lane whose call may still start.
+    fn next(&mut self) -> Option<Waiting> {
+        for waiting in self.lanes.values_mut() {
+            while let Some(first) = waiting.pop_front() {
+                if !first.leave.is_closed() && first.door.check().is_ok() {
+                    return Some(first);
+                }
+            }
+        }
+        None
+    }
+}
+
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Inbound messages count against the rate from the moment they are known.
+async fn count_inbound(
+    bus: Bus,
+    number: EntityId,
+    log: Arc<Mutex<SlidingLog>>,
+    clock: Clock,
+    shutdown: Shutdown,
+) {
+    let topic = format!("inbound.{}", number.hash);
+    let Ok(mut signals) = bus.signals.subscribe(&topic).await else { return };
+    loop {
+        let signal = tokio::select! {
+            () = shutdown.begun() => return,
+            signal = signals.next() => signal,
+        };
+        let count = match signal {
+            Some(Ok(signal)) => <[u8; 4]>::try_from(signal.body.as_ref()).map_or(1, u32::from_be_bytes),
+            // Lost signals: each stood for at least one message.
+            Some(Err(lost)) => u32::try_from(lost).unwrap_or(u32::MAX),
+            None => return,
+        };
+        let now_us = clock.boot_us();
+        log.lock().unwrap_or_else(PoisonError::into_inner).inbound(now_us, count);
+    }
+}

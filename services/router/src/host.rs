@@ -1,0 +1,54 @@
+//! Makes the entities of the product for the runtime.
+
+use std::sync::Arc;
+
+use chassis::{config::Config, seal::Sealer};
+use domain::{EntityKind, persist::PersistError};
+use runtime::{
+    bus::{EntityId, SavedPart},
+    host::{EntityError, Host, LiveEntity},
+};
+
+use crate::{
+    bridge::{self, Opener},
+    conversation::HostedConversation,
+    number::HostedNumber,
+    rules::RuleBook,
+    workspace::HostedWorkspace,
+};
+
+/// The entities of one installation.
+#[derive(Debug)]
+pub struct RouterHost {
+    rules: Arc<RuleBook>,
+    opener: Opener,
+}
+
+impl RouterHost {
+    /// A host with the rules of `config`.
+    ///
+    /// # Errors
+    /// [`PersistError`] when a configured text cannot be sealed.
+    pub fn new(config: &Config, sealer: Arc<Sealer>) -> Result<Self, PersistError> {
+        let rules = Arc::new(RuleBook::new(config, &sealer)?);
+        Ok(Self { rules, opener: Opener::new(sealer) })
+    }
+}
+
+impl Host for RouterHost {
+    fn load(&self, id: EntityId, parts: &[SavedPart]) -> Result<Box<dyn LiveEntity>, EntityError> {
+        let Some(own) = bridge::to_domain(id) else {
+            return Err(EntityError::Unreadable(format!("entity kind {} is not known", id.kind)));
+        };
+        Ok(match own.kind {
+            EntityKind::Conversation => Box::new(HostedConversation::load(
+                own,
+                parts,
+                Arc::clone(&self.rules),
+                self.opener.clone(),
+            )?),
+            EntityKind::Workspace => Box::new(HostedWorkspace::load(own, parts)?),
+            EntityKind::Number => Box::new(HostedNumber::load(own, parts)?),
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Hosts a number.
+
+use bytes::Bytes;
+use domain::{
+    EntityId,
+    effect::CallKey,
+    number::{CallAnswer, Number, NumberEvent, NumberInput, Occasion, Part},
+    persist,
+};
+use runtime::{
+    bus::{Event, Key, PartName, SavedPart},
+    host::{CallResult, DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
+};
+
+use crate::{bridge, send::Report};
+
+/// Memory of one part, about, bytes.
+const PART_WEIGHT: usize = 1024;
+
+pub(crate) struct HostedNumber {
+    id: EntityId,
+    state: Number,
+}
+
+impl HostedNumber {
+    pub(crate) fn load(id: EntityId, parts: &[SavedPart]) -> Result<Self, EntityError> {
+        let mut state = Number::default();
+        for part in parts {
+            if let Some(bytes) = &part.bytes {
+                let value: Part = persist::decode(bytes).map_err(bridge::refused)?;
+                state.put_part(&part.name.0, value);
+            }
+        }
+        Ok(Self { id, state })
+    }
+
+    /// What the executor reported; where the runtime answered for it (hard limit, door), the attempt is found by
+    /// its id among those in flight. An attempt that is over is nobody's any more.
+    fn report(&self, call: Key, result: &CallResult) -> Result<Option<Report>, EntityError> {
+        let answer = match result {
+            CallResult::Done(bytes) => {
+                return persist::decode(bytes).map(Some).map_err(bridge::refused);
+            }
+            CallResult::NotStarted(why) => CallAnswer::NotStarted { why: why.clone() },
+            CallResult::Unknown(why) => CallAnswer::Unknown { why: why.clone() },
+        };
+        let key = self.state.in_flight().find(|key: &CallKey| bridge::call_id(*key) == call);
+        Ok(key.map(|key| Report { key, answer }))
+    }
+}
+
+fn part_of(event: &NumberEvent) -> PartName {
+    PartName(event.part())
+}
+
+impl LiveEntity for HostedNumber {
+    fn decide(&self, input: &DecideInput) -> Result<Decision, EntityError> {
+        let (now_ms, foreign) = (input.now_ms, input.foreign_calls_over_ms);
+        let outcome = match &input.occasion {
+            RuntimeOccasion::Input(body) => {
+                let told: NumberInput = persist::decode(body).map_err(bridge::refused)?;
+                let occasion = Occasion::Input { key: input.header.key.0, input: &told };
+                self.state.decide(self.id, occasion, now_ms, foreign)
+            }
+            RuntimeOccasion::Wake => self.state.decide(self.id, Occasion::Wake, now_ms, foreign),
+            RuntimeOccasion::CallResult { call, result } => {
+                let Some(report) = self.report(*call, result)? else {
+                    return Ok(Decision::default());
+                };
+                let occasion = Occasion::CallResult { key: report.key, answer: &report.answer };
+                self.state.decide(self.id, occasion, now_ms, foreign)
+            }
+        };
+        bridge::decision(input, outcome, part_of)
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<(), EntityError> {
+        let event: NumberEvent = persist::decode(&event.body).map_err(bridge::refused)?;
+        self.state.apply(&event);
+        Ok(())
+    }
+
+    fn part(&self, name: &PartName) -> Result<Option<Bytes>, EntityError> {
+        self.state.part(&name.0).map(|part| bridge::encode(&part)).transpose()
+    }
+
+    fn wake_ms(&self) -> Option<u64> {
+        self.state.wake_ms()
+    }
+
+    fn weight(&self) -> usize {
+        self.state.part_count() * PART_WEIGHT
+    }
+}

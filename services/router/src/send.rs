@@ -1,0 +1,275 @@
+//! The executor of sends: opens what is sealed, waits at the number's door, calls the Graph API once, and says
+//! what came of it. It never retries: whether a message is sent again is the Number's decision.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chassis::{clock::Clock, config::Config, seal::Sealer};
+use domain::{
+    EntityId, Sealed,
+    content::{Content, ContentKind, Identity},
+    effect::{Call, CallKey},
+    naming,
+    number::{CallAnswer, Lane, Retry},
+    persist,
+};
+use runtime::host::{CallRequest, CallResult, Door, Executor};
+use serde::{Deserialize, Serialize};
+use whatsapp::{
+    errors::{ErrorClass, Scope},
+    graph::{
+        CallResult as GraphResult, GraphClient, OutboundContent, OutboundMedia, OutboundMessage,
+        Recipient, SendCall, request::MediaSource,
+    },
+    webhook::content::MediaKind,
+};
+
+use crate::{
+    door::{Doors, Leave},
+    metrics,
+};
+
+/// What the executor reports: which attempt, and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) key: CallKey,
+    pub(crate) answer: CallAnswer,
+}
+
+struct Account {
+    phone_number_id: String,
+    token: String,
+}
+
+/// Sends messages by the Graph API.
+pub struct SendExecutor {
+    accounts: BTreeMap<EntityId, Account>,
+    graph: GraphClient,
+    doors: Doors,
+    sealer: Arc<Sealer>,
+    clock: Clock,
+    hard_limit: Duration,
+}
+
+impl std::fmt::Debug for SendExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SendExecutor").field("numbers", &self.accounts.len()).finish_non_exhaustive()
+    }
+}
+
+impl SendExecutor {
+    /// An executor for the numbers of `config`.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        graph: GraphClient,
+        doors: Doors,
+        sealer: Arc<Sealer>,
+        clock: Clock,
+    ) -> Self {
+        let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+        let accounts = config
+            .businesses
+            .iter()
+            .flat_map(|business| &business.numbers)
+            .map(|number| {
+                let account = Account {
+                    phone_number_id: number.phone_number_id.clone(),
+                    token: number.access_token.expose().to_owned(),
+                };
+                (naming::number_id(&hash, &number.phone_number_id), account)
+            })
+            .collect();
+        let hard_limit = Duration::from_millis(config.graph.timeout_ms);
+        Self { accounts, graph, doors, sealer, clock, hard_limit }
+    }
+
+    async fn send(&self, business: &str, call: &Call, door: Door) -> CallAnswer {
+        let Some(account) = self.accounts.get(&call.number) else {
+            return never(0, "this number is not configured any more");
+        };
+        let message = match self.message(business, call) {
+            Ok(message) => message,
+            Err(told) => return never(0, told),
+        };
+        let body = match message.to_body() {
+            Ok(body) => body,
+            Err(invalid) => return never(100, &invalid.to_string()),
+        };
+        let begun_us = self.clock.boot_us();
+        let leave = match self.doors.wait(call.number, call.lane, &door).await {
+            Ok(leave) => leave,
+            Err(why) => return CallAnswer::NotStarted { why: why.to_string() },
+        };
+        let waited_us = self.clock.boot_us().saturating_sub(begun_us);
+        metrics::waited_at_door(Duration::from_micros(waited_us).as_secs_f64());
+        let result = self
+            .graph
+            .send_message(SendCall {
+                phone_number_id: &account.phone_number_id,
+                token: &account.token,
+                body,
+                hard_limit: self.hard_limit,
+                before_first_byte: last_check(door, leave),
+            })
+            .await;
+        self.answer(business, account, result)
+    }
+
+    fn message(&self, business: &str, call: &Call) -> Result<OutboundMessage, &'static str> {
+        let identity: Identity =
+            self.open(business, &call.recipient).ok_or("the customer's data was erased")?;
+        let content: Content =
+            self.open(business, &call.content).ok_or("the message's content was erased")?;
+        // A BSUID in `to` is accepted and then fails (131026); the phone is preferred where it is known.
+        let to = match (identity.phone, identity.bsuid) {
+            (Some(phone), _) => Recipient::Phone(phone),
+            (None, Some(bsuid)) => Recipient::Bsuid(bsuid),
+            (None, None) => return Err("neither phone nor user id of the customer is known"),
+        };
+        Ok(OutboundMessage {
+            to,
+            reply_to: content.target_wamid.clone(),
+            content: outbound(&call.kind, content)?,
+            biz_opaque_callback_data: Some(call.key.request.to_opaque()),
+        })
+    }
+
+    fn open<T: serde::de::DeserializeOwned>(&self, business: &str, sealed: &Sealed) -> Option<T> {
+        let plain = self.sealer.open(business.as_bytes(), sealed.key_id, &sealed.bytes).ok()?;
+        persist::decode(&plain).ok()
+    }
+
+    fn answer<T: Into<SentId>>(
+        &self,
+        business: &str,
+        account: &Account,
+        result: GraphResult<T>,
+    ) -> CallAnswer {
+        let verdict = result.verdict();
+        match result {
+            GraphResult::Accepted(sent) => self.accepted(business, account, sent.into()),
+            GraphResult::Refused(refusal) => {
+                let (retry, told) = verdict
+                    .map_or((Retry::Never, ""), |v| (retry_of(v.class), v.for_agent));
+                let code = refusal.code.and_then(|code| u32::try_from(code).ok()).unwrap_or(0);
+                CallAnswer::Refused { code, retry, told: told.to_owned() }
+            }
+            GraphResult::Unknown(why) => CallAnswer::Unknown { why: why.to_string() },
+            GraphResult::NotSent(why) => CallAnswer::NotStarted { why: why.to_string() },
+        }
+    }
+
+    fn accepted(&self, business: &str, account: &Account, sent: SentId) -> CallAnswer {
+        let hash = |purpose: &str, parts: &[&[u8]]| self.sealer.hash16(purpose, parts);
+        let message = naming::message_id(&hash, &account.phone_number_id, &sent.0);
+        let content = Content { wamid: Some(sent.0), ..Content::default() };
+        match persist::encode(&content) {
+            Ok(plain) => {
+                let sealed = self.sealer.seal(business.as_bytes(), &plain);
+                let wamid = Sealed { key_id: sealed.key_id, bytes: sealed.bytes };
+                CallAnswer::Accepted { message, wamid }
+            }
+            // Cannot happen for this type; the status with our opaque id tells the outcome.
+            Err(error) => CallAnswer::Unknown { why: error.to_string() },
+        }
+    }
+}
+
+/// wamid of an accepted message.
+struct SentId(String);
+
+impl From<whatsapp::graph::Accepted> for SentId {
+    fn from(accepted: whatsapp::graph::Accepted) -> Self {
+        Self(accepted.wamid)
+    }
+}
+
+/// Asked immediately before the first byte: may the call still start? Then the departure is entered in the log
+/// of the number's door.
+fn last_check(door: Door, mut leave: Leave) -> impl FnMut() -> bool + Send + Sync + Unpin + 'static {
+    move || door.check().is_ok() && leave.depart()
+}
+
+fn never(code: u32, told: &str) -> CallAnswer {
+    CallAnswer::Refused { code, retry: Retry::Never, told: told.to_owned() }
+}
+
+fn outbound(kind: &ContentKind, content: Content) -> Result<OutboundContent, &'static str> {
+    let media_kind = match kind {
+        ContentKind::Text => {
+            let body = content.text.ok_or("the message has no text")?;
+            return Ok(OutboundContent::Text { body, preview_url: false });
+        }
+        ContentKind::Image => MediaKind::Image,
+        ContentKind::Video => MediaKind::Video,
+        ContentKind::Audio => MediaKind::Audio,
+        ContentKind::Document => MediaKind::Document,
+        ContentKind::Sticker => MediaKind::Sticker,
+        _ => return Err("this kind of message cannot be sent yet"),
+    };
+    let media = content.media.ok_or("the message has no media")?;
+    let source = match (media.id, media.link) {
+        (Some(id), _) => MediaSource::Id(id),
+        (None, Some(link)) => MediaSource::Link(link),
+        (None, None) => return Err("the media has neither id nor link"),
+    };
+    Ok(OutboundContent::Media(OutboundMedia {
+        kind: media_kind,
+        source,
+        caption: content.text,
+        filename: media.filename,
+        is_voice: false,
+    }))
+}
+
+/// The domain's retry class of Meta's error class.
+fn retry_of(class: ErrorClass) -> Retry {
+    match class {
+        ErrorClass::StopChannel
+        | ErrorClass::AccountLocked
+        | ErrorClass::NumberNotRegistered
+        | ErrorClass::PaymentNeeded => Retry::StopNumber,
+        ErrorClass::Backoff(backoff) => match backoff.scope {
+            Scope::Message => Retry::ServiceBackoff,
+            Scope::Number | Scope::Account | Scope::App => Retry::NumberBackoff,
+        },
+        ErrorClass::PairBackoff => Retry::PairBackoff,
+        ErrorClass::RetryOnceInWindow => Retry::OnceIfWindowOpen,
+        _ => Retry::Never,
+    }
+}
+
+fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Agent => "agent",
+        Lane::Bot => "bot",
+        Lane::Utility => "utility",
+        Lane::Campaign => "campaign",
+    }
+}
+
+fn answer_name(answer: &CallAnswer) -> &'static str {
+    match answer {
+        CallAnswer::Accepted { .. } => "accepted",
+        CallAnswer::Refused { .. } => "refused",
+        CallAnswer::NotStarted { .. } => "not_started",
+        CallAnswer::Unknown { .. } => "unknown",
+    }
+}
+
+#[async_trait]
+impl Executor for SendExecutor {
+    async fn call(&self, request: CallRequest, door: Door) -> CallResult {
+        let call: Call = match persist::decode(&request.body) {
+            Ok(call) => call,
+            Err(error) => return CallResult::NotStarted(error.to_string()),
+        };
+        let answer = self.send(&request.business.0, &call, door).await;
+        metrics::send(lane_name(call.lane), answer_name(&answer));
+        match persist::encode(&Report { key: call.key, answer }) {
+            Ok(report) => CallResult::Done(report.into()),
+            Err(error) => CallResult::Unknown(error.to_string()),
+        }
+    }
+}

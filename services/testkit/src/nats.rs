@@ -1,0 +1,206 @@
+//! Real NATS servers: one process per test, on a port of its own, with a store directory of its own.
+
+use std::{
+    env,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{TimedOut, repository_root, temp_dir, wait_until};
+
+/// Environment variable that names the server's executable.
+pub const SERVER_VARIABLE: &str = "TANDEM_NATS_SERVER";
+
+/// Longest a server may take until it answers.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsError {
+    /// No executable in any of the known places.
+    #[error(
+        "no nats-server: set {SERVER_VARIABLE}, put it on the PATH, or run scripts/install-nats-server.sh"
+    )]
+    NotFound,
+    /// The process or one of its files failed.
+    #[error("the NATS server cannot be run")]
+    Io(#[from] io::Error),
+    /// It did not become ready.
+    #[error("the NATS server is not ready ({log})")]
+    NotReady {
+        /// The end of what it logged.
+        log: String,
+        /// What was waited for.
+        source: TimedOut,
+    },
+}
+
+/// A running server; it is killed and its store removed when this is dropped.
+#[derive(Debug)]
+pub struct NatsServer {
+    executable: PathBuf,
+    dir: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+/// What the server writes about its listeners.
+#[derive(Deserialize)]
+struct Ports {
+    nats: Vec<String>,
+}
+
+/// The executable: `TANDEM_NATS_SERVER`, the `PATH`, `.tools/bin` of the repository, `~/go/bin`.
+///
+/// # Errors
+/// [`NatsError::NotFound`] when none of them has it.
+pub fn find_server() -> Result<PathBuf, NatsError> {
+    let named = env::var_os(SERVER_VARIABLE).map(PathBuf::from);
+    let paths = env::var_os("PATH").unwrap_or_default();
+    let go = env::var_os("HOME").map(|home| Path::new(&home).join("go/bin"));
+    let folders = env::split_paths(&paths)
+        .chain([repository_root().join(".tools/bin")])
+        .chain(go)
+        .map(|folder| folder.join("nats-server"));
+    named.into_iter().chain(folders).find(|path| path.is_file()).ok_or(NatsError::NotFound)
+}
+
+impl NatsServer {
+    /// Starts a server with JetStream and waits until it answers.
+    ///
+    /// # Errors
+    /// When there is no executable, or it does not become ready.
+    pub async fn start() -> Result<Self, NatsError> {
+        let mut server =
+            Self { executable: find_server()?, dir: temp_dir()?, port: 0, child: None };
+        server.launch().await?;
+        Ok(server)
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills the process (SIGKILL) and waits for its end. The store stays.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> io::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        child.kill()?;
+        child.wait().map(drop)
+    }
+
+    /// Starts the server again on the same port and store, after [`NatsServer::kill`] or instead of it.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart(&mut self) -> Result<(), NatsError> {
+        self.kill()?;
+        self.launch().await
+    }
+
+    /// Stops the process in place (SIGSTOP): connections stay open and nothing is answered.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn pause(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a paused process go on (SIGCONT).
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn resume(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pid = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
+        let pid = pid.and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
+        kill_process(pid, signal).map_err(io::Error::from)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("server.log")
+    }
+
+    async fn launch(&mut self) -> Result<(), NatsError> {
+        let ports_dir = self.dir.path().join("ports");
+        if ports_dir.exists() {
+            fs::remove_dir_all(&ports_dir)?;
+        }
+        fs::create_dir(&ports_dir)?;
+        // The first time the server chooses a port nobody else has; afterwards it keeps it.
+        let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
+        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let child = Command::new(&self.executable)
+            .args(["--addr", "127.0.0.1", "--port", &port, "--jetstream", "--store_dir"])
+            .arg(self.dir.path().join("store"))
+            .arg("--ports_file_dir")
+            .arg(&ports_dir)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let ports_file = ports_dir.join(format!("nats-server_{}.ports", child.id()));
+        self.child = Some(child);
+        let mut port = None;
+        let written = || {
+            port = read_port(&ports_file);
+            port.is_some()
+        };
+        let waited = wait_until(READY_WITHIN, "the server naming its port", written).await;
+        waited.map_err(|source| self.not_ready(source))?;
+        self.port = port.unwrap_or_default();
+        self.wait_for_greeting().await
+    }
+
+    /// The server greets every connection; JetStream is up before it listens.
+    async fn wait_for_greeting(&self) -> Result<(), NatsError> {
+        let greeting = async {
+            let connection = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            let mut line = String::new();
+            BufReader::new(connection).read_line(&mut line).await?;
+            Ok::<_, io::Error>(line)
+        };
+        let line = timeout(READY_WITHIN, greeting).await.map_err(io::Error::other)??;
+        if line.contains("\"jetstream\":true") {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("the server greeted with {line}")).into())
+    }
+
+    fn not_ready(&self, source: TimedOut) -> NatsError {
+        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let tail: Vec<_> = log.lines().rev().take(5).collect();
+        NatsError::NotReady { log: tail.join(" | "), source }
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        // Nothing can be done about a process that cannot be killed.
+        drop(self.kill());
+    }
+}
+
+fn read_port(file: &Path) -> Option<u16> {
+    let ports: Ports = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    ports.nats.first()?.rsplit(':').next()?.parse().ok()
+}
