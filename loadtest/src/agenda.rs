@@ -19,9 +19,11 @@ impl<E> Agenda<E> {
         self.due.insert((at_us, self.added), event);
     }
 
-    pub(crate) fn pop_due(&mut self, now_us: u64) -> Option<E> {
+    /// The first event that is due, and when it was.
+    pub(crate) fn pop_due(&mut self, now_us: u64) -> Option<(u64, E)> {
         let first = self.due.first_entry()?;
-        (first.key().0 <= now_us).then(|| first.remove())
+        let at_us = first.key().0;
+        (at_us <= now_us).then(|| (at_us, first.remove()))
     }
 
     pub(crate) fn next_us(&self) -> Option<u64> {
@@ -45,7 +47,8 @@ mod tests {
         agenda.add(10, 'b');
         assert_eq!(agenda.pop_due(9), None);
         assert_eq!(agenda.next_us(), Some(10));
-        assert_eq!((agenda.pop_due(10), agenda.pop_due(10), agenda.pop_due(10)), (Some('a'), Some('b'), None));
+        let taken: Vec<_> = (0..3).map(|_| agenda.pop_due(10)).collect();
+        assert_eq!(taken, [Some((10, 'a')), Some((10, 'b')), None]);
         assert_eq!(agenda.events().count(), 1);
     }
 }

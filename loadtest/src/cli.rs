@@ -135,7 +135,9 @@ async fn serve(arguments: &Serve) -> Result<bool, Error> {
     let control = Control::new(Arc::clone(&sim));
     let (listener, address) = listen(arguments.control_listen).await?;
     task::spawn("control", control::serve(Arc::clone(&control), listener));
-    output::line(&json!({"ready": true, "graph_url": graph_url, "control_url": format!("http://{address}")}));
+    output::line(
+        &json!({"ready": true, "graph_url": graph_url, "control_url": format!("http://{address}")}),
+    );
     tokio::select! {
         () = control.stop.notified() => {
             // The answer to /stop is still being written.
@@ -164,7 +166,7 @@ async fn run_once(arguments: &Run) -> Result<bool, Error> {
 }
 
 /// Starts everything but the customers; gives the Graph endpoint's address.
-async fn start(sim: &Arc<Sim>, graph_listen: SocketAddr) -> Result<String, Error> {
+pub(crate) async fn start(sim: &Arc<Sim>, graph_listen: SocketAddr) -> Result<String, Error> {
     let (listener, address) = listen(graph_listen).await?;
     task::spawn("graph", graph::server::serve(Arc::clone(sim), listener));
     task::spawn("driver", Arc::clone(sim).drive());

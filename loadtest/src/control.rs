@@ -84,7 +84,9 @@ impl Control {
     }
 
     async fn settle(&self, query: Option<&str>) -> Value {
-        let asked = query.and_then(|query| query.strip_prefix("timeout_ms=")).and_then(|ms| ms.parse().ok());
+        let asked = query
+            .and_then(|query| query.strip_prefix("timeout_ms="))
+            .and_then(|ms| ms.parse().ok());
         let timeout_ms = asked.unwrap_or(SETTLE_MS).min(SETTLE_MS_MAX);
         let judged = settle(&self.sim, Duration::from_millis(timeout_ms)).await;
         self.set_judged(Some(judged));
@@ -128,7 +130,10 @@ pub(crate) async fn serve(control: Arc<Control>, listener: tokio::net::TcpListen
     http::serve("control", listener, move |request| answer(Arc::clone(&control), request)).await;
 }
 
-async fn answer(control: Arc<Control>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
+async fn answer(
+    control: Arc<Control>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Broken> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY_MAX).collect().await.map_err(|_| Broken)?.to_bytes();
     let (status, value) = control.call(&parts.method, &parts.uri, &body).await;

@@ -8,7 +8,8 @@ use crate::world::{BusinessId, World};
 /// The JSON that `loadtest export` prints.
 pub(crate) fn export(scenario: &Scenario, graph_url: &str) -> Value {
     let world = World::build(scenario);
-    let businesses: Vec<Value> = world.businesses.iter().map(|(id, _)| business(&world, id)).collect();
+    let businesses: Vec<Value> =
+        world.businesses.iter().map(|(id, _)| business(&world, id)).collect();
     let product = &scenario.product;
     json!({
         "scenario": scenario.name,
@@ -24,14 +25,15 @@ pub(crate) fn export(scenario: &Scenario, graph_url: &str) -> Value {
 
 fn business(world: &World, id: BusinessId) -> Value {
     let business = &world.businesses[id];
-    let numbers = world.numbers.iter().filter(|(_, number)| number.business == id).map(|(_, number)| {
-        json!({
-            "phone_number_id": number.phone_number_id,
-            "display_phone_number": number.display,
-            "mode": number.mode,
-            "rate_per_s": number.rate_per_s,
-        })
-    });
+    let numbers =
+        world.numbers.iter().filter(|(_, number)| number.business == id).map(|(_, number)| {
+            json!({
+                "phone_number_id": number.phone_number_id,
+                "display_phone_number": number.display,
+                "mode": number.mode,
+                "rate_per_s": number.rate_per_s,
+            })
+        });
     let agents = world.agents.iter().filter(|(_, agent)| agent.business == id).map(|(_, agent)| {
         json!({"id": agent.id, "token": agent.token, "skills": agent.skills, "capacity": agent.capacity})
     });

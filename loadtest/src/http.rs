@@ -40,7 +40,8 @@ where
         task::spawn(name, async move {
             let service = service_fn(handler);
             let mut server = http1::Builder::new();
-            let connection = server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+            let connection =
+                server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             // A peer that goes away, and our own refusal to answer, both end here.
             drop(connection.await);
             drop(permit);
@@ -52,7 +53,8 @@ where
 pub(crate) fn json<T: Serialize>(status: u16, value: &T) -> Response<Full<Bytes>> {
     let body = serde_json::to_vec(value).unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

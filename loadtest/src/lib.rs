@@ -28,6 +28,8 @@ mod report;
 mod rules;
 mod sabotage;
 mod scenario;
+#[cfg(test)]
+mod selftest;
 mod settle;
 mod sim;
 mod stats;

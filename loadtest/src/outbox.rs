@@ -68,7 +68,8 @@ impl Outbox {
     /// A new POST, ready to go.
     pub(crate) fn add(&mut self, reports: Vec<UpdateId>, body: Vec<u8>, signature: String) {
         let body = Bytes::from(body);
-        let delivery = Delivery { reports, body, signature, attempts: 0, acked: false, again: false };
+        let delivery =
+            Delivery { reports, body, signature, attempts: 0, acked: false, again: false };
         let id = self.deliveries.push(delivery);
         self.unacked += 1;
         self.make_ready(id);
@@ -125,6 +126,9 @@ impl Outbox {
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
-        self.unacked == 0 && self.in_flight == 0 && self.ready.is_empty() && self.gathered.is_empty()
+        self.unacked == 0
+            && self.in_flight == 0
+            && self.ready.is_empty()
+            && self.gathered.is_empty()
     }
 }

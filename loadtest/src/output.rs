@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-#[expect(clippy::print_stdout, reason = "stdout is this program's interface to the one who started it")]
+#[expect(
+    clippy::print_stdout,
+    reason = "stdout is this program's interface to the one who started it"
+)]
 pub(crate) fn line<T: Serialize>(value: &T) {
     match serde_json::to_string(value) {
         Ok(text) => println!("{text}"),

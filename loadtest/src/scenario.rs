@@ -201,9 +201,48 @@ impl Scenario {
             (self.businesses.is_empty(), "no business"),
             (self.businesses.iter().any(|b| b.queues.is_empty()), "a business without a queue"),
             (self.businesses.iter().any(|b| b.numbers.is_empty()), "a business without a number"),
-            (numbers().any(|n| n.rate_per_s == 0 || n.customers == 0), "a number without rate or customers"),
+            (
+                numbers().any(|n| n.rate_per_s == 0 || n.customers == 0),
+                "a number without rate or customers",
+            ),
             (numbers().all(|n| n.weight <= 0.0), "no number has a weight"),
         ];
-        rules.iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, why)| Err(ScenarioError::Sense(why)))
+        rules
+            .iter()
+            .find(|(broken, _)| *broken)
+            .map_or(Ok(()), |(_, why)| Err(ScenarioError::Sense(why)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::World;
+
+    #[test]
+    fn the_scenarios_that_are_shipped_can_be_used() {
+        for (text, conversations, agents) in [
+            (include_str!("../scenarios/demo.toml"), 200, 50),
+            (include_str!("../scenarios/kill.toml"), 200, 50),
+        ] {
+            let scenario = Scenario::parse(text).unwrap();
+            let world = World::build(&scenario);
+            assert_eq!((world.numbers.len(), world.businesses.len()), (3, 2), "{}", scenario.name);
+            assert!(world.customers.len() >= conversations && world.agents.len() >= agents);
+            assert!(world.numbers.iter().any(|(_, number)| number.mode == Mode::Coexistence));
+        }
+    }
+
+    #[test]
+    fn a_scenario_without_sense_is_refused_with_a_reason() {
+        let text = include_str!("../scenarios/demo.toml");
+        for (from, to) in [
+            ("customers = 80", "customers = 0"),
+            ("seed = 20261122", "seed = 1\nspeed = 2"),
+            ("weight", "wait"),
+        ] {
+            let error = Scenario::parse(&text.replace(from, to)).unwrap_err();
+            assert!(!error.to_string().is_empty(), "{from}");
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::agents::{ReadError, read_threads};
-use crate::judge::{Findings, SendState, Side, Thread, compare, decided};
+use crate::agents::{ReadError, probe_isolation, read_threads};
+use crate::judge::{Findings, SendState, Side, Thread, Verdict, compare, decided};
 use crate::sim::Sim;
 
 /// How a run came to rest and what the comparison found.
@@ -36,6 +36,7 @@ const STABLE_US: u64 = 1_000_000;
 pub(crate) async fn settle(sim: &Arc<Sim>, timeout: Duration) -> Judged {
     let began_us = sim.with(|state, now_us| {
         state.talk(false, now_us);
+        state.closing = true;
         now_us
     });
     let deadline_us = began_us + u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
@@ -77,10 +78,17 @@ pub(crate) async fn settle(sim: &Arc<Sim>, timeout: Duration) -> Judged {
         threads: threads.len(),
         thread_messages: threads.iter().map(|thread| thread.messages.len()).sum(),
     };
-    sim.with(|state, _| Judged {
-        findings: compare(&state.world, &state.ledger, &threads),
-        decided: decided(&state.ledger, &threads),
-        rest,
+    let leaks = probe_isolation(sim, &threads).await.unwrap_or_default();
+    sim.with(|state, _| {
+        let mut findings = compare(&state.world, &state.ledger, &threads);
+        for leak in leaks {
+            findings.add(
+                Verdict::Violation,
+                "a conversation of one business read by another",
+                || leak,
+            );
+        }
+        Judged { findings, decided: decided(&state.ledger, &threads), rest }
     })
 }
 
@@ -91,7 +99,9 @@ fn moving(sim: &Sim) -> Vec<String> {
             return Vec::new();
         }
         let (unacked, sends) = (state.outbox.unacked(), state.sends_unanswered);
-        vec![format!("{unacked} webhooks not acknowledged, {sends} sends not answered, or events to come")]
+        vec![format!(
+            "{unacked} webhooks not acknowledged, {sends} sends not answered, or events to come"
+        )]
     });
     if !sim.agents_are_quiet() {
         open.push("agents with unanswered commands or something to do".to_owned());

@@ -39,19 +39,34 @@ pub(crate) enum Event {
     /// The next customer begins to write.
     Arrival,
     /// A customer answers the menu.
-    Choose { chat: ChatId },
+    Choose {
+        chat: ChatId,
+    },
     /// A customer who saw no menu loses patience.
-    Patience { chat: ChatId, turn: u32 },
+    Patience {
+        chat: ChatId,
+        turn: u32,
+    },
     /// The owner of the phone answers.
-    PhoneAnswers { chat: ChatId },
+    PhoneAnswers {
+        chat: ChatId,
+    },
     /// Meta reports something.
-    Report { report: UpdateId },
+    Report {
+        report: UpdateId,
+    },
     /// Whatever was gathered for a batch leaves.
-    Flush { business: BusinessId },
+    Flush {
+        business: BusinessId,
+    },
     /// A delivery is tried (again).
-    Deliver { delivery: DeliveryId },
+    Deliver {
+        delivery: DeliveryId,
+    },
     /// The misbehaving proxy lets go.
-    ReleaseBurst { number: NumberId },
+    ReleaseBurst {
+        number: NumberId,
+    },
     ReleaseTurns,
 }
 
@@ -81,6 +96,8 @@ pub(crate) struct State {
     pub(crate) target: Target,
     /// Customers begin conversations.
     pub(crate) talking: bool,
+    /// Customers will not come back: agents clear their desks.
+    pub(crate) closing: bool,
     pub(crate) sends_unanswered: usize,
     epoch_us: u64,
     /// Numbers texts, so that each is unique.
@@ -88,7 +105,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(scenario: Arc<Scenario>, world: Arc<World>, sabotage: Option<Sabotage>, epoch_us: u64) -> Self {
+    pub(crate) fn new(
+        scenario: Arc<Scenario>,
+        world: Arc<World>,
+        sabotage: Option<Sabotage>,
+        epoch_us: u64,
+    ) -> Self {
         let rules = &scenario.judge;
         let rate = |mode: Mode, rate_per_s| RateRule {
             rate_per_s,
@@ -99,7 +121,11 @@ impl State {
         };
         let ledger = Ledger::new(rules.clone(), scenario.product.phone_floor_timeout_ms, &world);
         Self {
-            rates: world.numbers.iter().map(|(_, n)| RateWindow::new(rate(n.mode, n.rate_per_s))).collect(),
+            rates: world
+                .numbers
+                .iter()
+                .map(|(_, n)| RateWindow::new(rate(n.mode, n.rate_per_s)))
+                .collect(),
             chats: world.customers.iter().map(|_| ChatState::default()).collect(),
             pairs: world.customers.iter().map(|_| PairDebt::default()).collect(),
             faults: scenario.faults.clone(),
@@ -112,6 +138,7 @@ impl State {
             proxy: Proxy::new(sabotage),
             target: Target::default(),
             talking: false,
+            closing: false,
             sends_unanswered: 0,
             epoch_us,
             written: 0,
@@ -122,9 +149,9 @@ impl State {
 
     /// Lets everything happen that is due.
     pub(crate) fn advance(&mut self, now_us: u64) {
-        while let Some(event) = self.agenda.pop_due(now_us) {
+        while let Some((due_us, event)) = self.agenda.pop_due(now_us) {
             match event {
-                Event::Arrival => self.on_arrival(now_us),
+                Event::Arrival => self.on_arrival(due_us, now_us),
                 Event::Choose { chat } => self.on_choose(chat, now_us),
                 Event::Patience { chat, turn } => self.on_patience(chat, turn, now_us),
                 Event::PhoneAnswers { chat } => self.on_phone_answers(chat, now_us),
@@ -160,7 +187,10 @@ impl State {
     /// Nothing is on its way from Meta's side and nothing will begin by itself.
     pub(crate) fn is_quiet(&self) -> bool {
         let idle = |event: &Event| matches!(event, Event::Arrival | Event::Patience { .. });
-        !self.talking && self.sends_unanswered == 0 && self.outbox.is_quiet() && self.agenda.events().all(idle)
+        !self.talking
+            && self.sends_unanswered == 0
+            && self.outbox.is_quiet()
+            && self.agenda.events().all(idle)
     }
 
     fn on_release_turns(&mut self, now_us: u64) {
@@ -193,7 +223,8 @@ impl Sim {
     pub(crate) fn new(scenario: Scenario, sabotage: Option<Sabotage>) -> Arc<Self> {
         let (clock, scenario) = (Clock::start(), Arc::new(scenario));
         let world = Arc::new(World::build(&scenario));
-        let state = State::new(Arc::clone(&scenario), Arc::clone(&world), sabotage, clock.epoch_us());
+        let state =
+            State::new(Arc::clone(&scenario), Arc::clone(&world), sabotage, clock.epoch_us());
         Arc::new(Self {
             clock,
             world,
@@ -256,7 +287,8 @@ impl Sim {
     }
 
     pub(crate) fn agents_are_quiet(&self) -> bool {
-        self.commands_open.load(Ordering::Relaxed) == 0 && self.intentions.load(Ordering::Relaxed) == 0
+        self.commands_open.load(Ordering::Relaxed) == 0
+            && self.intentions.load(Ordering::Relaxed) == 0
     }
 }
 

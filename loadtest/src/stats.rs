@@ -15,7 +15,6 @@ pub(crate) struct Stats {
     pub(crate) phone_echoes: u64,
     /// Sends that Meta accepted.
     pub(crate) sends: u64,
-    pub(crate) delivered: u64,
     /// Calls of the send endpoint, whatever became of them.
     pub(crate) graph_calls: u64,
     pub(crate) answers_withheld: u64,
@@ -36,8 +35,8 @@ pub(crate) struct Latency(Option<Histogram<u64>>);
 
 impl Latency {
     fn new() -> Self {
-        // Three significant digits are within what the histogram supports.
-        Self(Histogram::new(3).ok())
+        // From a microsecond to an hour with three significant digits: within what the histogram supports.
+        Self(Histogram::new_with_bounds(1, 3_600_000_000, 3).ok())
     }
 
     pub(crate) fn record(&mut self, span_us: u64) {
@@ -65,7 +64,6 @@ impl Stats {
             desk_replies: 0,
             phone_echoes: 0,
             sends: 0,
-            delivered: 0,
             graph_calls: 0,
             answers_withheld: 0,
             errors_injected: 0,

@@ -63,14 +63,20 @@ impl<K: Key, T> FromIterator<T> for Table<K, T> {
 impl<K: Key, T> Index<K> for Table<K, T> {
     type Output = T;
 
-    #[expect(clippy::indexing_slicing, reason = "row numbers come from push and rows are never removed")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "row numbers come from push and rows are never removed"
+    )]
     fn index(&self, key: K) -> &T {
         &self.rows[key.row()]
     }
 }
 
 impl<K: Key, T> IndexMut<K> for Table<K, T> {
-    #[expect(clippy::indexing_slicing, reason = "row numbers come from push and rows are never removed")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "row numbers come from push and rows are never removed"
+    )]
     fn index_mut(&mut self, key: K) -> &mut T {
         &mut self.rows[key.row()]
     }

@@ -159,7 +159,13 @@ impl World {
         }
     }
 
-    fn add_customers(&mut self, rng: &mut StdRng, traffic: &Traffic, number: NumberId, plan: &NumberPlan) {
+    fn add_customers(
+        &mut self,
+        rng: &mut StdRng,
+        traffic: &Traffic,
+        number: NumberId,
+        plan: &NumberPlan,
+    ) {
         let business = self.numbers[number].business;
         let mut strangers: Vec<String> = self
             .customers
@@ -188,7 +194,8 @@ impl World {
     }
 
     fn add_customer(&mut self, customer: Customer) {
-        let (number, phone, bsuid) = (customer.number, customer.phone.clone(), customer.bsuid.clone());
+        let (number, phone, bsuid) =
+            (customer.number, customer.phone.clone(), customer.bsuid.clone());
         let chat = self.customers.push(customer);
         self.numbers[number].chats.push(chat);
         self.by_identity.insert((number, phone), chat);
@@ -243,7 +250,10 @@ mod tests {
             assert_eq!(one.chat(a.number, &a.phone), Some(chat));
             assert_eq!(one.chat(a.number, &a.bsuid), Some(chat));
         }
-        assert_ne!(one.businesses[BusinessId::from_row(0)].token, one.businesses[BusinessId::from_row(1)].token);
+        assert_ne!(
+            one.businesses[BusinessId::from_row(0)].token,
+            one.businesses[BusinessId::from_row(1)].token
+        );
     }
 
     #[test]

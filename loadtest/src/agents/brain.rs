@@ -6,8 +6,8 @@ use api::v1::command_result::Result as Answer;
 use api::v1::desk_request::Request;
 use api::v1::send_message::Content;
 use api::v1::{
-    AcceptOffer, CommandId, CommandResult, DeskRequest, OfferDelivered, Presence, RefusalReason, RejectOffer,
-    Resolve, SendMessage, SetPresence,
+    AcceptOffer, CommandId, CommandResult, DeskRequest, OfferDelivered, Presence, RefusalReason,
+    RejectOffer, Resolve, SendMessage, SetPresence,
 };
 
 use crate::agenda::Agenda;
@@ -30,6 +30,7 @@ enum Intention {
 /// A command without an answer.
 #[derive(Clone, Debug)]
 struct Open {
+    asked_us: u64,
     request: Request,
     what: Intention,
 }
@@ -80,7 +81,10 @@ impl Brain {
 
     /// Everything unanswered, to be sent again on a new connection, oldest first, under the same ids.
     pub(super) fn unanswered(&self) -> Vec<DeskRequest> {
-        self.open.iter().map(|(number, open)| self.numbered(*number, open.request.clone())).collect()
+        self.open
+            .iter()
+            .map(|(number, open)| self.numbered(*number, open.request.clone()))
+            .collect()
     }
 
     pub(super) fn next_us(&self) -> Option<u64> {
@@ -88,7 +92,13 @@ impl Brain {
     }
 
     /// An offer is on the screen. Gives the confirmation.
-    pub(super) fn on_offer(&mut self, sim: &Sim, offer: String, conversation: String, received_us: u64) -> DeskRequest {
+    pub(super) fn on_offer(
+        &mut self,
+        sim: &Sim,
+        offer: String,
+        conversation: String,
+        received_us: u64,
+    ) -> DeskRequest {
         let delivered = Request::OfferDelivered(OfferDelivered { offer_id: offer.clone() });
         let confirmation = DeskRequest { command_id: None, request: Some(delivered) };
         if !self.offers_seen.insert(offer.clone()) {
@@ -144,7 +154,7 @@ impl Brain {
     /// Does what is due and gives the requests for it.
     pub(super) fn act(&mut self, sim: &Sim, now_us: u64) -> Vec<DeskRequest> {
         let mut requests = Vec::new();
-        while let Some(intention) = self.plans.pop_due(now_us) {
+        while let Some((_, intention)) = self.plans.pop_due(now_us) {
             requests.extend(self.carry_out(sim, intention));
             less(&sim.intentions);
         }
@@ -153,10 +163,13 @@ impl Brain {
 
     fn carry_out(&mut self, sim: &Sim, intention: Intention) -> Option<DeskRequest> {
         let request = match &intention {
-            Intention::Accept { offer, .. } => Request::AcceptOffer(AcceptOffer { offer_id: offer.clone() }),
-            Intention::Reject { offer } => {
-                Request::RejectOffer(RejectOffer { offer_id: offer.clone(), reason: "busy".to_owned() })
+            Intention::Accept { offer, .. } => {
+                Request::AcceptOffer(AcceptOffer { offer_id: offer.clone() })
             }
+            Intention::Reject { offer } => Request::RejectOffer(RejectOffer {
+                offer_id: offer.clone(),
+                reason: "busy".to_owned(),
+            }),
             Intention::Reply { conversation, take_floor } => {
                 let held = self.held.get_mut(conversation)?;
                 held.reply_planned = false;
@@ -192,7 +205,8 @@ impl Brain {
             Some(Answer::Refused(refused)) => Some(refused.reason()),
             _ => None,
         };
-        if refusal == Some(RefusalReason::Unavailable) {
+        // Neither is the last word: the same command is asked again.
+        if matches!(refusal, Some(RefusalReason::Unavailable | RefusalReason::StaleSession)) {
             if self.open.contains_key(&number) {
                 self.plan(sim, sim.clock.now_us() + REPEAT_US, Intention::Repeat { number });
             }
@@ -200,20 +214,27 @@ impl Brain {
         }
         let key = (self.agent, number);
         let fate = if refusal.is_some() { CommandFate::Refused } else { CommandFate::Done };
-        // Also for an answer to a repeat: it must be the first answer again.
-        sim.with(|state, _| state.on_reply_answered(key, fate));
+        // Also for an answer to a repeat: it must be the first answer again. "Too old" says nothing of what became of it.
+        if refusal != Some(RefusalReason::CommandTooOld) {
+            sim.with(|state, _| state.on_reply_answered(key, fate));
+        }
         let Some(open) = self.open.remove(&number) else { return };
         less(&sim.commands_open);
         match (open.what, refusal) {
             (Intention::Accept { conversation, .. }, None) => {
                 let chat = self.knows(&conversation);
-                sim.with(|state, now_us| state.on_accepted(chat, now_us));
+                sim.with(|state, now_us| state.on_accepted(chat, open.asked_us, now_us));
             }
-            (Intention::Reply { conversation, .. }, None) => self.on_reply_taken(sim, &conversation),
-            (Intention::Reply { conversation, take_floor: false }, Some(RefusalReason::PhoneHasFloor)) => {
+            (Intention::Reply { conversation, .. }, None) => {
+                self.on_reply_taken(sim, &conversation)
+            }
+            (
+                Intention::Reply { conversation, take_floor: false },
+                Some(RefusalReason::PhoneHasFloor),
+            ) => {
                 self.plan_reply(sim, &conversation, true);
             }
-            (Intention::Resolve { conversation }, None) => {
+            (Intention::Resolve { conversation }, _) => {
                 self.held.remove(&conversation);
             }
             _ => {}
@@ -222,11 +243,12 @@ impl Brain {
 
     fn on_reply_taken(&mut self, sim: &Sim, conversation: &str) {
         let desk = &sim.scenario.desk;
-        let (talking, wait_us) = sim.with(|state, _| (state.talking, state.around_us(desk.reply_think_ms)));
+        let (open, wait_us) =
+            sim.with(|state, _| (!state.closing, state.around_us(desk.reply_think_ms)));
         let Some(held) = self.held.get_mut(conversation) else { return };
         held.replies += 1;
         // When customers have gone home, agents clear their desks, so that whatever still waits is offered.
-        let enough = held.replies >= desk.resolve_after || !talking;
+        let enough = held.replies >= desk.resolve_after || !open;
         if enough && !std::mem::replace(&mut held.resolving, true) {
             let resolve = Intention::Resolve { conversation: conversation.to_owned() };
             self.plan(sim, sim.clock.now_us() + wait_us, resolve);
@@ -251,7 +273,8 @@ impl Brain {
     fn command(&mut self, sim: &Sim, request: Request, what: Intention) -> DeskRequest {
         self.numbered += 1;
         more(&sim.commands_open);
-        self.open.insert(self.numbered, Open { request: request.clone(), what });
+        let asked_us = sim.clock.now_us();
+        self.open.insert(self.numbered, Open { asked_us, request: request.clone(), what });
         self.numbered(self.numbered, request)
     }
 

@@ -7,7 +7,8 @@ use api::v1::agent_desk_client::AgentDeskClient;
 use api::v1::desk_event::Event;
 use api::v1::desk_request::Request as Ask;
 use api::v1::{
-    AuthorKind, DeskEvent, DeskRequest, Heartbeat, Offer, OfferEnd, Position, Presence, Resync, SignIn, Snapshot,
+    AuthorKind, DeskEvent, DeskRequest, Heartbeat, Offer, OfferEnd, Position, Presence, Resync,
+    SignIn, Snapshot,
 };
 use rand::Rng;
 use tokio::sync::mpsc;
@@ -31,7 +32,8 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// One agent's life.
 pub(super) async fn live(sim: Arc<Sim>, agent: AgentId) {
-    let client = sim.with(|state, _| format!("sim-{:016x}-{}", state.rng.random::<u64>(), agent.row()));
+    let client =
+        sim.with(|state, _| format!("sim-{:016x}-{}", state.rng.random::<u64>(), agent.row()));
     let mut brain = Brain::new(agent, client);
     let mut desk = sim.desk.subscribe();
     let behaviour = &sim.scenario.desk;
@@ -59,6 +61,7 @@ pub(super) async fn live(sim: Arc<Sim>, agent: AgentId) {
 /// One open stream.
 struct Session<'a> {
     sim: &'a Sim,
+    agent: AgentId,
     token: &'a str,
     channel: Channel,
     requests: mpsc::Sender<DeskRequest>,
@@ -85,9 +88,10 @@ impl<'a> Session<'a> {
         requests.send(plain(sign_in)).await.ok()?;
         let mut request = Request::new(ReceiverStream::new(receiver));
         request.metadata_mut().insert("authorization", bearer(token)?);
-        let connect = AgentDeskClient::new(channel.clone()).connect(request);
+        let mut client = AgentDeskClient::new(channel.clone());
+        let connect = client.session(request);
         let events = tokio::time::timeout(SILENCE_MAX, connect).await.ok()?.ok()?.into_inner();
-        Some(Self { sim, token, channel, requests, events, last_number: 0 })
+        Some(Self { sim, agent, token, channel, requests, events, last_number: 0 })
     }
 
     async fn run(&mut self, brain: &mut Brain) -> Result<(), Over> {
@@ -95,7 +99,8 @@ impl<'a> Session<'a> {
         let mut signed_in = false;
         loop {
             let now_us = self.sim.clock.now_us();
-            let due = brain.next_us().map_or(IDLE, |at| Duration::from_micros(at.saturating_sub(now_us)));
+            let due =
+                brain.next_us().map_or(IDLE, |at| Duration::from_micros(at.saturating_sub(now_us)));
             tokio::select! {
                 event = tokio::time::timeout(SILENCE_MAX, self.events.message()) => {
                     let event = event.map_err(|_| Over)?.map_err(|_| Over)?.ok_or(Over)?;
@@ -128,8 +133,12 @@ impl<'a> Session<'a> {
         }
         let position = event.position;
         match event.event {
-            Some(Event::Snapshot(snapshot)) => self.on_snapshot(brain, snapshot, position, received_us).await?,
-            Some(Event::Offered(offer)) => self.on_offer(brain, offer, position, received_us).await?,
+            Some(Event::Snapshot(snapshot)) => {
+                self.on_snapshot(brain, snapshot, position, received_us).await?
+            }
+            Some(Event::Offered(offer)) => {
+                self.on_offer(brain, offer, position, received_us).await?
+            }
             Some(Event::OfferEnded(ended)) if ended.end() == OfferEnd::Missed => {
                 brain.on_missed(self.sim);
             }
@@ -139,10 +148,11 @@ impl<'a> Session<'a> {
             }
             Some(Event::Unassigned(gone)) => brain.on_unassigned(&gone.conversation_id),
             Some(Event::EpisodeResolved(gone)) => brain.on_unassigned(&gone.conversation_id),
-            Some(Event::Message(message)) => {
-                let author = message.message.and_then(|message| message.author);
-                if author.is_some_and(|author| author.kind() == AuthorKind::Customer) {
-                    brain.on_customer_message(self.sim, &message.conversation_id);
+            Some(Event::Message(joined)) => {
+                let message = joined.message.unwrap_or_default();
+                self.sim.with(|state, _| state.on_seen(self.agent, &message.wamid));
+                if message.author.is_some_and(|author| author.kind() == AuthorKind::Customer) {
+                    brain.on_customer_message(self.sim, &joined.conversation_id);
                 }
             }
             Some(Event::CommandResult(result)) => brain.on_result(self.sim, result),
@@ -170,7 +180,8 @@ impl<'a> Session<'a> {
         position: Option<Position>,
         received_us: u64,
     ) -> Result<(), Over> {
-        let assigned: Vec<String> = snapshot.assigned.into_iter().map(|one| one.conversation_id).collect();
+        let assigned: Vec<String> =
+            snapshot.assigned.into_iter().map(|one| one.conversation_id).collect();
         for conversation in &assigned {
             self.learn(brain, conversation, position).await;
         }
@@ -197,7 +208,8 @@ impl<'a> Session<'a> {
         if brain.knows(conversation).is_some() {
             return;
         }
-        let found = directory::find(self.sim, &self.channel, self.token, conversation, position).await;
+        let found =
+            directory::find(self.sim, &self.channel, self.token, conversation, position).await;
         if let Some(chat) = found {
             brain.learn(conversation, chat);
         }

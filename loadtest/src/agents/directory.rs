@@ -25,8 +25,10 @@ pub(super) async fn find(
 ) -> Option<ChatId> {
     let mut client = ConversationsClient::new(channel.clone());
     for _ in 0..TRIES {
-        let mut request =
-            Request::new(GetConversationRequest { conversation_id: conversation.to_owned(), at_least });
+        let mut request = Request::new(GetConversationRequest {
+            conversation_id: conversation.to_owned(),
+            at_least,
+        });
         request.metadata_mut().insert("authorization", bearer(token)?);
         if let Ok(answer) = client.get(request).await
             && let Some(found) = answer.into_inner().conversation

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use api::v1::conversations_client::ConversationsClient;
 use api::v1::{
-    AuthorKind, Conversation, Delivery, ListConversationsRequest, ListMessagesRequest, Message,
+    AuthorKind, Conversation, Delivery, GetConversationRequest, ListConversationsRequest,
+    ListMessagesRequest, Message,
 };
 use thiserror::Error;
 use tonic::Request;
@@ -20,6 +21,8 @@ const PAGE_CONVERSATIONS: u32 = 500;
 const PAGE_MESSAGES: u32 = 1_000;
 /// No listing has more pages; a server that goes on is not believed.
 const PAGES_MAX: usize = 10_000;
+/// Foreign conversations that each business asks for.
+const PROBES: usize = 20;
 const CALL_MAX: Duration = Duration::from_secs(10);
 
 /// Why the threads could not be read.
@@ -45,17 +48,58 @@ impl From<tonic::Status> for ReadError {
 
 /// All threads, as each business sees them.
 pub(crate) async fn read_threads(sim: &Sim) -> Result<Vec<Thread>, ReadError> {
-    let address = sim.desk.borrow().clone().ok_or(ReadError::NoAddress)?;
-    let endpoint = Endpoint::from_shared(address).map_err(|_| ReadError::NoAddress)?;
-    let channel = endpoint.connect_timeout(CALL_MAX).timeout(CALL_MAX).connect().await?;
+    let channel = connect(sim).await?;
     let mut threads = Vec::new();
     for (reader, business) in sim.world.businesses.iter() {
-        let mut client = Reader { client: ConversationsClient::new(channel.clone()), token: &business.api_token };
+        let mut client = Reader {
+            client: ConversationsClient::new(channel.clone()),
+            token: &business.api_token,
+        };
         for conversation in client.conversations().await? {
             threads.push(client.thread(reader, conversation).await?);
         }
     }
     Ok(threads)
+}
+
+/// Asks, in the name of each business, for a few conversations of the others. Gives those that were shown.
+pub(crate) async fn probe_isolation(
+    sim: &Sim,
+    threads: &[Thread],
+) -> Result<Vec<String>, ReadError> {
+    let channel = connect(sim).await?;
+    let mut leaks = Vec::new();
+    for (reader, business) in sim.world.businesses.iter() {
+        let mut client = Reader {
+            client: ConversationsClient::new(channel.clone()),
+            token: &business.api_token,
+        };
+        for thread in threads.iter().filter(|thread| thread.reader != reader).take(PROBES) {
+            let conversation_id = thread.conversation.clone();
+            let request =
+                client.request(GetConversationRequest { conversation_id, at_least: None });
+            if client.client.get(request).await.is_ok() {
+                leaks.push(format!("{} was shown {}", business.id, thread.conversation));
+            }
+            let conversation_id = thread.conversation.clone();
+            let request = client
+                .request(ListMessagesRequest { conversation_id, ..ListMessagesRequest::default() });
+            let page = client.client.list_messages(request).await;
+            if page.is_ok_and(|page| !page.into_inner().messages.is_empty()) {
+                leaks.push(format!(
+                    "{} was shown the thread of {}",
+                    business.id, thread.conversation
+                ));
+            }
+        }
+    }
+    Ok(leaks)
+}
+
+async fn connect(sim: &Sim) -> Result<Channel, ReadError> {
+    let address = sim.desk.borrow().clone().ok_or(ReadError::NoAddress)?;
+    let endpoint = Endpoint::from_shared(address).map_err(|_| ReadError::NoAddress)?;
+    Ok(endpoint.connect_timeout(CALL_MAX).timeout(CALL_MAX).connect().await?)
 }
 
 struct Reader<'a> {
@@ -90,7 +134,11 @@ impl Reader<'_> {
         Err(ReadError::Endless)
     }
 
-    async fn thread(&mut self, reader: BusinessId, conversation: Conversation) -> Result<Thread, ReadError> {
+    async fn thread(
+        &mut self,
+        reader: BusinessId,
+        conversation: Conversation,
+    ) -> Result<Thread, ReadError> {
         let (mut messages, mut page_token) = (Vec::new(), String::new());
         for _ in 0..PAGES_MAX {
             let request = self.request(ListMessagesRequest {
@@ -125,7 +173,9 @@ fn thread_message(message: Message) -> ThreadMessage {
     let side = match author {
         AuthorKind::Customer => Side::Customer,
         AuthorKind::Phone | AuthorKind::PhoneAutomatic => Side::Phone,
-        AuthorKind::Bot | AuthorKind::Agent | AuthorKind::Api | AuthorKind::Unspecified => Side::Ours,
+        AuthorKind::Bot | AuthorKind::Agent | AuthorKind::Api | AuthorKind::Unspecified => {
+            Side::Ours
+        }
     };
     let state = match message.delivery() {
         Delivery::Unspecified | Delivery::Pending => SendState::Pending,
@@ -164,8 +214,12 @@ mod tests {
         };
         let read = thread_message(message);
         assert_eq!((read.side, read.ts_s, read.state), (Side::Phone, 5, SendState::Read));
-        let pending = thread_message(Message { author: author(AuthorKind::Agent), ..Message::default() });
-        assert_eq!((pending.wamid, pending.side, pending.state), (None, Side::Ours, SendState::Pending));
+        let pending =
+            thread_message(Message { author: author(AuthorKind::Agent), ..Message::default() });
+        assert_eq!(
+            (pending.wamid, pending.side, pending.state),
+            (None, Side::Ours, SendState::Pending)
+        );
         let cancelled = Message { delivery: Delivery::Cancelled.into(), ..Message::default() };
         assert_eq!(thread_message(cancelled).state, SendState::Failed);
     }

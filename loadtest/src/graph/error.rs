@@ -79,11 +79,15 @@ mod tests {
 
     #[test]
     fn has_metas_shape() {
-        let body = GraphError::new(130_429, "Cloud API message throughput has been reached.").body(1);
+        let body =
+            GraphError::new(130_429, "Cloud API message throughput has been reached.").body(1);
         assert_eq!(body["error"]["message"], "(#130429) Rate limit hit");
         assert_eq!(body["error"]["code"], 130_429);
         assert_eq!(body["error"]["error_data"]["messaging_product"], "whatsapp");
         let expired = GraphError::new(190, "");
-        assert_eq!((expired.status, expired.body(1)["error"]["error_subcode"].clone()), (401, json!(463)));
+        assert_eq!(
+            (expired.status, expired.body(1)["error"]["error_subcode"].clone()),
+            (401, json!(463))
+        );
     }
 }

@@ -35,7 +35,10 @@ struct Call {
     arrived_us: u64,
 }
 
-async fn answer(sim: Arc<Sim>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
+async fn answer(
+    sim: Arc<Sim>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Broken> {
     // The departure of the call is seen here, before the body is read.
     let arrived_us = sim.clock.now_us();
     let number = match path_number(request.uri().path()) {
@@ -47,7 +50,8 @@ async fn answer(sim: Arc<Sim>, request: Request<Incoming>) -> Result<Response<Fu
     };
     let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
-    let body = Limited::new(request.into_body(), BODY_MAX).collect().await.map_err(|_| Broken)?.to_bytes();
+    let body =
+        Limited::new(request.into_body(), BODY_MAX).collect().await.map_err(|_| Broken)?.to_bytes();
     let call = Call { number, token, body, arrived_us };
     let _unanswered = Unanswered::new(Arc::clone(&sim));
     let held = sim.with(|state, now_us| state.hold(&call.number, &call.body, now_us));
@@ -79,7 +83,11 @@ fn take(sim: &Sim, call: &Call) -> Reply {
 }
 
 /// The proxy passes a held send on even when its caller has given up.
-async fn take_later(sim: Arc<Sim>, mut call: Call, held: oneshot::Receiver<()>) -> Result<Reply, Broken> {
+async fn take_later(
+    sim: Arc<Sim>,
+    mut call: Call,
+    held: oneshot::Receiver<()>,
+) -> Result<Reply, Broken> {
     let (sender, receiver) = oneshot::channel();
     task::spawn("held-send", async move {
         if held.await.is_ok() {
@@ -121,7 +129,9 @@ mod tests {
     #[test]
     fn only_the_send_path_leads_to_a_number() {
         assert_eq!(path_number("/v26.0/200/messages"), Some("200"));
-        for other in ["/v26.0/200", "/200/messages", "/v26.0/200/messages/1", "/v26.0/200/media", ""] {
+        for other in
+            ["/v26.0/200", "/200/messages", "/v26.0/200/messages/1", "/v26.0/200/media", ""]
+        {
             assert_eq!(path_number(other), None, "{other}");
         }
     }

@@ -30,8 +30,8 @@ type Checked<T = ()> = Result<T, GraphError>;
 
 /// Checks a body.
 pub(crate) fn validate(body: &[u8]) -> Checked<Request> {
-    let body: Value =
-        serde_json::from_slice(body).map_err(|_| GraphError::new(100, "The body is not valid JSON."))?;
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|_| GraphError::new(100, "The body is not valid JSON."))?;
     if body.get("messaging_product").and_then(Value::as_str) != Some("whatsapp") {
         return Err(GraphError::new(100, "messaging_product must be whatsapp."));
     }
@@ -87,7 +87,9 @@ fn content_text(kind: &str, content: &Value) -> Checked<String> {
         "reaction" => {
             required(content, "message_id", 512)?;
             let emoji = content.get("emoji").and_then(Value::as_str);
-            emoji.map(str::to_owned).ok_or_else(|| GraphError::new(131_008, "reaction.emoji is required."))
+            emoji
+                .map(str::to_owned)
+                .ok_or_else(|| GraphError::new(131_008, "reaction.emoji is required."))
         }
         "interactive" => interactive::check(content),
         "template" => {
@@ -159,7 +161,9 @@ pub(super) fn optional(object: &Value, field: &str, max: usize) -> Checked<Optio
     match object.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.chars().count() <= max => Ok(Some(text.clone())),
-        Some(Value::String(_)) => Err(GraphError::new(131_009, format!("{field} is longer than {max}."))),
+        Some(Value::String(_)) => {
+            Err(GraphError::new(131_009, format!("{field} is longer than {max}.")))
+        }
         Some(_) => Err(GraphError::new(100, format!("{field} must be a string."))),
     }
 }
@@ -203,7 +207,10 @@ mod tests {
         let bad = [
             (json!([]), 100),
             (json!({"messaging_product": "sms", "to": "1", "text": {"body": "x"}}), 100),
-            (json!({"messaging_product": "whatsapp", "type": "text", "text": {"body": "x"}}), 131_008),
+            (
+                json!({"messaging_product": "whatsapp", "type": "text", "text": {"body": "x"}}),
+                131_008,
+            ),
             (json!({"messaging_product": "whatsapp", "to": 15, "text": {"body": "x"}}), 100),
             (with("text", json!({"body": "x".repeat(4_097)})), 131_009),
             (with("text", json!({"body": ""})), 131_008),
@@ -218,7 +225,10 @@ mod tests {
             (with("reaction", json!({"message_id": "wamid.x"})), 131_008),
             (with("template", json!({"name": "hello"})), 131_008),
             (with("hologram", json!({})), 100),
-            (json!({"messaging_product": "whatsapp", "status": "seen", "message_id": "m"}), 131_009),
+            (
+                json!({"messaging_product": "whatsapp", "status": "seen", "message_id": "m"}),
+                131_009,
+            ),
         ];
         for (body, expected) in bad {
             assert_eq!(code(&body), Err(expected), "{body}");

@@ -43,9 +43,13 @@ pub(crate) fn compare(world: &World, ledger: &Ledger, threads: &[Thread]) -> Fin
 
 /// How many acknowledged customer messages the threads show: what the product decided, by the judge's own count.
 pub(crate) fn decided(ledger: &Ledger, threads: &[Thread]) -> usize {
-    let shown: BTreeSet<&str> =
-        threads.iter().flat_map(|thread| &thread.messages).filter_map(|m| m.wamid.as_deref()).collect();
-    let customers = ledger.messages.iter().filter(|(_, message)| message.origin == Origin::Customer);
+    let shown: BTreeSet<&str> = threads
+        .iter()
+        .flat_map(|thread| &thread.messages)
+        .filter_map(|m| m.wamid.as_deref())
+        .collect();
+    let customers =
+        ledger.messages.iter().filter(|(_, message)| message.origin == Origin::Customer);
     customers.filter(|(_, message)| shown.contains(message.wamid.as_str())).count()
 }
 
@@ -69,7 +73,8 @@ impl<'a> Shown<'a> {
         }
         if let Some((before, after)) = self.ledger.first_disorder(&known) {
             let place = |message: &Message| format!("({}, {})", message.ts_s, message.wamid);
-            let example = || format!("{}: {} before {}", thread.conversation, place(before), place(after));
+            let example =
+                || format!("{}: {} before {}", thread.conversation, place(before), place(after));
             self.add(Verdict::Violation, "a thread is not in Meta's order", example);
         }
     }
@@ -130,7 +135,8 @@ impl<'a> Shown<'a> {
     fn take_undelivered(&mut self, thread: &Thread, message: &'a ThreadMessage) {
         self.listed.insert(&message.text, message.state);
         if message.state != SendState::Failed {
-            let example = || format!("{}: {:?} {:?}", thread.conversation, message.wamid, message.state);
+            let example =
+                || format!("{}: {:?} {:?}", thread.conversation, message.wamid, message.state);
             self.add(Verdict::Lost, "a failed status", example);
         }
     }
@@ -139,38 +145,57 @@ impl<'a> Shown<'a> {
         let shown = self.by_message.get(&id).cloned().unwrap_or_default();
         let example = || format!("{:?} {} at {}", message.chat, message.wamid, message.ts_s);
         if shown.len() > 1 {
-            self.add(Verdict::Duplicated, "a message stands in the threads more than once", example);
+            self.add(
+                Verdict::Duplicated,
+                "a message stands in the threads more than once",
+                example,
+            );
         }
         match &message.origin {
             Origin::Customer | Origin::Phone if shown.is_empty() => {
                 if message.acked_us.is_some() {
                     let phone = message.origin == Origin::Phone;
-                    let kind = if phone { "an acknowledged echo" } else { "an acknowledged message" };
+                    let kind =
+                        if phone { "an acknowledged echo" } else { "an acknowledged message" };
                     self.add(Verdict::Lost, kind, example);
                 }
             }
             Origin::Customer | Origin::Phone => {}
-            Origin::Api { opaque, .. } => self.check_send(message, opaque.as_deref(), shown.first().copied()),
+            Origin::Api { opaque, .. } => {
+                self.check_send(message, opaque.as_deref(), shown.first().copied())
+            }
         }
     }
 
-    fn check_send(&mut self, message: &Message, opaque: Option<&str>, shown: Option<&ThreadMessage>) {
-        let example = || format!("{:?} {} status {:?}", message.chat, message.wamid, message.progress);
+    fn check_send(
+        &mut self,
+        message: &Message,
+        opaque: Option<&str>,
+        shown: Option<&ThreadMessage>,
+    ) {
+        let example =
+            || format!("{:?} {} status {:?}", message.chat, message.wamid, message.progress);
         let Some(shown) = shown else {
             // Of a message we ourselves made it send twice, one id in the thread is enough. And a wamid of which the product saw
             // neither answer nor status is listed as unknown, if at all, without it.
             let unseen = message.answer_withheld && message.first_status_acked_us.is_none();
             let listed = opaque.is_some_and(|opaque| self.listed_opaque.contains(opaque));
             if !message.excused && !(unseen && listed) {
-                self.add(Verdict::Lost, "a message in the customer's chat is not in our thread", example);
+                self.add(
+                    Verdict::Lost,
+                    "a message in the customer's chat is not in our thread",
+                    example,
+                );
             }
             return;
         };
         if opaque.is_some_and(|opaque| opaque != shown.opaque) {
             self.add(Verdict::Violation, "a send is shown under another opaque id", example);
         }
-        if let Some(progress) = message.progress.filter(|progress| !reaches(shown.state, *progress)) {
-            let example = || format!("{:?} {} {:?} < {progress:?}", message.chat, message.wamid, shown.state);
+        if let Some(progress) = message.progress.filter(|progress| !reaches(shown.state, *progress))
+        {
+            let example =
+                || format!("{:?} {} {:?} < {progress:?}", message.chat, message.wamid, shown.state);
             self.add(Verdict::Lost, "an acknowledged status", example);
         }
         if message.excused && !shown.repeated {
@@ -184,7 +209,11 @@ impl<'a> Shown<'a> {
         for (key, reply) in &ledger.replies {
             let example = || format!("command {} of {:?} in {:?}", key.1, key.0, reply.chat);
             if reply.fate == CommandFate::Refused && !reply.delivered.is_empty() {
-                self.findings.add(Verdict::Violation, "a refused reply reached the customer", example);
+                self.findings.add(
+                    Verdict::Violation,
+                    "a refused reply reached the customer",
+                    example,
+                );
             }
             if reply.fate != CommandFate::Done || !reply.delivered.is_empty() {
                 continue;

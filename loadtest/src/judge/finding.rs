@@ -39,7 +39,12 @@ pub(crate) struct FindingLine {
 }
 
 impl Findings {
-    pub(crate) fn add(&mut self, verdict: Verdict, kind: &'static str, example: impl FnOnce() -> String) {
+    pub(crate) fn add(
+        &mut self,
+        verdict: Verdict,
+        kind: &'static str,
+        example: impl FnOnce() -> String,
+    ) {
         let found = self.found.entry((verdict, kind)).or_default();
         found.count += 1;
         if found.examples.len() < EXAMPLES {

@@ -19,15 +19,18 @@ struct Taken {
 impl Floor {
     /// A phone message whose echo was acknowledged at `acked_us`. One older than the desk's last message takes nothing.
     pub(super) fn phone(&mut self, ts_s: i64, written_us: u64, acked_us: u64) {
-        let stale = self.last_desk_ts_s.is_some_and(|last| ts_s <= last) || written_us <= self.left_us;
+        let stale =
+            self.last_desk_ts_s.is_some_and(|last| ts_s <= last) || written_us <= self.left_us;
         if !stale {
             self.take(acked_us, true);
         }
     }
 
-    /// An agent's accepted offer was confirmed.
-    pub(super) fn desk(&mut self, now_us: u64) {
-        self.take(now_us, false);
+    /// An agent's acceptance, asked for at `asked_us`, was confirmed. A late confirmation takes nothing back.
+    pub(super) fn desk(&mut self, asked_us: u64, now_us: u64) {
+        if asked_us > self.left_us {
+            self.take(now_us, false);
+        }
     }
 
     /// An agent's message reached the customer.
@@ -47,7 +50,13 @@ impl Floor {
     }
 
     /// Whether a bot message arriving at `now_us` speaks out of turn.
-    pub(super) fn bot_is_late(&self, now_us: u64, calm_since_us: u64, grace_us: u64, silence_us: u64) -> bool {
+    pub(super) fn bot_is_late(
+        &self,
+        now_us: u64,
+        calm_since_us: u64,
+        grace_us: u64,
+        silence_us: u64,
+    ) -> bool {
         let Some(taken) = self.taken else { return false };
         let expired = taken.by_phone && now_us.saturating_sub(self.last_word_us) >= silence_us;
         !expired && now_us >= taken.since_us.max(calm_since_us) + grace_us
@@ -75,12 +84,14 @@ mod tests {
     fn the_bot_is_late_only_after_the_grace() {
         let mut floor = Floor::default();
         assert!(!late(&floor, 100));
-        floor.desk(10);
+        floor.desk(9, 10);
         assert!(!late(&floor, 12));
         assert!(late(&floor, 13));
         assert!(!floor.bot_is_late(13, 11, GRACE, SILENCE), "a disturbance starts the grace anew");
         floor.left(20);
         assert!(!late(&floor, 100));
+        floor.desk(15, 25);
+        assert!(!late(&floor, 100), "accepted before it was resolved");
     }
 
     #[test]

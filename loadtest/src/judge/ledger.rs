@@ -188,13 +188,17 @@ impl Ledger {
                 reply.fate = fate;
             } else if reply.fate != fate {
                 let example = || format!("command {} of agent {:?}: {fate:?}", key.1, key.0);
-                self.findings.add(Verdict::Violation, "a repeated command got another answer", example);
+                self.findings.add(
+                    Verdict::Violation,
+                    "a repeated command got another answer",
+                    example,
+                );
             }
         }
     }
 
-    pub(crate) fn offer_accepted(&mut self, chat: ChatId, now_us: u64) {
-        self.floors[chat].desk(now_us);
+    pub(crate) fn offer_accepted(&mut self, chat: ChatId, asked_us: u64, now_us: u64) {
+        self.floors[chat].desk(asked_us, now_us);
     }
 
     pub(crate) fn resolve_asked(&mut self, chat: ChatId, now_us: u64) {

@@ -5,7 +5,10 @@ use super::ledger::{Ledger, Message, Origin};
 impl Ledger {
     /// Whether `messages` stand in an allowed order. Customers' and phones' messages carry Meta's timestamp in their webhook and
     /// must be in order exactly; our own sends may stand `order_tolerance_s` away from theirs.
-    pub(super) fn first_disorder<'a>(&self, messages: &[&'a Message]) -> Option<(&'a Message, &'a Message)> {
+    pub(super) fn first_disorder<'a>(
+        &self,
+        messages: &[&'a Message],
+    ) -> Option<(&'a Message, &'a Message)> {
         let mut latest_exact: Option<&Message> = None;
         let mut latest: Option<&Message> = None;
         for message in messages {

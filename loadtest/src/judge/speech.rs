@@ -18,7 +18,11 @@ impl Ledger {
         let speech = self.speech_of(&arrival.text);
         if speech == Speech::Bot && self.bot_is_late(chat, now_us) {
             let example = || format!("chat {chat:?} opaque {opaque:?}");
-            self.findings.add(Verdict::Violation, "the bot spoke after desk or phone took the floor", example);
+            self.findings.add(
+                Verdict::Violation,
+                "the bot spoke after desk or phone took the floor",
+                example,
+            );
         }
         let id = self.record(arrival, Origin::Api { opaque: opaque.clone(), speech });
         let message = &mut self.messages[id];
@@ -45,7 +49,13 @@ impl Ledger {
     }
 
     /// One opaque id is one message to one customer. Gives whether it was seen before.
-    fn judge_opaque(&mut self, business: BusinessId, opaque: String, id: MessageId, now_us: u64) -> bool {
+    fn judge_opaque(
+        &mut self,
+        business: BusinessId,
+        opaque: String,
+        id: MessageId,
+        now_us: u64,
+    ) -> bool {
         let earlier = self.by_opaque.entry((business, opaque.clone())).or_default();
         earlier.push(id);
         let (first, count) = match earlier.as_slice() {
@@ -76,9 +86,17 @@ impl Ledger {
         let (wrong, again) = (reply.chat != chat, reply.delivered.len() > 1);
         let example = || format!("command {} of {:?} in {chat:?}", key.1, key.0);
         if wrong {
-            self.findings.add(Verdict::Violation, "an agent's reply reached another customer", example);
+            self.findings.add(
+                Verdict::Violation,
+                "an agent's reply reached another customer",
+                example,
+            );
         } else if again && !repeated {
-            self.findings.add(Verdict::Duplicated, "an agent's reply delivered again under another id", example);
+            self.findings.add(
+                Verdict::Duplicated,
+                "an agent's reply delivered again under another id",
+                example,
+            );
         }
     }
 }

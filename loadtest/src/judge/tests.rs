@@ -25,7 +25,14 @@ impl Case {
 
     fn arrival(&self, chat: ChatId, wamid: &str, second: u64) -> Arrival {
         let ts_s = i64::try_from(second).unwrap();
-        Arrival { chat, wamid: wamid.to_owned(), ts_s, at_us: second * S, plain: true, text: wamid.to_owned() }
+        Arrival {
+            chat,
+            wamid: wamid.to_owned(),
+            ts_s,
+            at_us: second * S,
+            plain: true,
+            text: wamid.to_owned(),
+        }
     }
 
     fn inbound(&mut self, chat: ChatId, wamid: &str, second: u64) {
@@ -40,10 +47,22 @@ impl Case {
 
     fn facts(&self, chat: ChatId, wamid: &str, text: &str, opaque: &str, second: u64) -> SendFacts {
         let arrival = Arrival { text: text.to_owned(), ..self.arrival(chat, wamid, second) };
-        SendFacts { arrival, opaque: Some(opaque.to_owned()), answer_withheld: false, status_held: false }
+        SendFacts {
+            arrival,
+            opaque: Some(opaque.to_owned()),
+            answer_withheld: false,
+            status_held: false,
+        }
     }
 
-    fn send(&mut self, chat: ChatId, wamid: &str, text: &str, opaque: &str, second: u64) -> MessageId {
+    fn send(
+        &mut self,
+        chat: ChatId,
+        wamid: &str,
+        text: &str,
+        opaque: &str,
+        second: u64,
+    ) -> MessageId {
         let facts = self.facts(chat, wamid, text, opaque, second);
         let business = self.world.business_of(chat);
         self.ledger.send_accepted(business, facts)
@@ -53,9 +72,11 @@ impl Case {
     fn honest(&self) -> Vec<Thread> {
         let mut threads = Vec::new();
         for (chat, customer) in self.world.customers.iter() {
-            let mut truth: Vec<_> = self.ledger.messages.iter().filter(|(_, m)| m.chat == chat).collect();
+            let mut truth: Vec<_> =
+                self.ledger.messages.iter().filter(|(_, m)| m.chat == chat).collect();
             truth.sort_by_key(|(_, message)| (message.ts_s, message.wamid.clone()));
-            let messages: Vec<ThreadMessage> = truth.iter().map(|(_, message)| shown(message)).collect();
+            let messages: Vec<ThreadMessage> =
+                truth.iter().map(|(_, message)| shown(message)).collect();
             if !messages.is_empty() {
                 threads.push(Thread {
                     reader: self.world.business_of(chat),
@@ -105,7 +126,7 @@ fn a_good_day() -> Case {
     case.ledger.status_acked(asked, Progress::Delivered, 12 * S);
     case.inbound(chat(0), "in-2", 13);
     let key = (AgentId::from_row(0), 1);
-    case.ledger.offer_accepted(chat(0), 14 * S);
+    case.ledger.offer_accepted(chat(0), 13 * S, 14 * S);
     case.ledger.reply_asked(key, chat(0), "Ref 1".to_owned());
     case.ledger.reply_answered(key, CommandFate::Done);
     case.send(chat(0), "out-2", "Ref 1", "o-2", 15);
@@ -212,7 +233,10 @@ fn doubled_in_the_chat_or_in_the_thread() {
     assert_eq!(case.kinds(&threads), expected);
 
     case.send(chat(0), "out-3", "Ref 1", "o-2", 18);
-    assert_eq!(case.kinds(&case.honest()), [(Verdict::Duplicated, "one opaque id delivered again", 1)]);
+    assert_eq!(
+        case.kinds(&case.honest()),
+        [(Verdict::Duplicated, "one opaque id delivered again", 1)]
+    );
 }
 
 #[test]
@@ -251,7 +275,11 @@ fn a_second_attempt_is_excused_only_if_answer_and_status_were_kept_back() {
             threads[0].messages.remove(1);
             assert_eq!(case.verdicts(&threads), [(expected, 1)], "one of the two ids is enough");
             threads[0].messages[1].repeated = false;
-            assert_eq!(case.verdicts(&threads), [(Verdict::Violation, 1), (expected, 1)], "not flagged");
+            assert_eq!(
+                case.verdicts(&threads),
+                [(Verdict::Violation, 1), (expected, 1)],
+                "not flagged"
+            );
             case.send(chat(0), "out-3", "hello", "o-1", 90);
             let verdicts = case.verdicts(&case.honest());
             assert!(verdicts.contains(&(Verdict::Duplicated, 1)), "a third attempt: {verdicts:?}");
@@ -274,7 +302,10 @@ fn wrong_recipient() {
     let stray = threads[1].messages.remove(1);
     threads[0].messages.push(stray);
     let kinds = case.kinds(&threads);
-    assert!(kinds.contains(&(Verdict::Violation, "a message is in another customer's thread", 1)), "{kinds:?}");
+    assert!(
+        kinds.contains(&(Verdict::Violation, "a message is in another customer's thread", 1)),
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -286,7 +317,11 @@ fn stale_bot_turn() {
     assert_eq!(case.kinds(&case.honest()), [(Verdict::Violation, kind, 1)]);
     case.ledger.resolve_asked(chat(0), 50 * S);
     case.send(chat(0), "out-4", "sales or billing?", "o-4", 60);
-    assert_eq!(case.kinds(&case.honest()), [(Verdict::Violation, kind, 1)], "a new episode is the bot's");
+    assert_eq!(
+        case.kinds(&case.honest()),
+        [(Verdict::Violation, kind, 1)],
+        "a new episode is the bot's"
+    );
 }
 
 #[test]
@@ -358,10 +393,14 @@ fn a_send_without_an_opaque_id_and_a_split_thread() {
     let mut threads = case.honest();
     assert_eq!(case.kinds(&threads), [(Verdict::Violation, "a send without an opaque id", 1)]);
     let moved = threads[0].messages.split_off(3);
-    let second = Thread { conversation: "second".to_owned(), messages: moved, ..threads[0].clone() };
+    let second =
+        Thread { conversation: "second".to_owned(), messages: moved, ..threads[0].clone() };
     threads.push(second);
     let kinds = case.kinds(&threads);
-    assert!(kinds.contains(&(Verdict::Violation, "one customer's chat in two threads", 1)), "{kinds:?}");
+    assert!(
+        kinds.contains(&(Verdict::Violation, "one customer's chat in two threads", 1)),
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -370,7 +409,8 @@ fn a_send_that_failed_later_must_look_failed() {
     case.ledger.send_undelivered("out-8".to_owned(), chat(0));
     let mut threads = case.honest();
     let mut failed = threads[0].messages[1].clone();
-    (failed.wamid, failed.state, failed.opaque) = (Some("out-8".to_owned()), SendState::Failed, "o-8".to_owned());
+    (failed.wamid, failed.state, failed.opaque) =
+        (Some("out-8".to_owned()), SendState::Failed, "o-8".to_owned());
     threads[0].messages.push(failed);
     assert_eq!(case.kinds(&threads), []);
     threads[0].messages.last_mut().unwrap().state = SendState::Delivered;

@@ -113,7 +113,13 @@ mod tests {
     use super::*;
 
     fn rule(rate_per_s: u32, counts_inbound: bool) -> RateRule {
-        RateRule { rate_per_s, counts_inbound, jitter_us: 0, tolerance_calls: 0, known_after_us: 100_000 }
+        RateRule {
+            rate_per_s,
+            counts_inbound,
+            jitter_us: 0,
+            tolerance_calls: 0,
+            known_after_us: 100_000,
+        }
     }
 
     #[test]

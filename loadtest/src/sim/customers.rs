@@ -18,9 +18,7 @@ pub(crate) enum Stage {
     #[default]
     Silent,
     /// Wrote, and expects the bot's question.
-    Waiting {
-        asked: bool,
-    },
+    Waiting { asked: bool },
     /// Chose, or was answered by a person.
     Talking,
 }
@@ -43,21 +41,26 @@ const TRIES: usize = 8;
 impl State {
     /// Starts or stops the customers' talk.
     pub(crate) fn talk(&mut self, talking: bool, now_us: u64) {
-        if talking && !self.talking && !self.agenda.events().any(|event| matches!(event, Event::Arrival)) {
+        if talking
+            && !self.talking
+            && !self.agenda.events().any(|event| matches!(event, Event::Arrival))
+        {
             self.agenda.add(now_us, Event::Arrival);
         }
         self.talking = talking;
+        self.closing &= !talking;
     }
 
-    /// Open loop: the next arrival does not wait for anything that the product does.
-    pub(super) fn on_arrival(&mut self, now_us: u64) {
+    /// Open loop: the next arrival waits for nothing that the product does, nor for our own being late.
+    pub(super) fn on_arrival(&mut self, due_us: u64, now_us: u64) {
         if !self.talking {
             return;
         }
         let rate = self.scenario.traffic.inbound_per_s.max(0.001);
         let gap_s = -(1.0 - self.rng.random::<f64>()).ln() / rate;
         let gap = std::time::Duration::from_secs_f64(gap_s.min(3_600.0));
-        self.agenda.add(now_us + u64::try_from(gap.as_micros()).unwrap_or(u64::MAX / 2), Event::Arrival);
+        let gap_us = u64::try_from(gap.as_micros()).unwrap_or(u64::MAX / 2);
+        self.agenda.add(due_us + gap_us, Event::Arrival);
         if let Some(chat) = self.pick_chat() {
             self.begin_to_write(chat, now_us);
         }
@@ -97,7 +100,9 @@ impl State {
             let patience_us = self.scenario.traffic.menu_patience_ms * 1_000;
             let turn = state.turn;
             self.agenda.add(now_us + patience_us, Event::Patience { chat, turn });
-            let text = format!("Hello, is my order {n} ready? \u{f1}\u{1f600} see https://shop.test/o/{n}");
+            let text = format!(
+                "Hello, is my order {n} ready? \u{f1}\u{1f600} see https://shop.test/o/{n}"
+            );
             self.customer_writes(chat, Content::Text(text), now_us);
         } else {
             let content = self.later_content(chat, n);
@@ -107,7 +112,8 @@ impl State {
 
     fn later_content(&mut self, chat: ChatId, n: u64) -> Content {
         let traffic = &self.scenario.traffic;
-        let (image, location, reaction) = (traffic.image_share, traffic.location_share, traffic.reaction_share);
+        let (image, location, reaction) =
+            (traffic.image_share, traffic.location_share, traffic.reaction_share);
         let draw = self.rng.random::<f64>();
         let target = self.chats[chat].last_from_business.clone();
         if draw < image {
@@ -141,7 +147,13 @@ impl State {
     }
 
     /// A message of the business reached the customer.
-    pub(super) fn on_business_message(&mut self, chat: ChatId, speech: Speech, wamid: &str, now_us: u64) {
+    pub(super) fn on_business_message(
+        &mut self,
+        chat: ChatId,
+        speech: Speech,
+        wamid: &str,
+        now_us: u64,
+    ) {
         let think_us = self.around_us(self.scenario.traffic.menu_think_ms);
         let state = &mut self.chats[chat];
         state.last_from_business = Some(wamid.to_owned());
@@ -200,7 +212,13 @@ impl State {
         self.report(chat, wamid, ts_s, What::Echo(content), Some(message), now_us);
     }
 
-    fn arrival(&mut self, chat: ChatId, content: &Content, direction: Direction, now_us: u64) -> Arrival {
+    fn arrival(
+        &mut self,
+        chat: ChatId,
+        content: &Content,
+        direction: Direction,
+        now_us: u64,
+    ) -> Arrival {
         let wamid = wamid::draw(&mut self.rng, &self.world.customers[chat].phone, direction);
         let ts_s = self.epoch_s(now_us);
         let (plain, text) = (content.plain(), content.text().to_owned());

@@ -26,7 +26,9 @@ pub(crate) struct Post {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Only 200 counts.
-    Acked { took_us: u64 },
+    Acked {
+        took_us: u64,
+    },
     Refused,
     Unreachable,
 }
@@ -45,8 +47,12 @@ impl State {
         let (hide, profile) = (self.faults.hide_phone, self.faults.profile_missing);
         let (hide_phone, hide_profile) = (self.chance(hide), self.chance(profile));
         let update = Update { chat, wamid, ts_s, what, hide_phone, hide_profile };
-        let report =
-            self.outbox.reports.push(Report { update, message, first_posted_us: None, acked_us: None });
+        let report = self.outbox.reports.push(Report {
+            update,
+            message,
+            first_posted_us: None,
+            acked_us: None,
+        });
         let delayed = self.faults.webhook_delay;
         let delay_us = if self.chance(delayed) {
             self.rng.random_range(0..=self.faults.webhook_delay_ms * 1_000)
@@ -101,7 +107,8 @@ impl State {
 
     /// Sabotage: the number of another business.
     fn elsewhere(&mut self, reports: &[UpdateId], business: BusinessId) -> Option<NumberId> {
-        let message = |id: &UpdateId| matches!(self.outbox.reports[*id].update.what, What::Message(_));
+        let message =
+            |id: &UpdateId| matches!(self.outbox.reports[*id].update.what, What::Message(_));
         if !reports.iter().all(message) || !self.proxy.strikes(Sabotage::CrossBusiness) {
             return None;
         }

@@ -14,7 +14,8 @@ impl State {
         let Some(chat) = chat else { return };
         if self.world.business_of(chat) != self.world.agents[agent].business {
             let example = || format!("{agent:?} was offered {chat:?}");
-            self.ledger.violation("a conversation offered to an agent of another business", example);
+            self.ledger
+                .violation("a conversation offered to an agent of another business", example);
         }
         let chosen = self.chats[chat].chosen.take();
         let posted_us = chosen.and_then(|report| self.outbox.reports[report].first_posted_us);
@@ -23,10 +24,20 @@ impl State {
         }
     }
 
-    pub(crate) fn on_accepted(&mut self, chat: Option<ChatId>, now_us: u64) {
+    /// The product confirmed an acceptance asked for at `asked_us`.
+    pub(crate) fn on_accepted(&mut self, chat: Option<ChatId>, asked_us: u64, now_us: u64) {
         self.stats.accepted += 1;
         if let Some(chat) = chat {
-            self.ledger.offer_accepted(chat, now_us);
+            self.ledger.offer_accepted(chat, asked_us, now_us);
+        }
+    }
+
+    /// A message appeared on an agent's screen.
+    pub(crate) fn on_seen(&mut self, agent: AgentId, wamid: &str) {
+        let of = self.ledger.by_wamid(wamid).map(|message| self.world.business_of(message.chat));
+        if of.is_some_and(|business| business != self.world.agents[agent].business) {
+            let example = || format!("{agent:?} was shown {wamid}");
+            self.ledger.violation("a message shown to an agent of another business", example);
         }
     }
 

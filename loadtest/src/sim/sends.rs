@@ -42,7 +42,12 @@ const STATUS_FIRST_US: u64 = 150_000;
 
 impl State {
     /// Sabotage: whether the proxy holds this request, and until when.
-    pub(crate) fn hold(&mut self, path_number: &str, body: &[u8], now_us: u64) -> Option<oneshot::Receiver<()>> {
+    pub(crate) fn hold(
+        &mut self,
+        path_number: &str,
+        body: &[u8],
+        now_us: u64,
+    ) -> Option<oneshot::Receiver<()>> {
         let number = self.world.number_by_meta_id(path_number)?;
         let Ok(Request::Send(request)) = validate(body) else { return None };
         match self.proxy.kind {
@@ -64,7 +69,13 @@ impl State {
     }
 
     /// A call of `POST /{version}/{phone_number_id}/messages` arrived at `now_us`.
-    pub(crate) fn on_send(&mut self, path_number: &str, token: Option<&str>, body: &[u8], now_us: u64) -> Reply {
+    pub(crate) fn on_send(
+        &mut self,
+        path_number: &str,
+        token: Option<&str>,
+        body: &[u8],
+        now_us: u64,
+    ) -> Reply {
         self.stats.graph_calls += 1;
         let after_us = self.answer_after_us();
         let result = self.take(path_number, token, body, now_us);
@@ -77,7 +88,13 @@ impl State {
         }
     }
 
-    fn take(&mut self, path_number: &str, token: Option<&str>, body: &[u8], now_us: u64) -> Result<Reply, GraphError> {
+    fn take(
+        &mut self,
+        path_number: &str,
+        token: Option<&str>,
+        body: &[u8],
+        now_us: u64,
+    ) -> Result<Reply, GraphError> {
         let (number, business) = self.authenticate(path_number, token)?;
         let request = match validate(body) {
             Ok(Request::Send(request)) => request,
@@ -108,9 +125,14 @@ impl State {
         Ok(self.accept(business, chat, request, now_us))
     }
 
-    fn authenticate(&mut self, path_number: &str, token: Option<&str>) -> Result<(NumberId, BusinessId), GraphError> {
+    fn authenticate(
+        &mut self,
+        path_number: &str,
+        token: Option<&str>,
+    ) -> Result<(NumberId, BusinessId), GraphError> {
         let expired = || GraphError::new(190, "Session has expired.");
-        let business = token.and_then(|token| self.world.business_by_token(token)).ok_or_else(expired)?;
+        let business =
+            token.and_then(|token| self.world.business_by_token(token)).ok_or_else(expired)?;
         let unknown = || GraphError::new(100, "Object does not exist or is not accessible.");
         let number = self.world.number_by_meta_id(path_number).ok_or_else(unknown)?;
         if self.world.numbers[number].business != business {
@@ -137,7 +159,11 @@ impl State {
             (faults.error_130429, 130_429, "Cloud API message throughput has been reached."),
             (faults.error_131000, 131_000, "Something went wrong."),
             (faults.error_131056, 131_056, "Too many messages to this recipient."),
-            (faults.error_131047, 131_047, "More than 24 hours have passed since the recipient last replied."),
+            (
+                faults.error_131047,
+                131_047,
+                "More than 24 hours have passed since the recipient last replied.",
+            ),
             (faults.error_190, 190, "Session has expired."),
             (faults.http_5xx, 2, "Service temporarily unavailable."),
         ];
@@ -161,7 +187,8 @@ impl State {
         if let Some(other) = other
             && self.proxy.strikes(Sabotage::WrongRecipient)
         {
-            (request.to, request.recipient) = (None, Some(self.world.customers[other].bsuid.clone()));
+            (request.to, request.recipient) =
+                (None, Some(self.world.customers[other].bsuid.clone()));
         }
         request
     }
@@ -204,12 +231,20 @@ impl State {
     fn check_template(&self, request: &SendRequest) -> Result<(), GraphError> {
         // No template is approved in this world.
         if request.kind == "template" {
-            return Err(GraphError::new(132_001, "Template name does not exist in the translation."));
+            return Err(GraphError::new(
+                132_001,
+                "Template name does not exist in the translation.",
+            ));
         }
         Ok(())
     }
 
-    fn check_window(&mut self, chat: ChatId, request: &SendRequest, now_us: u64) -> Result<(), GraphError> {
+    fn check_window(
+        &mut self,
+        chat: ChatId,
+        request: &SendRequest,
+        now_us: u64,
+    ) -> Result<(), GraphError> {
         let (last, rules) = (self.chats[chat].last_inbound_us, &self.scenario.judge);
         let window_us = rules.window_s * 1_000_000;
         if window::open(last, now_us, window_us) {
@@ -225,8 +260,15 @@ impl State {
         Err(late())
     }
 
-    fn accept(&mut self, business: BusinessId, chat: ChatId, request: SendRequest, now_us: u64) -> Reply {
-        let wamid = wamid::draw(&mut self.rng, &self.world.customers[chat].phone, Direction::FromBusiness);
+    fn accept(
+        &mut self,
+        business: BusinessId,
+        chat: ChatId,
+        request: SendRequest,
+        now_us: u64,
+    ) -> Reply {
+        let wamid =
+            wamid::draw(&mut self.rng, &self.world.customers[chat].phone, Direction::FromBusiness);
         let window_us = self.scenario.judge.window_s * 1_000_000;
         let window_open = window::open(self.chats[chat].last_inbound_us, now_us, window_us);
         let withheld = self.withhold();
@@ -258,7 +300,11 @@ impl State {
             self.statuses(message, request.opaque, sent_us, withheld.status_us, now_us);
         } else {
             self.ledger.send_undelivered(wamid.clone(), chat);
-            let what = What::Status { progress: Progress::Failed, opaque: request.opaque, error: Some(late()) };
+            let what = What::Status {
+                progress: Progress::Failed,
+                opaque: request.opaque,
+                error: Some(late()),
+            };
             let at_us = now_us + self.around_us(self.faults.sent_ms);
             self.report(chat, wamid, ts_s, what, None, at_us);
         }
@@ -302,7 +348,8 @@ impl State {
         now_us: u64,
     ) {
         let base_us = now_us + hold_us;
-        let sent_us = sent_us.map_or_else(|| base_us + self.around_us(self.faults.sent_ms), |us| us + hold_us);
+        let sent_us = sent_us
+            .map_or_else(|| base_us + self.around_us(self.faults.sent_ms), |us| us + hold_us);
         let delivered_us = sent_us + self.around_us(self.faults.delivered_ms);
         let read_us = delivered_us + self.around_us(self.faults.read_ms);
         let (reorder, drop, read) =
@@ -330,7 +377,14 @@ impl State {
         }
     }
 
-    fn status(&mut self, id: MessageId, progress: Progress, opaque: Option<String>, ts_s: i64, at_us: u64) {
+    fn status(
+        &mut self,
+        id: MessageId,
+        progress: Progress,
+        opaque: Option<String>,
+        ts_s: i64,
+        at_us: u64,
+    ) {
         let (chat, wamid) = (self.ledger.message(id).chat, self.ledger.message(id).wamid.clone());
         let what = What::Status { progress, opaque, error: None };
         self.report(chat, wamid, ts_s, what, Some(id), at_us);

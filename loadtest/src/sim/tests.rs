@@ -38,7 +38,14 @@ impl Lab {
         self.state.world.numbers[self.state.world.customers[chat].number].phone_number_id.clone()
     }
 
-    fn send_as(&mut self, token: &str, chat: ChatId, text: &str, opaque: &str, at_us: u64) -> Reply {
+    fn send_as(
+        &mut self,
+        token: &str,
+        chat: ChatId,
+        text: &str,
+        opaque: &str,
+        at_us: u64,
+    ) -> Reply {
         let body = json!({"messaging_product": "whatsapp", "type": "text", "text": {"body": text},
             "recipient": self.state.world.customers[chat].bsuid, "biz_opaque_callback_data": opaque});
         let number = self.number(chat);
@@ -92,7 +99,10 @@ fn a_send_is_taken_answered_and_reported() {
     let bodies = lab.webhooks(60 * S);
     assert_eq!(statuses(&bodies), ["sent", "delivered", "read"]);
     let status = &bodies[0]["entry"][0]["changes"][0]["value"]["statuses"][0];
-    assert_eq!((&status["id"], &status["biz_opaque_callback_data"]), (&json!(wamid), &json!("o-1")));
+    assert_eq!(
+        (&status["id"], &status["biz_opaque_callback_data"]),
+        (&json!(wamid), &json!("o-1"))
+    );
     assert_eq!((lab.violations(), lab.state.stats.sends, lab.state.ledger.delivered()), (0, 1, 1));
     assert!(lab.state.is_quiet());
 }
@@ -102,11 +112,18 @@ fn refusals_and_what_they_say_of_the_product() {
     let mut lab = Lab::new(None);
     lab.wrote(chat(0), S);
     let zeta = lab.state.world.businesses[BusinessId::from_row(1)].token.clone();
-    assert_eq!((code(&lab.send_as("nonsense", chat(0), "x", "o", 2 * S)), lab.violations()), (190, 0));
+    assert_eq!(
+        (code(&lab.send_as("nonsense", chat(0), "x", "o", 2 * S)), lab.violations()),
+        (190, 0)
+    );
     assert_eq!((code(&lab.send_as(&zeta, chat(0), "x", "o", 2 * S)), lab.violations()), (100, 1));
     assert_eq!((code(&lab.send(chat(0), "", "o", 2 * S)), lab.violations()), (131_008, 2));
     assert_eq!((code(&lab.send(chat(1), "x", "o", 2 * S)), lab.violations()), (131_026, 3));
-    assert_eq!((code(&lab.send(chat(0), "x", "o", 86_401 * S)), lab.violations()), (131_047, 3), "grace");
+    assert_eq!(
+        (code(&lab.send(chat(0), "x", "o", 86_401 * S)), lab.violations()),
+        (131_047, 3),
+        "grace"
+    );
     assert_eq!((code(&lab.send(chat(0), "x", "o", 86_500 * S)), lab.violations()), (131_047, 4));
     lab.state.faults.window_async = true;
     assert_eq!(code(&lab.send(chat(0), "x", "o", 86_600 * S)), 0);
@@ -118,7 +135,9 @@ fn refusals_and_what_they_say_of_the_product() {
 fn the_rate_is_held_and_one_more_is_a_violation() {
     let mut lab = Lab::new(None);
     (0..5).for_each(|row| lab.wrote(chat(row), 0));
-    let send = |lab: &mut Lab, n: u64| lab.send(chat((n % 5) as usize), "x", &format!("o-{n}"), 10 * S + n);
+    let send = |lab: &mut Lab, n: u64| {
+        lab.send(chat((n % 5) as usize), "x", &format!("o-{n}"), 10 * S + n)
+    };
     assert!((0..20).all(|n| code(&send(&mut lab, n)) == 0));
     assert_eq!(lab.violations(), 0);
     assert_eq!((code(&send(&mut lab, 20)), lab.violations()), (130_429, 1));
@@ -128,7 +147,8 @@ fn the_rate_is_held_and_one_more_is_a_violation() {
 fn one_customer_gets_45_at_once_and_no_more() {
     let mut lab = Lab::new(None);
     lab.wrote(chat(5), 0);
-    let codes: Vec<u64> = (0..46).map(|n| code(&lab.send(chat(5), "x", &format!("o-{n}"), S + n * 20_000))).collect();
+    let codes: Vec<u64> =
+        (0..46).map(|n| code(&lab.send(chat(5), "x", &format!("o-{n}"), S + n * 20_000))).collect();
     assert!(codes.iter().take(45).all(|code| *code == 0), "{codes:?}");
     assert_eq!((codes[45], lab.violations()), (131_056, 0));
 }
@@ -141,7 +161,9 @@ fn the_customer_is_asked_answers_and_loses_patience() {
     lab.state.talk(false, S);
     let waiting = |lab: &Lab| {
         let stages = lab.state.chats.iter().map(|(chat, state)| (chat, state.stage));
-        stages.filter(|(_, stage)| matches!(stage, customers::Stage::Waiting { .. })).collect::<Vec<_>>()
+        stages
+            .filter(|(_, stage)| matches!(stage, customers::Stage::Waiting { .. }))
+            .collect::<Vec<_>>()
     };
     let before = waiting(&lab);
     assert!(!before.is_empty());
@@ -162,7 +184,10 @@ fn a_withheld_answer_closes_and_its_status_waits() {
     assert_eq!(lab.webhooks(40 * S), [] as [Value; 0]);
     lab.send(chat(0), "x", "o", 41 * S);
     let findings = lab.state.ledger.findings();
-    assert_eq!((findings.count(Verdict::RepeatedUnknown), findings.count(Verdict::Duplicated)), (1, 0));
+    assert_eq!(
+        (findings.count(Verdict::RepeatedUnknown), findings.count(Verdict::Duplicated)),
+        (1, 0)
+    );
     assert!(statuses(&lab.webhooks(120 * S)).len() >= 2);
 }
 
@@ -192,6 +217,7 @@ fn batches_repeats_and_hidden_numbers_by_knob() {
         scenario.faults.hide_phone = 1.0;
     });
     (0..7).for_each(|row| lab.wrote(chat(row), 0));
+    lab.state.advance(0);
     let first = lab.webhooks(S);
     assert_eq!(first.len(), 1);
     assert_eq!(first[0]["entry"].as_array().unwrap().len(), 2, "two numbers, two entries");
@@ -245,18 +271,20 @@ fn sabotage_holds_bot_turns_until_they_are_stale_and_bursts_until_they_are_over(
     let mut lab = Lab::new(Some(Sabotage::StaleBotTurn));
     lab.wrote(chat(0), 0);
     let (body_text, number) = (body(&lab), lab.number(chat(0)));
-    let mut held = (0..7).filter_map(|_| lab.state.hold(&number, body_text.as_bytes(), S)).collect::<Vec<_>>();
+    let mut held =
+        (0..7).filter_map(|_| lab.state.hold(&number, body_text.as_bytes(), S)).collect::<Vec<_>>();
     assert_eq!(held.len(), 1);
     lab.state.advance(2 * S);
     assert!(held[0].try_recv().is_err(), "the bot still may speak");
-    lab.state.on_accepted(Some(chat(0)), 2 * S);
+    lab.state.on_accepted(Some(chat(0)), S, 2 * S);
     lab.state.advance(10 * S);
     assert!(held[0].try_recv().is_ok());
     lab.send(chat(0), "sales?", "o-1", 10 * S);
     assert_eq!(lab.violations(), 1);
 
     let mut lab = Lab::new(Some(Sabotage::OverRate));
-    let mut held: Vec<_> = (0..25).filter_map(|_| lab.state.hold(&number, body_text.as_bytes(), S)).collect();
+    let mut held: Vec<_> =
+        (0..25).filter_map(|_| lab.state.hold(&number, body_text.as_bytes(), S)).collect();
     assert_eq!(held.len(), 25);
     assert!(held.iter_mut().all(|one| one.try_recv().is_ok()), "all at once");
     assert!(Lab::new(None).state.hold(&number, body_text.as_bytes(), S).is_none());

@@ -10,12 +10,18 @@ use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 struct Meta(CompactFormatter);
 
 impl Formatter for Meta {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         let mut units = [0_u16; 2];
         for letter in fragment.chars() {
             match letter {
                 '/' => writer.write_all(b"\\/")?,
-                plain if plain.is_ascii() => writer.write_all(plain.encode_utf8(&mut [0; 4]).as_bytes())?,
+                plain if plain.is_ascii() => {
+                    writer.write_all(plain.encode_utf8(&mut [0; 4]).as_bytes())?
+                }
                 other => {
                     for unit in other.encode_utf16(&mut units) {
                         write!(writer, "\\u{unit:04x}")?;

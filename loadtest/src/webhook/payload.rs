@@ -19,7 +19,9 @@ impl Content {
     /// The words in it.
     pub(crate) fn text(&self) -> &str {
         match self {
-            Self::Text(text) | Self::Image { caption: text } | Self::Location { name: text } => text,
+            Self::Text(text) | Self::Image { caption: text } | Self::Location { name: text } => {
+                text
+            }
             Self::Reaction { emoji, .. } => emoji,
         }
     }
@@ -34,7 +36,9 @@ impl Content {
             Self::Text(body) => ("text", json!({"body": body})),
             Self::Image { caption } => {
                 let media = media_id(wamid);
-                let url = format!("https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid={media}");
+                let url = format!(
+                    "https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid={media}"
+                );
                 let sha = "i1zE337sfTKngU7KSvBHrjOy1SNCZncVaC4ZwlsLn6o=";
                 let image = json!({"id": media, "mime_type": "image/jpeg", "sha256": sha, "url": url,
                     "caption": caption});
@@ -113,7 +117,8 @@ fn entry(world: &World, number: NumberId, updates: &[&Update]) -> Value {
         changes.push(change(world, number, "messages", parts));
     }
     if !echoes.is_empty() {
-        let parts = [("message_echoes", echoes), ("contacts", Vec::new()), ("statuses", Vec::new())];
+        let parts =
+            [("message_echoes", echoes), ("contacts", Vec::new()), ("statuses", Vec::new())];
         changes.push(change(world, number, "smb_message_echoes", parts));
     }
     let business = world.numbers[number].business;
@@ -124,7 +129,8 @@ fn change(world: &World, number: NumberId, field: &str, parts: [(&str, Vec<Value
     let number = &world.numbers[number];
     let mut value = Map::new();
     value.insert("messaging_product".to_owned(), json!("whatsapp"));
-    let metadata = json!({"display_phone_number": number.display, "phone_number_id": number.phone_number_id});
+    let metadata =
+        json!({"display_phone_number": number.display, "phone_number_id": number.phone_number_id});
     value.insert("metadata".to_owned(), metadata);
     for (name, items) in parts.into_iter().filter(|(_, items)| !items.is_empty()) {
         value.insert(name.to_owned(), Value::Array(items));
@@ -211,7 +217,14 @@ mod tests {
 
     fn update(chat: usize, what: What) -> Update {
         let chat = ChatId::from_row(chat);
-        Update { chat, wamid: format!("wamid.{what:?}"), ts_s: 9, what, hide_phone: false, hide_profile: false }
+        Update {
+            chat,
+            wamid: format!("wamid.{what:?}"),
+            ts_s: 9,
+            what,
+            hide_phone: false,
+            hide_profile: false,
+        }
     }
 
     #[test]
@@ -220,7 +233,11 @@ mod tests {
         let number = |row| NumberId::from_row(row);
         let text = update(0, What::Message(Content::Text("hi".to_owned())));
         let echo = update(0, What::Echo(Content::Text("from the phone".to_owned())));
-        let sent = What::Status { progress: Progress::Delivered, opaque: Some("o".to_owned()), error: None };
+        let sent = What::Status {
+            progress: Progress::Delivered,
+            opaque: Some("o".to_owned()),
+            error: None,
+        };
         let status = update(5, sent);
         let body = body(&world, &[(number(0), &text), (number(1), &status), (number(0), &echo)]);
         let entries = body["entry"].as_array().unwrap();
@@ -238,7 +255,8 @@ mod tests {
     #[test]
     fn a_hidden_number_appears_nowhere() {
         let world = World::build(&crate::fixture::scenario());
-        let hidden = Update { hide_phone: true, ..update(0, What::Message(Content::Text("hi".to_owned()))) };
+        let hidden =
+            Update { hide_phone: true, ..update(0, What::Message(Content::Text("hi".to_owned()))) };
         let customer = &world.customers[hidden.chat];
         let text = body(&world, &[(NumberId::from_row(0), &hidden)]).to_string();
         assert!(!text.contains(&customer.phone) && text.contains(&customer.bsuid));

@@ -32,9 +32,9 @@ pub(crate) async fn work(sim: Arc<Sim>) {
         }
         let Some(post) = sim.with(|state, now_us| state.begin_post(now_us)) else { continue };
         let began_us = sim.clock.now_us();
-        let kept = connection.take().filter(|(version, sender)| {
-            *version == post.target.version && !sender.is_closed()
-        });
+        let kept = connection
+            .take()
+            .filter(|(version, sender)| *version == post.target.version && !sender.is_closed());
         let (status, kept) = perform(&post, kept.map(|(_, sender)| sender)).await;
         connection = kept.map(|sender| (post.target.version, sender));
         let outcome = match status {

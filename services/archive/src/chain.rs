@@ -164,21 +164,12 @@ mod tests {
     #[test]
     fn missing_records_are_a_gap_also_at_the_beginning() {
         let mut follower = Follower::default();
-        assert_eq!(
-            follower.admit(9, &head(1, A, 4, 8)),
-            Verdict::Gap { after: 0, before: 9 }
-        );
+        assert_eq!(follower.admit(9, &head(1, A, 4, 8)), Verdict::Gap { after: 0, before: 9 });
         let (verdicts, mut follower) = followed(&[(1, head(1, A, 0, 0))]);
         assert_eq!(verdicts, [Verdict::Follow]);
-        assert_eq!(
-            follower.admit(5, &head(1, A, 4, 4)),
-            Verdict::Gap { after: 1, before: 5 }
-        );
+        assert_eq!(follower.admit(5, &head(1, A, 4, 4)), Verdict::Gap { after: 1, before: 5 });
         // A take-over after the missing records does not hide them.
-        assert_eq!(
-            follower.admit(6, &head(2, B, 0, 5)),
-            Verdict::Gap { after: 1, before: 6 }
-        );
+        assert_eq!(follower.admit(6, &head(2, B, 0, 5)), Verdict::Gap { after: 1, before: 6 });
     }
 
     #[test]

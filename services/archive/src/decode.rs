@@ -73,8 +73,11 @@ pub(crate) fn batch(
     let mut steps = Vec::new();
     let mut count = 0;
     for (seq, bytes) in records {
-        let record = Record::decode(bytes)
-            .map_err(|source| DecodeError::Record { partition, seq: *seq, source })?;
+        let record = Record::decode(bytes).map_err(|source| DecodeError::Record {
+            partition,
+            seq: *seq,
+            source,
+        })?;
         match follower.admit(*seq, &record.head) {
             Verdict::Follow => {}
             Verdict::Rebase => {

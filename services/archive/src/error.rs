@@ -18,7 +18,9 @@ pub enum ArchiveError {
         why: String,
     },
     /// A stored value has no meaning to this build.
-    #[error("a row of the read model cannot be read ({0}): rebuild it with `tandem archive rebuild`")]
+    #[error(
+        "a row of the read model cannot be read ({0}): rebuild it with `tandem archive rebuild`"
+    )]
     Row(String),
     /// The thread that served the request ended.
     #[error("the read model is shutting down")]

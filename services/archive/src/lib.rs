@@ -26,3 +26,6 @@ pub use error::ArchiveError;
 pub use projector::{Projector, ProjectorError, rebuild};
 pub use reader::{Archive, Fresh};
 pub use repository::{Applied, Batch, DecodedStep, Repository};
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,11 @@ pub const UNREADABLE_TOTAL: &str = "tandem_archive_unreadable_total";
 
 /// Describes them to the recorder; call once per process.
 pub fn describe() {
-    metrics::describe_gauge!(LAG_MS, metrics::Unit::Milliseconds, "age of the newest decision when applied");
+    metrics::describe_gauge!(
+        LAG_MS,
+        metrics::Unit::Milliseconds,
+        "age of the newest decision when applied"
+    );
     metrics::describe_gauge!(POSITION_SEQ, "sequence of the last applied record");
     metrics::describe_counter!(RECORDS_TOTAL, "records applied to the read model");
     metrics::describe_counter!(IGNORED_RECORDS_TOTAL, "records that did not continue their chain");

@@ -7,7 +7,10 @@ use domain::{BusinessId, Hash16, MessageId, Millis, conversation::ConversationEv
 use crate::{
     ArchiveError,
     chain::Cursor,
-    model::{ConversationCursor, ConversationFilter, ConversationRow, MessageRow, StoredConversation, ThreadRows},
+    model::{
+        ConversationCursor, ConversationFilter, ConversationRow, MessageRow, StoredConversation,
+        ThreadRows,
+    },
 };
 
 /// One decided step.

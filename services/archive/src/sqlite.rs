@@ -57,7 +57,7 @@ impl SqliteRepository {
     /// # Errors
     /// What SQLite says.
     pub async fn dump(&self) -> Result<BTreeMap<String, Vec<String>>, ArchiveError> {
-        self.connections.read(|db| dump::dump(db)).await
+        self.connections.read(dump::dump).await
     }
 }
 
@@ -113,8 +113,6 @@ impl Repository for SqliteRepository {
         message: MessageId,
     ) -> Result<Option<MessageRow>, ArchiveError> {
         let business = business.clone();
-        self.connections
-            .read(move |db| thread::message(db, &business, conversation, message))
-            .await
+        self.connections.read(move |db| thread::message(db, &business, conversation, message)).await
     }
 }

@@ -2,13 +2,16 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::ReadLimit;
+
+/// What an entry costs in memory besides its bytes.
+const ENTRY_BYTES: usize = 64;
 
 /// The newest entries of one partition's inbox or log.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Feed {
     ring: Mutex<Ring>,
     bytes_max: usize,
     last: watch::Receiver<u64>,
+    /// Cloned by every reader for as long as it waits.
+    waiting: Arc<()>,
 }
 
 /// The filling end of a [`Feed`]; its readers notice when it is dropped.
@@ -38,7 +43,9 @@ impl Feed {
     pub(crate) fn new(last: u64, bytes_max: usize) -> (Self, FeedEnd) {
         let (sender, receiver) = watch::channel(last);
         let ring = Ring { complete_after: last, entries: VecDeque::new(), bytes: 0 };
-        (Self { ring: Mutex::new(ring), bytes_max, last: receiver }, FeedEnd { last: sender })
+        let ring = Mutex::new(ring);
+        let feed = Self { ring, bytes_max, last: receiver, waiting: Arc::default() };
+        (feed, FeedEnd { last: sender })
     }
 
     /// A feed of which nothing is known before its first [`Feed::reset`].
@@ -55,11 +62,11 @@ impl Feed {
     /// Adds a stored entry.
     pub(crate) fn push(&self, end: &FeedEnd, seq: u64, body: Bytes) {
         let mut ring = self.ring();
-        ring.bytes += body.len();
+        ring.bytes += body.len() + ENTRY_BYTES;
         ring.entries.push_back((seq, body));
         while ring.bytes > self.bytes_max {
             let Some((evicted, body)) = ring.entries.pop_front() else { break };
-            ring.bytes -= body.len();
+            ring.bytes -= body.len() + ENTRY_BYTES;
             ring.complete_after = evicted;
         }
         drop(ring);
@@ -103,8 +110,14 @@ impl Feed {
         *self.last.borrow()
     }
 
+    /// True while a reader waits.
+    pub(crate) fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.waiting) > 1
+    }
+
     /// Waits until there is an entry after `after`; false when nobody fills the feed any more.
     pub(crate) async fn wait_after(&self, after: u64) -> bool {
+        let _waiting = Arc::clone(&self.waiting);
         self.last.clone().wait_for(|last| *last > after).await.is_ok()
     }
 }

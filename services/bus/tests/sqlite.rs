@@ -1,4 +1,5 @@
 //! The embedded bus against the conformance suite.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
 
 use bus::{Bus, conformance::PARTITIONS, sqlite};
 use tempfile::TempDir;

@@ -8,6 +8,7 @@ pub mod content;
 pub mod conversation;
 pub mod effect;
 pub mod id;
+mod layered;
 pub mod naming;
 pub mod number;
 pub mod persist;

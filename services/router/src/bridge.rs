@@ -42,7 +42,9 @@ fn first16(hash: &blake3::Hash) -> [u8; 16] {
 /// The domain's error in the runtime's words.
 pub(crate) fn refused(error: PersistError) -> EntityError {
     match error {
-        PersistError::UnknownVersion { found, known } => EntityError::UnknownVersion { found, known },
+        PersistError::UnknownVersion { found, known } => {
+            EntityError::UnknownVersion { found, known }
+        }
         PersistError::Unwritable(why) | PersistError::Unreadable(why) => {
             EntityError::Unreadable(why)
         }
@@ -88,11 +90,8 @@ pub(crate) fn decision<E: Serialize, R: Serialize>(
         .zip(&outcome.messages)
         .map(|(index, message)| out_message(input, business, index, message))
         .collect::<Result<_, _>>()?;
-    let calls = outcome
-        .calls
-        .iter()
-        .map(|call| call_request(business, call))
-        .collect::<Result<_, _>>()?;
+    let calls =
+        outcome.calls.iter().map(|call| call_request(business, call)).collect::<Result<_, _>>()?;
     let signals = outcome.signals.iter().map(out_signal).collect::<Result<_, _>>()?;
     Ok(Decision {
         events,

@@ -6,8 +6,7 @@ use chassis::{
     seal::Sealer,
 };
 use domain::{
-    AgentId, BusinessId, QueueId, SkillId,
-    naming,
+    AgentId, BusinessId, QueueId, SkillId, naming,
     number::{NumberConfig, NumberInput, NumberMode},
     persist::{self, PersistError},
     workspace::{AgentConfig, QueueConfig, SkillNeed, WorkspaceConfig, WorkspaceInput},

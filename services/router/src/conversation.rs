@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use domain::{
     EntityId,
     content::{Content, Identity},
@@ -12,7 +13,6 @@ use runtime::{
     bus::{Event, PartName, SavedPart},
     host::{DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
 };
-use bytes::Bytes;
 
 use crate::{
     bridge::{self, Opener},
@@ -37,7 +37,8 @@ impl HostedConversation {
         rules: Arc<RuleBook>,
         opener: Opener,
     ) -> Result<Self, EntityError> {
-        let saved = parts.iter().find(|part| part.name.0 == PART).and_then(|part| part.bytes.as_ref());
+        let saved =
+            parts.iter().find(|part| part.name.0 == PART).and_then(|part| part.bytes.as_ref());
         let state = match saved {
             Some(bytes) => persist::decode(bytes).map_err(bridge::refused)?,
             None => Conversation::default(),
@@ -57,8 +58,7 @@ impl HostedConversation {
         }
         let rules = self.rules.of(number);
         let opened = self.open(&input.header.business.0, &told);
-        let occasion =
-            Occasion::Input { key: input.header.key.0, input: &told, opened: &opened };
+        let occasion = Occasion::Input { key: input.header.key.0, input: &told, opened: &opened };
         let outcome = self.state.decide(&rules, self.id, occasion, input.now_ms);
         bridge::decision(input, outcome, |_: &ConversationEvent| PartName::from(PART))
     }

@@ -21,7 +21,10 @@ use domain::{
     EntityId, naming,
     number::{Lane, SlidingLog},
 };
-use runtime::{bus::Bus, host::{Door, TooLate}};
+use runtime::{
+    bus::Bus,
+    host::{Door, TooLate},
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Calls that may wait at one door; the Number grants at most 250 ms of its rate ahead, so 250 at 1,000/s.
@@ -87,7 +90,13 @@ impl std::fmt::Debug for Waiting {
 impl Doors {
     /// Opens a door per number of `config`, and listens for what comes in on each (`inbound.<number>`).
     #[must_use]
-    pub fn open(config: &Config, sealer: &Sealer, bus: &Bus, clock: &Clock, shutdown: &Shutdown) -> Self {
+    pub fn open(
+        config: &Config,
+        sealer: &Sealer,
+        bus: &Bus,
+        clock: &Clock,
+        shutdown: &Shutdown,
+    ) -> Self {
         let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
         let numbers = config.businesses.iter().flat_map(|business| &business.numbers);
         let doors = numbers.map(|number| {
@@ -95,7 +104,12 @@ impl Doors {
             let log = SlidingLog::full(number.rate(), clock.boot_us());
             let log = Arc::new(Mutex::new(log));
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
-            let keeper = Keeper { log: Arc::clone(&log), clock: clock.clone(), receiver, lanes: BTreeMap::new() };
+            let keeper = Keeper {
+                log: Arc::clone(&log),
+                clock: clock.clone(),
+                receiver,
+                lanes: BTreeMap::new(),
+            };
             shutdown.spawn(TaskKind::Core, "door", keeper.run(shutdown.clone())).detach();
             let inbound = count_inbound(bus.clone(), id, log, clock.clone(), shutdown.clone());
             shutdown.spawn(TaskKind::Follower, "inbound count", inbound).detach();
@@ -153,8 +167,11 @@ impl Keeper {
             let admitted = self.log.lock().unwrap_or_else(PoisonError::into_inner).admit(now_us);
             match admitted {
                 Ok(()) => {
-                    let leave =
-                        Leave { log: Arc::clone(&self.log), clock: self.clock.clone(), departed: false };
+                    let leave = Leave {
+                        log: Arc::clone(&self.log),
+                        clock: self.clock.clone(),
+                        departed: false,
+                    };
                     // A caller that has gone away drops its leave, which gives it back.
                     let _ = next.leave.send(leave);
                 }
@@ -203,7 +220,9 @@ async fn count_inbound(
             signal = signals.next() => signal,
         };
         let count = match signal {
-            Some(Ok(signal)) => <[u8; 4]>::try_from(signal.body.as_ref()).map_or(1, u32::from_be_bytes),
+            Some(Ok(signal)) => {
+                <[u8; 4]>::try_from(signal.body.as_ref()).map_or(1, u32::from_be_bytes)
+            }
             // Lost signals: each stood for at least one message.
             Some(Err(lost)) => u32::try_from(lost).unwrap_or(u32::MAX),
             None => return,

@@ -9,7 +9,9 @@ use domain::{
 };
 use runtime::{
     bus::{Event, Key, PartName, SavedPart},
-    host::{CallResult, DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
+    host::{
+        CallResult, DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion,
+    },
 };
 
 use crate::{bridge, send::Report};

@@ -16,8 +16,20 @@ use domain::{
 
 /// Words by which a customer asks for a person, in the languages customers most often write them.
 const HUMAN_KEYWORDS: [&str; 14] = [
-    "agent", "human", "person", "operator", "representative", "agente", "humano", "persona",
-    "mensch", "mitarbeiter", "humain", "conseiller", "人", "オペレーター",
+    "agent",
+    "human",
+    "person",
+    "operator",
+    "representative",
+    "agente",
+    "humano",
+    "persona",
+    "mensch",
+    "mitarbeiter",
+    "humain",
+    "conseiller",
+    "人",
+    "オペレーター",
 ];
 /// How often the fallback is said before people take over.
 const MISSES_MAX: u32 = 1;
@@ -60,7 +72,8 @@ fn rules_of(
     number: &Number,
     sealer: &Sealer,
 ) -> Result<Rules, PersistError> {
-    let queue = business.default_queue(number).map_or_else(QueueId::default, |q| QueueId(q.id.clone()));
+    let queue =
+        business.default_queue(number).map_or_else(QueueId::default, |q| QueueId(q.id.clone()));
     let bot = business.bot.enabled.then(|| bot_of(business, sealer)).transpose()?;
     Ok(Rules {
         bot,

@@ -53,7 +53,9 @@ pub struct SendExecutor {
 
 impl std::fmt::Debug for SendExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SendExecutor").field("numbers", &self.accounts.len()).finish_non_exhaustive()
+        f.debug_struct("SendExecutor")
+            .field("numbers", &self.accounts.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -150,8 +152,8 @@ impl SendExecutor {
         match result {
             GraphResult::Accepted(sent) => self.accepted(business, account, sent.into()),
             GraphResult::Refused(refusal) => {
-                let (retry, told) = verdict
-                    .map_or((Retry::Never, ""), |v| (retry_of(v.class), v.for_agent));
+                let (retry, told) =
+                    verdict.map_or((Retry::Never, ""), |v| (retry_of(v.class), v.for_agent));
                 let code = refusal.code.and_then(|code| u32::try_from(code).ok()).unwrap_or(0);
                 CallAnswer::Refused { code, retry, told: told.to_owned() }
             }
@@ -187,7 +189,10 @@ impl From<whatsapp::graph::Accepted> for SentId {
 
 /// Asked immediately before the first byte: may the call still start? Then the departure is entered in the log
 /// of the number's door.
-fn last_check(door: Door, mut leave: Leave) -> impl FnMut() -> bool + Send + Sync + Unpin + 'static {
+fn last_check(
+    door: Door,
+    mut leave: Leave,
+) -> impl FnMut() -> bool + Send + Sync + Unpin + 'static {
     move || door.check().is_ok() && leave.depart()
 }
 

@@ -8,14 +8,19 @@
 //! [`Node`] is the shell of supervised actors that drives it on a bus.
 
 pub mod host;
-pub mod reply;
+pub mod metrics;
 pub mod shard;
 
 mod call_return;
+mod node;
 mod random;
 mod settings;
+mod shell;
 
 pub use bus;
 pub use call_return::CallReturn;
+pub use chassis::failpoint;
+pub use node::{Node, NodeError, NodeOptions, PartitionStatus, Readiness};
 pub use random::Random;
 pub use settings::{Breaks, Placement, Settings, ShardSettings};
+pub use shell::takeover::TakeOverError;

@@ -8,7 +8,7 @@ use chassis::config::Config;
 pub(crate) fn check(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = Config::load(path)?;
     let numbers: usize = config.businesses.iter().map(|business| business.numbers.len()).sum();
-    crate::say(&format!(
+    crate::cli::say(&format!(
         "the configuration is usable: businesses {}, numbers {numbers}",
         config.businesses.len()
     ));
@@ -17,6 +17,6 @@ pub(crate) fn check(path: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 /// Prints it with secrets left out.
 pub(crate) fn print(path: Option<&Path>) -> anyhow::Result<ExitCode> {
-    crate::say(&Config::load(path)?.print_redacted());
+    crate::cli::say(&Config::load(path)?.print_redacted());
     Ok(ExitCode::SUCCESS)
 }

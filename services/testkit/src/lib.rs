@@ -8,6 +8,7 @@
 mod file_system;
 pub mod nats;
 mod net;
+pub mod powercut;
 mod wait;
 
 pub use file_system::{repository_root, temp_dir};

@@ -1,7 +1,9 @@
-//! What an error of Meta's means (fact sheet 4.3), as data: code, subcode and HTTP status to a class and a sentence for the agent.
+//! What an error of Meta's means (fact sheet 4.3), as data: code, subcode and HTTP status to a
+//! class and a sentence for the agent.
 //!
-//! A class says what the fact is; whether and when anything is sent again is decided by whoever owns the message. Codes arrive in the
-//! answer to a call, in a `failed` status, or both: [`classify`] serves all.
+//! A class says what the fact is; whether and when anything is sent again is decided by whoever
+//! owns the message. Codes arrive in the answer to a call, in a `failed` status, or both:
+//! [`classify`] serves all.
 
 mod table;
 
@@ -32,8 +34,9 @@ pub enum ErrorClass {
     MarketingHeld,
     /// The customer opted out of marketing: never, until they opt in.
     MarketingOptedOut,
-    /// Outside the service window: a template is needed. Meta has been seen to be wrong, so where our clock holds the window open by
-    /// more than [`WINDOW_DOUBT_MS`], one more try after [`WINDOW_RETRY_MS`].
+    /// Outside the service window: a template is needed. Meta has been seen to be wrong, so where
+    /// our clock holds the window open by more than [`WINDOW_DOUBT_MS`], one more try after
+    /// [`WINDOW_RETRY_MS`].
     RetryOnceInWindow,
     /// It cannot reach this customer; Meta does not say why. No automatic retry.
     Undeliverable,
@@ -121,16 +124,21 @@ pub const WINDOW_RETRY_MS: u64 = 4_000;
 /// Powers of four stop here: 4^8 s is 18 h, the window is nearly gone.
 const PAIR_EXPONENT_MAX: u32 = 8;
 
-/// Wait before trying this customer again after [`ErrorClass::PairBackoff`]: 4^n seconds, n = 0 for the first time.
+/// Wait before trying this customer again after [`ErrorClass::PairBackoff`]: 4^n seconds, n = 0 for
+/// the first time.
 pub fn pair_backoff_ms(times_before: u32) -> u64 {
     1000 * 4_u64.pow(times_before.min(PAIR_EXPONENT_MAX))
 }
 
-/// Judges an error of Meta's. Known codes first; of unknown ones the HTTP status and Meta's own hint decide.
+/// Judges an error of Meta's. Known codes first; of unknown ones the HTTP status and Meta's own
+/// hint decide.
 pub fn classify(facts: ErrorFacts) -> Verdict {
     // 100 with subcode 33 is an object that is not there or not ours; 33 alone is a deleted number.
     if facts.code == Some(100) && facts.subcode == Some(33) {
-        return Verdict { class: ErrorClass::NoPermission, for_agent: "The channel cannot reach this object." };
+        return Verdict {
+            class: ErrorClass::NoPermission,
+            for_agent: "The channel cannot reach this object.",
+        };
     }
     facts.code.and_then(table::of_code).unwrap_or_else(|| of_unknown_code(facts))
 }
@@ -139,7 +147,11 @@ pub fn classify(facts: ErrorFacts) -> Verdict {
 pub fn classify_transport(fault: TransportFault) -> Verdict {
     match fault {
         TransportFault::NotSent => Verdict {
-            class: ErrorClass::Backoff(Backoff { first_ms: 500, attempts_max: None, scope: Scope::Number }),
+            class: ErrorClass::Backoff(Backoff {
+                first_ms: 500,
+                attempts_max: None,
+                scope: Scope::Number,
+            }),
             for_agent: "WhatsApp cannot be reached. The message waits.",
         },
         TransportFault::Unknown => Verdict {
@@ -150,13 +162,22 @@ pub fn classify_transport(fault: TransportFault) -> Verdict {
 }
 
 fn of_unknown_code(facts: ErrorFacts) -> Verdict {
-    let wait = |first_ms, attempts_max, scope| ErrorClass::Backoff(Backoff { first_ms, attempts_max, scope });
+    let wait = |first_ms, attempts_max, scope| {
+        ErrorClass::Backoff(Backoff { first_ms, attempts_max, scope })
+    };
     let (class, for_agent) = match facts.http {
         Some(401) => (ErrorClass::StopChannel, "WhatsApp does not accept the channel's access."),
         Some(403) => (ErrorClass::NoPermission, "WhatsApp does not permit this."),
-        Some(429) => (wait(1000, None, Scope::Number), "WhatsApp is limiting this number. The message waits."),
-        _ if facts.is_transient => (wait(1000, Some(3), Scope::Message), "WhatsApp has a passing problem. Trying again."),
-        Some(500..) => (wait(1000, Some(3), Scope::Message), "WhatsApp has a problem. Trying again."),
+        Some(429) => (
+            wait(1000, None, Scope::Number),
+            "WhatsApp is limiting this number. The message waits.",
+        ),
+        _ if facts.is_transient => {
+            (wait(1000, Some(3), Scope::Message), "WhatsApp has a passing problem. Trying again.")
+        }
+        Some(500..) => {
+            (wait(1000, Some(3), Scope::Message), "WhatsApp has a problem. Trying again.")
+        }
         _ => (ErrorClass::NoRetry, "WhatsApp did not accept the message."),
     };
     Verdict { class, for_agent }

@@ -1,4 +1,5 @@
-//! Who a customer is, as WhatsApp names people: phone digits, business-scoped user id (BSUID), or both (fact sheet 0.1, 2.1, 8).
+//! Who a customer is, as WhatsApp names people: phone digits, business-scoped user id (BSUID), or
+//! both (fact sheet 0.1, 2.1, 8).
 
 /// Fewest digits an international number has.
 const PHONE_DIGITS_MIN: usize = 7;
@@ -9,7 +10,8 @@ pub(crate) const ID_BYTES_MAX: usize = 1024;
 /// Most characters after the country of a BSUID.
 const BSUID_TAIL_MAX: usize = 128;
 
-/// One customer as a webhook names them. At least one of `phone` and `bsuid` is set in everything the parser hands out.
+/// One customer as a webhook names them. At least one of `phone` and `bsuid` is set in everything
+/// the parser hands out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Customer {
     /// International number, digits only, as Meta sent it. Compare with [`phone_key`].
@@ -30,9 +32,14 @@ impl Customer {
         self.phone.is_some() || self.bsuid.is_some()
     }
 
-    /// From the value of a phone key (`from`, `to`, `wa_id`, `recipient_id`) and of the BSUID keys beside it. Empty counts
-    /// as absent, and a BSUID found in the phone's place is taken as what it is.
-    pub(crate) fn from_wire(phone: Option<&str>, user_id: Option<String>, parent: Option<String>) -> Self {
+    /// From the value of a phone key (`from`, `to`, `wa_id`, `recipient_id`) and of the BSUID keys
+    /// beside it. Empty counts as absent, and a BSUID found in the phone's place is taken as what
+    /// it is.
+    pub(crate) fn from_wire(
+        phone: Option<&str>,
+        user_id: Option<String>,
+        parent: Option<String>,
+    ) -> Self {
         let mut bsuid = user_id.and_then(opaque_id);
         if bsuid.is_none() {
             bsuid = phone.filter(|text| is_bsuid(text.trim())).map(|text| text.trim().to_owned());
@@ -78,15 +85,19 @@ pub(crate) fn opaque_id(text: String) -> Option<String> {
     (!text.trim().is_empty() && text.len() <= ID_BYTES_MAX).then_some(text)
 }
 
-/// Digits of an international number: `+`, blanks, dashes, dots, slashes, parentheses and invisible direction marks go, a
-/// leading `00` too. `None` when anything else is in it, when it starts with `0`, or when it is not 7 to 15 digits long.
+/// Digits of an international number: `+`, blanks, dashes, dots, slashes, parentheses and invisible
+/// direction marks go, a leading `00` too. `None` when anything else is in it, when it starts with
+/// `0`, or when it is not 7 to 15 digits long.
 pub fn normalise_phone(text: &str) -> Option<String> {
     let mut digits = String::with_capacity(PHONE_DIGITS_MAX);
     for letter in text.chars() {
         match letter {
             '0'..='9' if digits.len() < PHONE_DIGITS_MAX + 2 => digits.push(letter),
             '+' | '-' | '(' | ')' | '.' | '/' => {}
-            '\u{2010}'..='\u{2015}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            '\u{2010}'..='\u{2015}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {}
             blank if blank.is_whitespace() => {}
             _ => return None,
         }
@@ -94,21 +105,29 @@ pub fn normalise_phone(text: &str) -> Option<String> {
     if let Some(without_prefix) = digits.strip_prefix("00") {
         digits = without_prefix.to_owned();
     }
-    let sensible = (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits.len()) && !digits.starts_with('0');
+    let sensible =
+        (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits.len()) && !digits.starts_with('0');
     sensible.then_some(digits)
 }
 
-/// What to compare two numbers by: the digits, with the spellings folded that WhatsApp itself mixes up:
-/// - Brazil's ninth digit (`55 11 9 8765-4321` and `55 11 8765-4321`), except where the shorter form is a landline
-///   (it starts with 2 to 5), which is another line;
+/// What to compare two numbers by: the digits, with the spellings folded that WhatsApp itself mixes
+/// up:
+/// - Brazil's ninth digit (`55 11 9 8765-4321` and `55 11 8765-4321`), except where the shorter
+///   form is a landline (it starts with 2 to 5), which is another line;
 /// - Mexico's `521` for `52`; Argentina's `549` for `54`.
 ///
 /// Never dial a key: it is for comparison only. `None` where [`normalise_phone`] gives `None`.
 pub fn phone_key(text: &str) -> Option<String> {
     let digits = normalise_phone(text)?;
     let folded = match digits.as_bytes() {
-        [b'5', b'5', _, _, b'9', first, ..] if digits.len() == 13 && !matches!(first, b'2'..=b'5') => without(&digits, 4),
-        [b'5', b'2', b'1', ..] | [b'5', b'4', b'9', ..] if digits.len() == 13 => without(&digits, 2),
+        [b'5', b'5', _, _, b'9', first, ..]
+            if digits.len() == 13 && !matches!(first, b'2'..=b'5') =>
+        {
+            without(&digits, 4)
+        }
+        [b'5', b'2', b'1', ..] | [b'5', b'4', b'9', ..] if digits.len() == 13 => {
+            without(&digits, 2)
+        }
         _ => return Some(digits),
     };
     Some(folded)
@@ -180,7 +199,19 @@ mod tests {
             assert!(is_bsuid(good), "{good}");
         }
         let too_long = format!("BR.{}", "a".repeat(129));
-        for bad in ["", "US", "US.", "us.1", "USA.1", "U1.1", "US.ENT.", "US.1-2", "US.1.2", "12125550123", &too_long] {
+        for bad in [
+            "",
+            "US",
+            "US.",
+            "us.1",
+            "USA.1",
+            "U1.1",
+            "US.ENT.",
+            "US.1-2",
+            "US.1.2",
+            "12125550123",
+            &too_long,
+        ] {
             assert!(!is_bsuid(bad), "{bad}");
         }
     }
@@ -188,7 +219,10 @@ mod tests {
     #[test]
     fn bsuid_in_the_place_of_a_phone() {
         let it = Customer::from_wire(Some("US.7043115920486377215"), None, None);
-        assert_eq!((it.phone.as_deref(), it.bsuid.as_deref()), (None, Some("US.7043115920486377215")));
+        assert_eq!(
+            (it.phone.as_deref(), it.bsuid.as_deref()),
+            (None, Some("US.7043115920486377215"))
+        );
         let it = Customer::from_wire(Some(""), Some(String::new()), None);
         assert!(!it.is_known());
     }

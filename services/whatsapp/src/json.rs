@@ -1,7 +1,8 @@
 //! Reading JSON one level at a time, so that a broken leaf never spoils the level above it.
 //!
-//! An [`Object`] holds the untouched text of each of its members. A member is looked at only when asked for, and whatever it
-//! is (wrong type, number too large, half a surrogate pair, a thousand levels deep) costs that member alone.
+//! An [`Object`] holds the untouched text of each of its members. A member is looked at only when
+//! asked for, and whatever it is (wrong type, number too large, half a surrogate pair, a thousand
+//! levels deep) costs that member alone.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +11,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The exact JSON text of one object or value, as it came. It may hold personal data: `Debug` shows its length only.
+/// The exact JSON text of one object or value, as it came. It may hold personal data: `Debug` shows
+/// its length only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawJson(Box<str>);
 
@@ -34,7 +36,8 @@ impl RawJson {
         self.0.is_empty()
     }
 
-    /// The text as a tree; `None` where it nests deeper than serde_json reads or holds half a surrogate pair.
+    /// The text as a tree; `None` where it nests deeper than serde_json reads or holds half a
+    /// surrogate pair.
     pub fn to_value(&self) -> Option<serde_json::Value> {
         serde_json::from_str(&self.0).ok()
     }
@@ -46,7 +49,8 @@ impl fmt::Debug for RawJson {
     }
 }
 
-/// A string in which half a surrogate pair (`"\ud83d"`, an emoji cut in two) became U+FFFD instead of an error.
+/// A string in which half a surrogate pair (`"\ud83d"`, an emoji cut in two) became U+FFFD instead
+/// of an error.
 struct LossyText<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for LossyText<'a> {
@@ -168,7 +172,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A moment in epoch milliseconds: string or number, seconds or milliseconds. See [`timestamp_ms`].
+    /// A moment in epoch milliseconds: string or number, seconds or milliseconds. See
+    /// [`timestamp_ms`].
     pub(crate) fn timestamp_ms(&self, key: &str) -> Option<i64> {
         timestamp_ms(self.int(key)?)
     }
@@ -204,7 +209,8 @@ fn int_of(text: &str) -> Option<i64> {
     if let Ok(number) = text.parse() {
         return Some(number);
     }
-    // Written as 1.795176e9 or "1795176000.0": whole numbers a double holds exactly, nothing beyond.
+    // Written as 1.795176e9 or "1795176000.0": whole numbers a double holds exactly, nothing
+    // beyond.
     let number: f64 = text.parse().ok()?;
     (number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
 }
@@ -214,7 +220,8 @@ const FIRST_MILLISECOND_VALUE: i64 = 1_000_000_000_000;
 /// Above this it is neither.
 const LAST_MILLISECOND_VALUE: i64 = 100_000_000_000_000;
 
-/// Epoch seconds or epoch milliseconds to milliseconds; `None` for what is neither (zero, negative, absurd).
+/// Epoch seconds or epoch milliseconds to milliseconds; `None` for what is neither (zero, negative,
+/// absurd).
 pub(crate) fn timestamp_ms(value: i64) -> Option<i64> {
     match value {
         1..FIRST_MILLISECOND_VALUE => Some(value * 1000),
@@ -233,13 +240,18 @@ mod tests {
 
     #[test]
     fn strings_are_read_leniently() {
-        let it = object(r#"{"a":"x","b":12,"c":null,"d":"","e":"\ud83d","f":"\ud83d\ude00","g":true,"\u0068":"key"}"#);
+        let it = object(
+            r#"{"a":"x","b":12,"c":null,"d":"","e":"\ud83d","f":"\ud83d\ude00","g":true,"\u0068":"key"}"#,
+        );
         assert_eq!(it.text("a").unwrap(), "x");
         assert_eq!(it.text("b").unwrap(), "12");
         assert!(it.text("c").is_none() && !it.has("c"));
         assert_eq!(it.text("d").unwrap(), "");
         assert!(it.string("d").is_none());
-        assert!(it.text("e").unwrap().contains('\u{fffd}'), "half an emoji is replaced, not refused");
+        assert!(
+            it.text("e").unwrap().contains('\u{fffd}'),
+            "half an emoji is replaced, not refused"
+        );
         assert_eq!(it.text("f").unwrap(), "\u{1f600}");
         assert!(it.text("g").is_none());
         assert_eq!(it.text("h").unwrap(), "key", "escaped keys are keys");
@@ -252,7 +264,9 @@ mod tests {
 
     #[test]
     fn numbers_and_flags() {
-        let it = object(r#"{"a":"7","b":7.0,"c":"7.5e3","d":1e999,"e":"x","f":"true","g":false,"h":99999999999999999999}"#);
+        let it = object(
+            r#"{"a":"7","b":7.0,"c":"7.5e3","d":1e999,"e":"x","f":"true","g":false,"h":99999999999999999999}"#,
+        );
         assert_eq!(it.int("a"), Some(7));
         assert_eq!(it.int("b"), Some(7));
         assert_eq!(it.int("c"), Some(7500));
@@ -264,7 +278,9 @@ mod tests {
 
     #[test]
     fn timestamps_in_seconds_and_milliseconds() {
-        let it = object(r#"{"a":"1795176000","b":1795176000,"c":1795176000123,"d":0,"e":"-5","f":"soon","g":1e18}"#);
+        let it = object(
+            r#"{"a":"1795176000","b":1795176000,"c":1795176000123,"d":0,"e":"-5","f":"soon","g":1e18}"#,
+        );
         assert_eq!(it.timestamp_ms("a"), Some(1_795_176_000_000));
         assert_eq!(it.timestamp_ms("b"), Some(1_795_176_000_000));
         assert_eq!(it.timestamp_ms("c"), Some(1_795_176_000_123));

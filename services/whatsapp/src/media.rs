@@ -8,7 +8,8 @@ use crate::json::Object;
 /// Bytes of a SHA-256.
 pub const SHA256_BYTES: usize = 32;
 
-/// Reads a SHA-256 as Meta writes it: base64 in webhooks, hexadecimal in media answers and history follow-ups. Compare bytes, not texts.
+/// Reads a SHA-256 as Meta writes it: base64 in webhooks, hexadecimal in media answers and history
+/// follow-ups. Compare bytes, not texts.
 pub fn sha256_bytes(text: &str) -> Option<[u8; SHA256_BYTES]> {
     let text = text.trim();
     let mut digest = [0; SHA256_BYTES];
@@ -56,7 +57,8 @@ mod tests {
     #[test]
     fn both_spellings_are_the_same_bytes() {
         let base64 = sha256_bytes("173VRfCdinPCuZAzfIIR1wigTM2XSGJ2heT8ecwDgDk=");
-        let hexadecimal = sha256_bytes("d7bdd545f09d8a73c2b990337c8211d708a04ccd9748627685e4fc79cc038039");
+        let hexadecimal =
+            sha256_bytes("d7bdd545f09d8a73c2b990337c8211d708a04ccd9748627685e4fc79cc038039");
         assert!(base64.is_some());
         assert_eq!(base64, hexadecimal);
         assert_eq!(sha256_bytes("d7bd"), None);

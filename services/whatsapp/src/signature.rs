@@ -1,7 +1,9 @@
-//! `X-Hub-Signature-256`: HMAC-SHA256 with the app secret over the body exactly as received (fact sheet 1.4).
+//! `X-Hub-Signature-256`: HMAC-SHA256 with the app secret over the body exactly as received (fact
+//! sheet 1.4).
 //!
-//! Meta signs its own escaping (`\u00f1`, `\/`), so a body that was parsed and written again does not match: pass raw bytes.
-//! All live secrets (two while one is being rotated) are always tried, at equal cost, and compared in constant time.
+//! Meta signs its own escaping (`\u00f1`, `\/`), so a body that was parsed and written again does
+//! not match: pass raw bytes. All live secrets (two while one is being rotated) are always tried,
+//! at equal cost, and compared in constant time.
 
 use std::fmt;
 
@@ -71,8 +73,8 @@ impl Verifier {
         Ok(Self { keyed })
     }
 
-    /// Verifies one request; the answer is the place of the matching secret (0 = the newest), so that an operator can see
-    /// when the old one is no longer in use.
+    /// Verifies one request; the answer is the place of the matching secret (0 = the newest), so
+    /// that an operator can see when the old one is no longer in use.
     ///
     /// # Errors
     /// See [`SignatureError`]; all of them mean "refuse".
@@ -112,7 +114,8 @@ mod tests {
     use super::*;
 
     /// RFC 4231, test case 2.
-    const RFC4231_2: &str = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    const RFC4231_2: &str =
+        "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
 
     fn verifier(secrets: &[&str]) -> Verifier {
         Verifier::new(secrets).unwrap()
@@ -128,7 +131,9 @@ mod tests {
     #[test]
     fn both_live_secrets_pass_and_a_third_does_not() {
         let both = verifier(&["new", "old"]);
-        for (secret, expected) in [("new", Ok(0)), ("old", Ok(1)), ("stolen", Err(SignatureError::Mismatch))] {
+        for (secret, expected) in
+            [("new", Ok(0)), ("old", Ok(1)), ("stolen", Err(SignatureError::Mismatch))]
+        {
             let header = verifier(&[secret]).sign(b"{}");
             assert_eq!(both.verify(Some(header.as_bytes()), b"{}"), expected, "{secret}");
         }
@@ -139,7 +144,10 @@ mod tests {
         let it = verifier(&["s"]);
         let header = it.sign(b"{\"a\":1}");
         assert_eq!(it.verify(Some(header.as_bytes()), b"{\"a\":2}"), Err(SignatureError::Mismatch));
-        assert_eq!(it.verify(Some(header.as_bytes()), b"{\"a\":1} "), Err(SignatureError::Mismatch));
+        assert_eq!(
+            it.verify(Some(header.as_bytes()), b"{\"a\":1} "),
+            Err(SignatureError::Mismatch)
+        );
     }
 
     #[test]
@@ -150,8 +158,14 @@ mod tests {
         let long = format!("{RFC4231_2}00");
         let blank = format!(" {RFC4231_2}");
         let sha1 = RFC4231_2.replace("sha256=", "sha1=");
-        for header in ["", "sha256=", &RFC4231_2[7..], &upper, short, &long, &blank, &sha1, "sha256=zz"] {
-            assert_eq!(it.verify(Some(header.as_bytes()), b""), Err(SignatureError::Format), "{header}");
+        for header in
+            ["", "sha256=", &RFC4231_2[7..], &upper, short, &long, &blank, &sha1, "sha256=zz"]
+        {
+            assert_eq!(
+                it.verify(Some(header.as_bytes()), b""),
+                Err(SignatureError::Format),
+                "{header}"
+            );
         }
         assert_eq!(it.verify(Some(&[0xff; 71]), b""), Err(SignatureError::Format));
         assert_eq!(it.verify(None, b""), Err(SignatureError::Missing));

@@ -1,11 +1,14 @@
 //! What Meta posts, as a flat list of typed items (fact sheet 1 to 3).
 //!
-//! [`parse`] refuses a whole POST only when it is not one JSON object. Everything below is read member by member: an entry, change,
-//! message or status that cannot be read becomes [`Kind::Malformed`] with its JSON, and its neighbours are not touched. What is
-//! new to this version becomes [`Kind::Other`] or [`content::Content::Unknown`]. Nothing is dropped without an item saying so.
+//! [`parse`] refuses a whole POST only when it is not one JSON object. Everything below is read
+//! member by member: an entry, change, message or status that cannot be read becomes
+//! [`Kind::Malformed`] with its JSON, and its neighbours are not touched. What is new to this
+//! version becomes [`Kind::Other`] or [`content::Content::Unknown`]. Nothing is dropped without an
+//! item saying so.
 //!
-//! Only [`Kind::Inbound`] is a customer writing to the business one to one. Groups, threads owned by somebody else (`standby`), the
-//! dashboard's samples, calls, clicks and the history have kinds of their own, so that no router takes them for that.
+//! Only [`Kind::Inbound`] is a customer writing to the business one to one. Groups, threads owned
+//! by somebody else (`standby`), the dashboard's samples, calls, clicks and the history have kinds
+//! of their own, so that no router takes them for that.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -49,7 +52,8 @@ pub enum ParseError {
     NotAnObject,
 }
 
-/// What the change says about where an item belongs. One of them is shared by all items of a change.
+/// What the change says about where an item belongs. One of them is shared by all items of a
+/// change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Where messages belong. Absent on management fields.
@@ -86,8 +90,8 @@ pub enum Kind {
     Status(Box<Status>),
     /// One message of the shared history.
     History(Box<HistoryMessage>),
-    /// The file of a history placeholder, which it may overtake. Match by wamid only: the placeholder's direction and time hold,
-    /// those of the follow-up have been seen to be wrong.
+    /// The file of a history placeholder, which it may overtake. Match by wamid only: the
+    /// placeholder's direction and time hold, those of the follow-up have been seen to be wrong.
     HistoryMedia(Box<Message>),
     /// A chunk of the history was read to its end.
     HistoryProgress(HistoryChunk),
@@ -229,7 +233,8 @@ pub enum Reason {
 
 /// Reads one POST body.
 ///
-/// Bytes that are not UTF-8 are replaced (they can only stand inside strings); a byte-order mark is skipped.
+/// Bytes that are not UTF-8 are replaced (they can only stand inside strings); a byte-order mark is
+/// skipped.
 ///
 /// # Errors
 /// When the body is not one JSON object.

@@ -1,7 +1,7 @@
 //! Enums of words on the wire: closed for us, open for Meta.
 
-/// An enum whose variants are words Meta writes, with `Unknown(word)` for those it may write tomorrow.
-/// Reading ignores the case; writing gives the documented spelling.
+/// An enum whose variants are words Meta writes, with `Unknown(word)` for those it may write
+/// tomorrow. Reading ignores the case; writing gives the documented spelling.
 macro_rules! wire_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $other:literal)*),+ $(,)? }) => {
         $(#[$doc])*

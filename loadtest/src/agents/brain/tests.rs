@@ -21,7 +21,10 @@ fn desk() -> (Arc<Sim>, Brain) {
 }
 
 fn answer(number: u64, result: Answer) -> CommandResult {
-    CommandResult { command_id: Some(CommandId { client: "c".to_owned(), number }), result: Some(result) }
+    CommandResult {
+        command_id: Some(CommandId { client: "c".to_owned(), number }),
+        result: Some(result),
+    }
 }
 
 fn taken(number: u64) -> CommandResult {
@@ -37,7 +40,10 @@ fn requests(brain: &mut Brain, sim: &Sim) -> Vec<Request> {
 }
 
 fn sends(requests: &[Request]) -> Vec<&SendMessage> {
-    requests.iter().filter_map(|r| if let Request::Send(send) = r { Some(send) } else { None }).collect()
+    requests
+        .iter()
+        .filter_map(|r| if let Request::Send(send) = r { Some(send) } else { None })
+        .collect()
 }
 
 #[test]

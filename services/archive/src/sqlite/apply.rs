@@ -74,19 +74,21 @@ fn apply_step(
 ) -> Result<(), ArchiveError> {
     if let Some(letter) = &step.dead_letter {
         let input = bus::encode(&letter.input).map_err(|e| ArchiveError::Row(e.to_string()))?;
-        db.prepare_cached("INSERT INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
-            .execute(params![
-                step.business.0,
-                partition.0,
-                step.position.generation,
-                int(step.position.seq),
-                step.position.index,
-                step.entity.kind,
-                step.entity.hash,
-                letter.error,
-                int(step.now_ms),
-                input.as_ref()
-            ])?;
+        db.prepare_cached(
+            "INSERT INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            step.business.0,
+            partition.0,
+            step.position.generation,
+            int(step.position.seq),
+            step.position.index,
+            step.entity.kind,
+            step.entity.hash,
+            letter.error,
+            int(step.now_ms),
+            input.as_ref()
+        ])?;
     }
     if step.events.is_empty() {
         return Ok(());
@@ -136,12 +138,16 @@ impl At<'_> {
 
     fn apply(&self, event: &Event) -> Result<(), ArchiveError> {
         match event {
-            Event::IdentitySeen { via, who } => self.identity_seen(via.number.hash, who),
+            Event::IdentitySeen { via, who, .. } => self.identity_seen(via.number.hash, who),
             Event::MessageRecorded(record) => messages::recorded(self, record),
             Event::StatusMerged { message, request, status, at_ms, error, content } => {
                 let report = messages::Report { status: *status, at_ms: *at_ms, error: *error };
                 messages::status(self, *message, *request, report, content)
             }
+            Event::EchoAutomatic { message } => self.update(
+                "UPDATE messages SET author = 5 WHERE business = ?1 AND message = ?2 AND author = 4",
+                params![self.business.0, message.0.0],
+            ),
             Event::SendRequested(record) => messages::requested(self, record),
             Event::SendResolved { request, outcome, .. } => {
                 messages::resolved(self, *request, outcome)
@@ -174,6 +180,9 @@ impl At<'_> {
             Event::Forwarding { to, .. } => forward::forwarding(self, to.hash),
             // Told as events of their own where they change what is shown.
             Event::CommandAnswered { .. }
+            | Event::WaitChanged { .. }
+            | Event::PhoneSpoke { .. }
+            | Event::LowerMoved { .. }
             | Event::TurnTaken { .. }
             | Event::TimerSet { .. }
             | Event::Joining { .. }

@@ -158,7 +158,6 @@ pub(super) fn kind(text: &str) -> ContentKind {
     known.map_or_else(|| ContentKind::Other(text.to_owned()), |(kind, _)| kind.clone())
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,8 +75,8 @@ pub(super) fn resolve(
     business: &domain::BusinessId,
     id: Hash16,
 ) -> Result<Option<Hash16>, ArchiveError> {
-    let mut query =
-        db.prepare_cached("SELECT forwarded_to FROM conversations WHERE business = ?1 AND id = ?2")?;
+    let mut query = db
+        .prepare_cached("SELECT forwarded_to FROM conversations WHERE business = ?1 AND id = ?2")?;
     let mut id = id;
     for _ in 0..HOPS_MAX {
         let mut rows = query.query(params![business.0, id.0])?;

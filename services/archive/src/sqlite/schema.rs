@@ -113,12 +113,11 @@ pub(super) fn create(
     path: &Path,
     installation: [u8; 8],
 ) -> Result<(), ArchiveError> {
-    let foreign = |why: &str| ArchiveError::Foreign {
-        path: path.display().to_string(),
-        why: why.to_owned(),
-    };
+    let foreign =
+        |why: &str| ArchiveError::Foreign { path: path.display().to_string(), why: why.to_owned() };
     let transaction = db.transaction()?;
-    let number = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let number =
+        |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let tables: i64 = transaction.query_row(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table'",
         [],
@@ -132,7 +131,11 @@ pub(super) fn create(
         return Err(foreign("a newer build wrote it"));
     }
     if tables > 0 && version < SCHEMA_VERSION {
-        tracing::info!(from = version, to = SCHEMA_VERSION, "the read model's tables changed; projecting anew");
+        tracing::info!(
+            from = version,
+            to = SCHEMA_VERSION,
+            "the read model's tables changed; projecting anew"
+        );
         for table in TABLES {
             transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
         }

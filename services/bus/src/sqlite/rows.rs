@@ -53,7 +53,7 @@ fn seq_of(id: i64) -> u64 {
     id.unsigned_abs() & SEQ_MAX
 }
 
-/// SQLite's integers are signed; the same 64 bits are kept, so only values below 2^63 keep their order.
+/// SQLite's integers are signed; no sequence comes near their limit.
 fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -75,12 +75,12 @@ pub(super) fn read_ends(connection: &Connection, partitions: u16) -> rusqlite::R
 impl Writer {
     /// Runs until it is closed and everything sent before is answered.
     pub(super) fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut batch = Vec::new();
         while self.requests.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             if batch.iter().any(|request| matches!(request.op, Op::Close)) {
                 self.requests.close();
             }
-            self.serve(batch.drain(..).collect());
+            self.serve(std::mem::take(&mut batch));
         }
         // Everything is durable in the WAL already; this only leaves one tidy file behind.
         let tidied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

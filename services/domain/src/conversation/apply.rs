@@ -1,7 +1,7 @@
 //! Applying events to the small part of the state. Replay runs only this.
 
 use super::{
-    Author, ConversationEvent, Direction, Floor, MessageRecord, SendOutcome, SendRecord, StatusKind,
+    Author, ConversationEvent, Direction, Floor, FloorCause, MessageRecord, SendOutcome, SendRecord, StatusKind,
     state::{
         Answering, Asked, Contact, Conversation, Core, Forward, Item, Lower, LowerState, Pending,
         PhoneHold, Shelved, Weight,
@@ -47,7 +47,7 @@ impl Core {
                 self.episode.triaged = false;
             }
             E::EpisodeResolved { .. } => self.apply_episode_resolved(),
-            E::FloorChanged { floor, .. } => self.apply_floor(floor),
+            E::FloorChanged { floor, cause, .. } => self.apply_floor(floor, *cause),
             E::WindowMoved { until_ms } => self.window_until_ms = *until_ms,
             E::ItemWanted { .. } | E::ItemAssigned { .. } | E::ItemEnded { .. } => {
                 self.apply_item(event);
@@ -103,18 +103,19 @@ impl Core {
     }
 
     fn apply_phone(&mut self, message: MessageId, at_ms: Millis, untold: Option<u64>) {
-        self.last_phone_ms = self.last_phone_ms.max(at_ms);
-        self.answering = None;
-        self.episode.triaged = true;
-        let (before, waited) = (&self.floor, self.waiting_since_ms);
-        let bot_cut = !self.pending_bot().is_empty();
-        let phone = self.phone.get_or_insert_with(|| PhoneHold {
-            before: before.clone(),
-            waited_since_ms: waited,
-            bot_cut,
+        let mut phone = self.phone.take().unwrap_or_else(|| PhoneHold {
+            before: self.floor.clone(),
+            waited_since_ms: self.waiting_since_ms,
+            triaged_before: self.episode.triaged,
+            last_phone_before_ms: self.last_phone_ms,
+            bot_cut: !self.pending_bot().is_empty(),
             ..PhoneHold::default()
         });
         phone.speak(message, at_ms, untold);
+        self.phone = Some(phone);
+        self.last_phone_ms = self.last_phone_ms.max(at_ms);
+        self.answering = None;
+        self.episode.triaged = true;
     }
 
     fn apply_requested(&mut self, record: &SendRecord) {
@@ -144,9 +145,13 @@ impl Core {
     fn apply_resolved(&mut self, request: RequestId, outcome: &SendOutcome) {
         self.pending.remove(&request);
         let SendOutcome::Accepted { message, at_ms, .. } = outcome else {
+            self.asked = self.asked.filter(|asked| asked.request != request);
             return self.forget_answer(|send| send.0 == request);
         };
         self.recents.merge(*message, Some(request), StatusKind::Accepted, *at_ms, None);
+        if self.recents.get(*message).is_some_and(|r| r.facts.shown() == Some(StatusKind::Failed)) {
+            self.forget_answer(|send| send.0 == request);
+        }
         if let Some(asked) = self.asked.as_mut().filter(|asked| asked.request == request) {
             asked.message = Some(*message);
         }
@@ -173,16 +178,19 @@ impl Core {
         self.misses = 0;
     }
 
-    fn apply_floor(&mut self, floor: &Floor) {
+    fn apply_floor(&mut self, floor: &Floor, cause: FloorCause) {
         self.floor = floor.clone();
-        match floor {
-            Floor::Phone => {}
-            Floor::Bot { .. } => self.phone = None,
-            Floor::Nobody | Floor::Desk { .. } => {
-                self.phone = None;
-                self.asked = None;
-                self.unheard = false;
-            }
+        if *floor == Floor::Phone {
+            return;
+        }
+        let phone = self.phone.take();
+        if let Some(phone) = phone.filter(|_| cause == FloorCause::EchoWasAutomatic) {
+            self.episode.triaged = phone.triaged_before;
+            self.last_phone_ms = phone.last_phone_before_ms;
+        }
+        if !matches!(floor, Floor::Bot { .. }) {
+            self.asked = None;
+            self.unheard = false;
         }
     }
 
@@ -231,7 +239,7 @@ impl Core {
 
     fn set_lower(&mut self, lower: EntityId, state: LowerState) {
         let entry = self.lowers.entry(lower);
-        entry.or_insert(Lower { asked_at: <_>::default(), state }).state = state;
+        entry.or_insert_with(|| Lower { asked_at: <_>::default(), state }).state = state;
         self.bound_lowers();
     }
 

@@ -180,7 +180,7 @@ pub enum ConversationEvent {
         /// Hash of its text while the Number has not been asked whether it is an automatic one.
         untold: Option<u64>,
     },
-    /// An echo turned out to be the app's greeting or away message.
+    /// An echo turned out to be no person's: the app's greeting or away message, or our own send echoed.
     EchoAutomatic {
         /// The echo.
         message: MessageId,

@@ -206,6 +206,9 @@ pub(super) struct PhoneHold {
     pub(super) before: Floor,
     /// Since when the customer had waited before.
     pub(super) waited_since_ms: Option<Millis>,
+    /// What an automatic echo must not change: [`Episode::triaged`] and [`Core::last_phone_ms`] before.
+    pub(super) triaged_before: bool,
+    pub(super) last_phone_before_ms: Millis,
     /// The bot was cut off before its words had left.
     pub(super) bot_cut: bool,
     /// Its last echo, and the hash of its text, while the customer's message it may follow within seconds has

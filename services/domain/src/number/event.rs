@@ -5,6 +5,25 @@ use serde::{Deserialize, Serialize};
 use super::{NumberConfig, SendRequest};
 use crate::{Millis, RequestId, conversation::SendOutcome};
 
+/// Why an attempt is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RetryCause {
+    /// The outcome stayed unknown after reconciliation.
+    Unknown,
+    /// The call certainly did not start.
+    NotStarted,
+    /// Throughput of the number: everything on it pauses.
+    Throughput,
+    /// Pair rate: everything to this customer pauses until then.
+    Pair,
+    /// Service trouble.
+    Service,
+    /// 131047 although our clock says the window is open.
+    Window,
+    /// The number was stopped; it goes on when configured again.
+    Stopped,
+}
+
 /// An event of a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NumberEvent {
@@ -43,8 +62,22 @@ pub enum NumberEvent {
         at_ms: Millis,
         /// It repeats an attempt whose outcome stayed unknown.
         after_unknown: bool,
+        /// Why.
+        cause: RetryCause,
     },
-    /// Part `request`: gone.
+    /// Part `request`: its call was asked for by an earlier owner and may run until then.
+    CallMayRun {
+        /// The request.
+        request: RequestId,
+        /// By then the call is over, whatever happened.
+        over_ms: Millis,
+    },
+    /// Part `request`: its conversation took it back while a call may be under way; the result decides.
+    CancelNoted {
+        /// The request.
+        request: RequestId,
+    },
+    /// Part `request`: it came to an end (or its end was corrected); its id is remembered for some minutes.
     Ended {
         /// The request.
         request: RequestId,
@@ -53,10 +86,10 @@ pub enum NumberEvent {
         /// When.
         at_ms: Millis,
     },
-    /// Part `number`: the next order number.
-    Ordered {
-        /// Last order given.
-        order: u64,
+    /// Part `request`: the id is forgotten too.
+    Forgotten {
+        /// The request.
+        request: RequestId,
     },
     /// Part `number`: nothing starts before then.
     Paused {

@@ -5,8 +5,8 @@ use super::{
     draft::Draft,
     state::{
         ANSWERS_MAX, Agent, CLIENTS_MAX, Check, ClientMemory, ENDED_OFFERS_MAX, EndedOffer,
-        GoneItem, Item, LiveItem, MISS_WINDOW_MS, MISSES_MAX, OfferHistory, PartKey, Place, Session,
-        Workspace,
+        GoneItem, Item, LiveItem, MISS_WINDOW_MS, MISSES_MAX, OfferHistory, PartKey, Place,
+        Session, Workspace,
     },
 };
 use crate::{CommandId, Millis};
@@ -102,9 +102,7 @@ impl Draft<'_> {
 
 fn apply_to_item(item: &mut Option<Item>, event: &WorkspaceEvent) {
     match event {
-        WorkspaceEvent::ItemQueued {
-            version, conversation, queue, since_ms, priority, ..
-        } => {
+        WorkspaceEvent::ItemQueued { version, conversation, queue, since_ms, priority, .. } => {
             let offers = item.take().map_or_else(OfferHistory::default, into_offers);
             *item = Some(Item::Live(LiveItem {
                 version: *version,
@@ -164,8 +162,7 @@ fn apply_to_live(live: &mut LiveItem, event: &WorkspaceEvent) {
             }
         }
         WorkspaceEvent::OfferEnded { offer, agent, end, at_ms } => {
-            let ended =
-                EndedOffer { n: offer.n, agent: agent.clone(), end: *end, at_ms: *at_ms };
+            let ended = EndedOffer { n: offer.n, agent: agent.clone(), end: *end, at_ms: *at_ms };
             live.offers.ended.push(ended);
             let surplus = live.offers.ended.len().saturating_sub(ENDED_OFFERS_MAX);
             live.offers.ended.drain(..surplus);
@@ -174,8 +171,7 @@ fn apply_to_live(live: &mut LiveItem, event: &WorkspaceEvent) {
         }
         WorkspaceEvent::ItemAssigned { agent, weight, at_ms, .. } => {
             live.changed_ms = *at_ms;
-            live.place =
-                Place::Assigned { agent: agent.clone(), weight: *weight, at_ms: *at_ms };
+            live.place = Place::Assigned { agent: agent.clone(), weight: *weight, at_ms: *at_ms };
         }
         WorkspaceEvent::ItemReturned { at_ms, .. } => {
             live.changed_ms = *at_ms;

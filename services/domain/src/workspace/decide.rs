@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{
     DeskCommand, WorkspaceAnswer, WorkspaceChange, WorkspaceEvent, WorkspaceInput, WorkspaceSignal,
-    draft::Draft, on_claimed, on_configure, on_desk, on_dropped, on_wanted, settle,
+    draft::Draft, matching, on_claimed, on_configure, on_desk, on_dropped, on_wanted, settle,
     state::Workspace,
 };
-use crate::{
-    AgentId, EntityId, Millis, Outcome, SessionId,
-    effect::OutSignal,
-};
+use crate::{AgentId, EntityId, Millis, Outcome, SessionId, effect::OutSignal};
 
 /// Events after which a decision takes up nothing new (a step may have 256; what one more action adds fits in the
 /// rest).
@@ -52,6 +49,7 @@ impl Workspace {
         now_ms: Millis,
     ) -> Outcome<WorkspaceEvent, WorkspaceAnswer> {
         let mut turn = Turn::new(self, now_ms);
+        matching::touch_leftovers(&mut turn, self);
         match occasion {
             Occasion::Input { input, .. } => turn.on_input(input),
             Occasion::Wake => settle::on_wake(&mut turn),
@@ -80,14 +78,7 @@ impl<'a> Turn<'a> {
     fn on_input(&mut self, input: &WorkspaceInput) {
         match input {
             WorkspaceInput::Configure(config) => on_configure::on_configure(self, config),
-            WorkspaceInput::Wanted {
-                item,
-                version,
-                conversation,
-                queue,
-                since_ms,
-                priority,
-            } => {
+            WorkspaceInput::Wanted { item, version, conversation, queue, since_ms, priority } => {
                 let wanted = on_wanted::Wanted {
                     item: *item,
                     version: *version,

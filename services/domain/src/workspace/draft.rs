@@ -16,7 +16,7 @@ use super::{
     plan::Plan,
     state::{Agent, Check, Item, LiveItem, Workspace},
 };
-use crate::{AgentId, ItemId, Millis, QueueId};
+use crate::{AgentId, ItemId, Millis, QueueId, layered::Difference};
 
 /// A workspace and changes on top of it.
 #[derive(Debug)]
@@ -34,8 +34,7 @@ pub(super) struct Changes {
     check: Option<Check>,
     agents: BTreeMap<AgentId, Agent>,
     items: BTreeMap<ItemId, Option<Item>>,
-    added: BTreeSet<Key>,
-    removed: BTreeSet<Key>,
+    index: Difference<Key>,
     clock_ms: Millis,
 }
 
@@ -91,15 +90,7 @@ impl<'a> Draft<'a> {
     where
         R: RangeBounds<Key> + Clone,
     {
-        let removed = &self.changes.removed;
-        let mut below =
-            self.base.index.range(range.clone()).filter(|key| !removed.contains(key)).peekable();
-        let mut above = self.changes.added.range(range).peekable();
-        std::iter::from_fn(move || match (below.peek(), above.peek()) {
-            (Some(left), Some(right)) if right < left => above.next(),
-            (Some(_), _) => below.next(),
-            (None, _) => above.next(),
-        })
+        self.changes.index.range(&self.base.index, range)
     }
 
     /// Notes the time of an event.
@@ -179,17 +170,13 @@ impl<'a> Draft<'a> {
     /// Takes keys away and adds others; no key is in both.
     fn move_keys(&mut self, gone: Vec<Key>, new: Vec<Key>) {
         for key in gone {
-            if !self.changes.added.remove(&key) {
-                self.changes.removed.insert(key);
-            }
+            self.changes.index.remove(key);
         }
         for key in new {
             if let Key::Waiting(queue, _) | Key::Free(queue, ..) = &key {
                 self.touched.insert(queue.clone());
             }
-            if !self.changes.removed.remove(&key) {
-                self.changes.added.insert(key);
-            }
+            self.changes.index.insert(key);
         }
     }
 }
@@ -210,10 +197,7 @@ impl Workspace {
                 None => self.items.remove(&id),
             };
         }
-        for key in &changes.removed {
-            self.index.remove(key);
-        }
-        self.index.extend(changes.added);
+        changes.index.merge_into(&mut self.index);
         self.clock_ms = changes.clock_ms;
     }
 }

@@ -66,10 +66,8 @@ impl Timer {
 
 /// The range of what waits in a queue.
 pub(super) fn waiting_range(queue: &QueueId) -> RangeInclusive<Key> {
-    let least =
-        Age { priority: Reverse(i32::MAX), since_ms: 0, item: ItemId::default() };
-    let greatest =
-        Age { priority: Reverse(i32::MIN), since_ms: Millis::MAX, item: GREATEST_ITEM };
+    let least = Age { priority: Reverse(i32::MAX), since_ms: 0, item: ItemId::default() };
+    let greatest = Age { priority: Reverse(i32::MIN), since_ms: Millis::MAX, item: GREATEST_ITEM };
     Key::Waiting(queue.clone(), least)..=Key::Waiting(queue.clone(), greatest)
 }
 
@@ -104,8 +102,7 @@ pub(super) fn lost_range() -> RangeFrom<Key> {
 
 /// Whether any item waits, is offered or is held.
 pub(super) fn has_live(index: &BTreeSet<Key>) -> bool {
-    let holds =
-        Key::Holds(AgentId::default(), false, ItemId::default())..Key::Due(0, Timer::FIRST);
+    let holds = Key::Holds(AgentId::default(), false, ItemId::default())..Key::Due(0, Timer::FIRST);
     matches!(index.first(), Some(Key::Waiting(..))) || index.range(holds).next().is_some()
 }
 
@@ -120,14 +117,12 @@ pub(super) fn item_keys(id: ItemId, item: &Item, plan: Option<&Plan>) -> Vec<Key
     };
     let mut keys = match &live.place {
         Place::Waiting => {
-            let age =
-                Age { priority: Reverse(live.priority), since_ms: live.since_ms, item: id };
+            let age = Age { priority: Reverse(live.priority), since_ms: live.since_ms, item: id };
             vec![Key::Waiting(live.queue.clone(), age)]
         }
-        Place::Offered { agent, deadline_ms, .. } => vec![
-            Key::Holds(agent.clone(), false, id),
-            Key::Due(*deadline_ms, Timer::Offer(id)),
-        ],
+        Place::Offered { agent, deadline_ms, .. } => {
+            vec![Key::Holds(agent.clone(), false, id), Key::Due(*deadline_ms, Timer::Offer(id))]
+        }
         Place::Assigned { agent, .. } => vec![Key::Holds(agent.clone(), true, id)],
     };
     if plan.is_some_and(|plan| is_lost(live, plan)) {

@@ -51,10 +51,12 @@ pub(super) fn match_touched(turn: &mut Turn<'_>) {
     turn.draft.touched.clear();
 }
 
-/// Marks every queue with waiting items, for what time changed (an agent cooled down) or a full step left over.
-pub(super) fn touch_all(turn: &mut Turn<'_>) {
-    let Some(plan) = turn.draft.plan() else { return };
-    turn.draft.touched = plan.config.queues.keys().cloned().collect();
+/// Looks at every queue when an earlier step was full or an agent has cooled down since.
+pub(super) fn touch_leftovers(turn: &mut Turn<'_>, workspace: &Workspace) {
+    if leftover_ms(workspace).is_some_and(|at_ms| at_ms <= turn.now_ms) {
+        let plan = workspace.plan.iter();
+        turn.draft.touched.extend(plan.flat_map(|plan| plan.config.queues.keys().cloned()));
+    }
 }
 
 fn draw(turn: &Turn<'_>, plan: &Arc<Plan>, queues: &BTreeSet<QueueId>) -> Drawn {
@@ -99,11 +101,8 @@ fn draw(turn: &Turn<'_>, plan: &Arc<Plan>, queues: &BTreeSet<QueueId>) -> Drawn 
             idle_since_ms: agent.map_or(0, |agent| agent.idle_since_ms),
         }
     });
-    let problem = Problem {
-        lines: lines.collect(),
-        items: waiting.collect(),
-        agents: candidates.collect(),
-    };
+    let problem =
+        Problem { lines: lines.collect(), items: waiting.collect(), agents: candidates.collect() };
     Drawn { problem, items: items.iter().map(|(.., item, _)| *item).collect(), agents }
 }
 
@@ -123,9 +122,7 @@ fn free<'t>(
 /// Who turned the item down lately.
 fn avoided(turn: &Turn<'_>, plan: &Plan, item: ItemId) -> Vec<AgentId> {
     let Some(live) = turn.draft.live(item) else { return Vec::new() };
-    let lately = |at_ms: Millis| {
-        at_ms.saturating_add(plan.config.re_offer_after_ms) > turn.now_ms
-    };
+    let lately = |at_ms: Millis| at_ms.saturating_add(plan.config.re_offer_after_ms) > turn.now_ms;
     let ended = live.offers.ended.iter();
     let avoided = ended.filter(|offer| offer.end.turned_down() && lately(offer.at_ms));
     avoided.map(|offer| offer.agent.clone()).collect()

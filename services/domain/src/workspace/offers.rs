@@ -7,9 +7,7 @@ use super::{
     news::tell,
     state::{LiveItem, Place},
 };
-use crate::{
-    AgentId, EntityId, ItemId, Millis, OfferId, conversation::WorkspaceNews,
-};
+use crate::{AgentId, EntityId, ItemId, Millis, OfferId, conversation::WorkspaceNews};
 
 /// Added to the offer timeout while nothing has confirmed that the agent's client has the offer.
 const UNDELIVERABLE_ALLOWANCE_MS: Millis = 5_000;

@@ -25,19 +25,24 @@ pub(super) fn on_claimed(turn: &mut Turn<'_>, wanted: &Wanted<'_>, agent: &Agent
     }
     match known {
         Some(Item::Live(live)) => {
-            if has_it(&live.place, agent) && live.version == wanted.version {
+            let has_it = has_it(&live.place, agent);
+            if !has_it {
+                offers::release(turn, wanted.item);
+            }
+            if live.version < wanted.version {
+                turn.record(WorkspaceEvent::ItemRenewed {
+                    item: wanted.item,
+                    version: wanted.version,
+                    conversation: wanted.conversation,
+                    since_ms: live.since_ms,
+                    priority: live.priority,
+                });
+            }
+            if has_it {
                 let news = WorkspaceNews::Assigned { agent: agent.clone() };
-                tell(turn, wanted.conversation, wanted.item, live.version, news);
+                tell(turn, wanted.conversation, wanted.item, wanted.version, news);
                 return;
             }
-            offers::release(turn, wanted.item);
-            turn.record(WorkspaceEvent::ItemRenewed {
-                item: wanted.item,
-                version: wanted.version,
-                conversation: wanted.conversation,
-                since_ms: live.since_ms,
-                priority: live.priority,
-            });
         }
         Some(Item::Gone(_)) | None => queue(turn, wanted),
     }

@@ -1,9 +1,7 @@
 //! An agent's client acts: which connections and commands count.
 
 use super::{
-    DeskCommand, WorkspaceAnswer, WorkspaceEvent,
-    decide::Turn,
-    offers, on_offer, on_session,
+    DeskCommand, WorkspaceAnswer, WorkspaceEvent, decide::Turn, offers, on_offer, on_session,
     state::Remembered,
 };
 use crate::{AgentId, CommandId, SessionId};

@@ -20,8 +20,7 @@ pub(super) fn on_delivered(
     if !delivered {
         let queue = turn.draft.live(offer.item).map(|live| live.queue.clone());
         let plan = turn.draft.plan();
-        let timeout_ms =
-            plan.zip(queue).map_or(0, |(plan, queue)| plan.offer_timeout_ms(&queue));
+        let timeout_ms = plan.zip(queue).map_or(0, |(plan, queue)| plan.offer_timeout_ms(&queue));
         let deadline_ms = turn.now_ms.saturating_add(timeout_ms);
         turn.record(WorkspaceEvent::OfferDelivered { offer, deadline_ms });
     }
@@ -54,9 +53,7 @@ pub(super) fn on_reject(turn: &mut Turn<'_>, agent: &AgentId, offer: OfferId) ->
 /// Units and whether delivery is confirmed, if this very offer is open to this agent.
 fn open_offer(turn: &Turn<'_>, agent: &AgentId, offer: OfferId) -> Option<(u32, bool)> {
     match &turn.draft.live(offer.item)?.place {
-        Place::Offered { n, agent: to, weight, delivered, .. }
-            if *n == offer.n && to == agent =>
-        {
+        Place::Offered { n, agent: to, weight, delivered, .. } if *n == offer.n && to == agent => {
             Some((*weight, *delivered))
         }
         _ => None,

@@ -1,7 +1,8 @@
 //! Connections and presence of agents.
 
 use super::{
-    OfferEnd, Presence, WorkspaceAnswer, WorkspaceChange, WorkspaceEvent, decide::Turn,
+    OfferEnd, Presence, WorkspaceAnswer, WorkspaceChange, WorkspaceEvent,
+    decide::Turn,
     index::{Key, holds_range},
     offers,
 };
@@ -21,9 +22,9 @@ pub(super) fn on_sign_in(
     let known = turn.draft.agent(agent);
     let newest = known.and_then(|agent| agent.newest);
     let open = known.and_then(|agent| agent.session.as_ref()).map(|open| open.id);
-    if newest.is_some_and(|newest| (opened_ms, session) < newest)
-        || (newest == Some((opened_ms, session)) && open.is_none())
-    {
+    let older = newest.is_some_and(|newest| (opened_ms, session) < newest);
+    let gone = open.is_none() && newest.is_some_and(|(_, newest)| newest == session);
+    if gone || (older && open != Some(session)) {
         return WorkspaceAnswer::StaleSession;
     }
     if open != Some(session) {

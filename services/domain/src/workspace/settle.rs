@@ -32,9 +32,8 @@ pub(super) fn settle(turn: &mut Turn<'_>) {
     matching::match_touched(turn);
 }
 
-/// What only time brings: agents cooled down, steps left over, the slow comparison.
+/// What only time brings.
 pub(super) fn on_wake(turn: &mut Turn<'_>) {
-    matching::touch_all(turn);
     forget_gone(turn);
     compare(turn);
 }
@@ -177,9 +176,7 @@ fn compare(turn: &mut Turn<'_>) {
             break;
         }
         cursor = Some(item);
-        let old = |live: &&LiveItem| {
-            live.changed_ms.saturating_add(CHECK_AGE_MS) <= turn.now_ms
-        };
+        let old = |live: &&LiveItem| live.changed_ms.saturating_add(CHECK_AGE_MS) <= turn.now_ms;
         let live = turn.draft.live(item).filter(old);
         asked.extend(live.map(|live| (item, live.conversation, live.version)));
     }

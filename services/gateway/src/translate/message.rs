@@ -20,6 +20,8 @@ use crate::{directory::normalise, metrics};
 /// A raw message object above this is parked in the log of its number, and the message refers to it
 /// (design.md 4.1), bytes.
 const RAW_BYTES_MAX: usize = 64 * 1024;
+/// What is kept of the text of a message so large; WhatsApp's own limit of a text (whatsapp.md 4.1).
+const TEXT_CHARS_MAX: usize = 4_096;
 
 pub(super) fn inbound(target: &mut Target<'_>, message: &Message) -> Result<(), PersistError> {
     let Some(parts) = parts(target, message)? else {
@@ -98,6 +100,7 @@ fn parts(target: &mut Target<'_>, message: &Message) -> Result<Option<Parts>, Pe
         ..Content::default()
     };
     if message.raw.len() > RAW_BYTES_MAX {
+        content.text = content.text.map(|text| text.chars().take(TEXT_CHARS_MAX).collect());
         content.parked = Some(parked::park_raw(target, "large_message", message.raw.as_str())?);
     } else if !is_plain_text(message) {
         content.raw_json = Some(message.raw.as_str().to_owned());

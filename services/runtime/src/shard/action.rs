@@ -1,12 +1,13 @@
 //! What the machine asks its driver to do, and what the driver tells it.
 
-use bus::{Checkpoint, EntityId, Event, PartName, PartPut, PartitionId, Place, ReadLimit, SavedPart};
+use bus::{
+    Checkpoint, EntityId, Event, PartName, PartPut, PartitionId, Place, ReadLimit, Reply, SavedPart,
+};
 use bytes::Bytes;
 
 use crate::{
     call_return::CallReturn,
     host::{CallId, CallRequest, DecideInput, Decision, EntityError, OutSignal},
-    reply::Reply,
 };
 
 /// Number of one life of an entity in memory, unique within its shard: what an earlier life still says

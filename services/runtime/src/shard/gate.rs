@@ -1,16 +1,13 @@
 //! The gate: nothing leaves before the record that caused it is durable (design.md, invariant 3).
 
-use bus::{EntityId, Position, RecordHead, Step};
+use bus::{EntityId, Position, RecordHead, Reply, Step};
 
 use super::{
     Action, Now, Shard, StopReason, Why,
     entity::Recent,
     ticket::{Effects, Staged},
 };
-use crate::{
-    host::{CallId, CallRequest},
-    reply::Reply,
-};
+use crate::host::{CallId, CallRequest};
 
 /// What waits for a younger proof that we are last, in order.
 #[derive(Debug)]
@@ -89,7 +86,7 @@ impl Shard {
         self.let_calls_out(now, out);
         out.extend(signals.into_iter().map(Action::Signal));
         if let Some((topic, key, result)) = reply {
-            out.push(Action::Reply { topic, reply: Reply::new(key, result, position) });
+            out.push(Action::Reply { topic, reply: Reply::new(key, result, Some(position)) });
         }
     }
 

@@ -21,9 +21,8 @@ const HOUR_MS: u64 = 3_600_000;
 pub fn timer_entity(partition: PartitionId) -> EntityId {
     let [low, high] = partition.0.to_le_bytes();
     let mut hash = [0; 16];
-    if let [first, second, ..] = &mut hash {
-        (*first, *second) = (low, high);
-    }
+    let [first, second, ..] = &mut hash;
+    (*first, *second) = (low, high);
     EntityId { kind: 0xFF, hash }
 }
 

@@ -1,9 +1,11 @@
-//! The codes of fact sheet 4.3. Rows are ordered by code; ranges are inclusive and may not overlap (tested).
+//! The codes of fact sheet 4.3. Rows are ordered by code; ranges are inclusive and may not overlap
+//! (tested).
 
 use super::ErrorClass::{
-    AccountLocked, AlreadyDone, CountryBlocked, IdentityChanged, InboundNotice, MarketingHeld, MarketingOptedOut,
-    MisclassificationCap, NeedsPhone, NoPermission, NoRetry, NumberNotRegistered, PairBackoff, PaymentNeeded,
-    RetryOnceInWindow, SpamLimited, StopChannel, TemplateDisabled, TemplatePaused, TemplateWrong, Undeliverable, WrongApi,
+    AccountLocked, AlreadyDone, CountryBlocked, IdentityChanged, InboundNotice, MarketingHeld,
+    MarketingOptedOut, MisclassificationCap, NeedsPhone, NoPermission, NoRetry,
+    NumberNotRegistered, PairBackoff, PaymentNeeded, RetryOnceInWindow, SpamLimited, StopChannel,
+    TemplateDisabled, TemplatePaused, TemplateWrong, Undeliverable, WrongApi,
 };
 use super::{Backoff, ErrorClass, Scope, Verdict};
 
@@ -33,9 +35,11 @@ const PERMISSION: &str = "The channel lacks a permission at WhatsApp.";
 const TROUBLE: &str = "WhatsApp has a problem. Trying again.";
 const BUSY: &str = "WhatsApp is limiting this channel. The message waits.";
 const INVALID: &str = "WhatsApp did not accept the message as it is.";
-const REGISTER: &str = "The number is not properly registered at WhatsApp. An administrator must act.";
+const REGISTER: &str =
+    "The number is not properly registered at WhatsApp. An administrator must act.";
 const TEMPLATE: &str = "The template does not fit. Choose another or correct it.";
-const PAYMENT: &str = "WhatsApp has a payment problem with this account. An administrator must act.";
+const PAYMENT: &str =
+    "WhatsApp has a payment problem with this account. An administrator must act.";
 const GROUPS: &str = "Not possible in this group.";
 const CALLING: &str = "The call is not possible.";
 const MANAGEMENT: &str = "WhatsApp did not accept the change to the account.";
@@ -64,7 +68,11 @@ pub(super) static ROWS: &[Row] = &[
     code(131_016, wait(2000, None, Scope::Number), TROUBLE),
     code(131_020, NoRetry, GROUPS),
     code(131_021, NoRetry, "The customer's number is the business's own."),
-    code(131_026, Undeliverable, "Cannot be delivered to this customer on WhatsApp. Use another channel."),
+    code(
+        131_026,
+        Undeliverable,
+        "Cannot be delivered to this customer on WhatsApp. Use another channel.",
+    ),
     code(131_030, NoRetry, "This test number may only write to numbers on its list."),
     code(131_031, AccountLocked, "WhatsApp has locked this account."),
     code(131_037, NoRetry, "The business's display name is not approved yet."),
@@ -72,25 +80,53 @@ pub(super) static ROWS: &[Row] = &[
     code(131_042, PaymentNeeded, PAYMENT),
     code(131_044, PaymentNeeded, PAYMENT),
     code(131_045, NumberNotRegistered, REGISTER),
-    code(131_047, RetryOnceInWindow, "More than 24 hours since the customer's last message. Send a template."),
-    code(131_048, SpamLimited, "WhatsApp limits this number because customers blocked or reported it."),
+    code(
+        131_047,
+        RetryOnceInWindow,
+        "More than 24 hours since the customer's last message. Send a template.",
+    ),
+    code(
+        131_048,
+        SpamLimited,
+        "WhatsApp limits this number because customers blocked or reported it.",
+    ),
     code(131_049, MarketingHeld, "WhatsApp delivers no more marketing to this customer for now."),
     code(131_050, MarketingOptedOut, "The customer has stopped marketing messages."),
     code(131_051, NoRetry, "WhatsApp does not support this kind of message."),
     code(131_052, InboundNotice, "The customer's file cannot be fetched."),
-    code(131_053, wait(5000, Some(3), Scope::Message), "WhatsApp could not fetch the file. Trying again."),
+    code(
+        131_053,
+        wait(5000, Some(3), Scope::Message),
+        "WhatsApp could not fetch the file. Trying again.",
+    ),
     code(131_055, WrongApi, "Only marketing templates can go this way."),
-    code(131_056, PairBackoff, "Too many messages to this customer in a short time. The message waits."),
-    code(131_057, wait(MINUTE_MS, None, Scope::Number), "WhatsApp is upgrading this number. The message waits."),
+    code(
+        131_056,
+        PairBackoff,
+        "Too many messages to this customer in a short time. The message waits.",
+    ),
+    code(
+        131_057,
+        wait(MINUTE_MS, None, Scope::Number),
+        "WhatsApp is upgrading this number. The message waits.",
+    ),
     code(131_059, NoRetry, INVALID),
     code(131_060, InboundNotice, "The message is only on the phone. Look there."),
     code(131_062, NeedsPhone, "This message needs the customer's phone number."),
     code(131_063, WrongApi, "Marketing has to go another way for this account."),
-    code(131_064, MisclassificationCap, "WhatsApp limits this account's utility templates for a while."),
+    code(
+        131_064,
+        MisclassificationCap,
+        "WhatsApp limits this account's utility templates for a while.",
+    ),
     code(131_065, NoRetry, "Not available in the customer's country."),
     codes(131_201, 131_215, NoRetry, GROUPS),
     code(132_000, TemplateWrong, TEMPLATE),
-    code(132_001, TemplateWrong, "The template does not exist in this language or is not approved."),
+    code(
+        132_001,
+        TemplateWrong,
+        "The template does not exist in this language or is not approved.",
+    ),
     code(132_005, TemplateWrong, TEMPLATE),
     codes(132_007, 132_008, TemplateWrong, TEMPLATE),
     code(132_012, TemplateWrong, TEMPLATE),
@@ -98,7 +134,11 @@ pub(super) static ROWS: &[Row] = &[
     code(132_016, TemplateDisabled, "WhatsApp has disabled this template."),
     code(132_018, TemplateWrong, TEMPLATE),
     code(132_068, NoRetry, "The form is blocked by WhatsApp."),
-    code(132_069, wait(HOUR_MS, None, Scope::Message), "The form was sent too often. The message waits."),
+    code(
+        132_069,
+        wait(HOUR_MS, None, Scope::Message),
+        "The form was sent too often. The message waits.",
+    ),
     code(133_000, NumberNotRegistered, REGISTER),
     code(133_004, wait(MINUTE_MS, None, Scope::Number), TROUBLE),
     codes(133_005, 133_006, NumberNotRegistered, REGISTER),
@@ -115,15 +155,27 @@ pub(super) static ROWS: &[Row] = &[
     code(138_038, NoRetry, CALLING),
     codes(139_000, 139_004, NoRetry, "The form is blocked by WhatsApp."),
     codes(139_100, 139_103, NoRetry, "The customer cannot be blocked or unblocked."),
-    code(139_200, AccountLocked, "WhatsApp has blocked sending without templates for this account."),
+    code(
+        139_200,
+        AccountLocked,
+        "WhatsApp has blocked sending without templates for this account.",
+    ),
     code(141_002, NoRetry, MANAGEMENT),
     codes(147_001, 147_005, NoRetry, MANAGEMENT),
     codes(2_388_000, 2_388_999, NoRetry, MANAGEMENT),
-    code(2_494_100, wait(MINUTE_MS, None, Scope::Number), "The number is under maintenance. The message waits."),
+    code(
+        2_494_100,
+        wait(MINUTE_MS, None, Scope::Number),
+        "The number is under maintenance. The message waits.",
+    ),
     code(2_593_079, NoRetry, MANAGEMENT),
     code(2_593_085, NoRetry, MANAGEMENT),
     code(2_593_107, AlreadyDone, "The history was asked for before."),
-    code(2_593_108, NoRetry, "The 24 hours for sharing the history have passed. Sign the number up again."),
+    code(
+        2_593_108,
+        NoRetry,
+        "The 24 hours for sharing the history have passed. Sign the number up again.",
+    ),
     code(2_593_109, NoRetry, "The business does not share its history."),
 ];
 

@@ -42,17 +42,24 @@ fn every_listed_code_has_its_class() {
         (WrongApi, &[131_055, 131_063]),
         (TemplatePaused, &[132_015]),
         (TemplateDisabled, &[132_016]),
-        (TemplateWrong, &[132_000, 132_001, 132_005, 132_007, 132_008, 132_012, 132_018, 134_100, 134_101, 134_102]),
+        (
+            TemplateWrong,
+            &[
+                132_000, 132_001, 132_005, 132_007, 132_008, 132_012, 132_018, 134_100, 134_101,
+                134_102,
+            ],
+        ),
         (IdentityChanged, &[137_000]),
         (AlreadyDone, &[2_593_107]),
         (InboundNotice, &[130_501, 131_052, 131_060]),
         (
             NoRetry,
             &[
-                100, 803, 130_472, 131_008, 131_009, 131_020, 131_021, 131_030, 131_037, 131_041, 131_051, 131_059,
-                131_065, 131_201, 131_215, 132_068, 135_000, 138_000, 138_025, 138_038, 139_000, 139_004, 139_100,
-                139_103, 141_002, 147_001, 147_005, 2_388_012, 2_388_019, 2_388_040, 2_388_047, 2_388_072, 2_388_073,
-                2_388_091, 2_388_093, 2_388_103, 2_388_293, 2_388_299, 2_593_079, 2_593_085, 2_593_108, 2_593_109,
+                100, 803, 130_472, 131_008, 131_009, 131_020, 131_021, 131_030, 131_037, 131_041,
+                131_051, 131_059, 131_065, 131_201, 131_215, 132_068, 135_000, 138_000, 138_025,
+                138_038, 139_000, 139_004, 139_100, 139_103, 141_002, 147_001, 147_005, 2_388_012,
+                2_388_019, 2_388_040, 2_388_047, 2_388_072, 2_388_073, 2_388_091, 2_388_093,
+                2_388_103, 2_388_293, 2_388_299, 2_593_079, 2_593_085, 2_593_108, 2_593_109,
             ],
         ),
     ];
@@ -89,10 +96,16 @@ fn every_code_that_waits_says_what_waits_and_how_long() {
 
 #[test]
 fn subcodes_narrow() {
-    let not_found = ErrorFacts { code: Some(100), subcode: Some(33), http: Some(400), is_transient: false };
+    let not_found =
+        ErrorFacts { code: Some(100), subcode: Some(33), http: Some(400), is_transient: false };
     assert_eq!(classify(not_found).class, ErrorClass::NoPermission);
     for subcode in [463, 467] {
-        let expired = ErrorFacts { code: Some(190), subcode: Some(subcode), http: Some(401), is_transient: false };
+        let expired = ErrorFacts {
+            code: Some(190),
+            subcode: Some(subcode),
+            http: Some(401),
+            is_transient: false,
+        };
         assert_eq!(classify(expired).class, ErrorClass::StopChannel);
     }
 }
@@ -106,8 +119,17 @@ fn unknown_codes_are_judged_by_what_else_is_known() {
     assert_eq!(of(None, false), ErrorClass::NoRetry);
     assert_eq!(of(Some(401), false), ErrorClass::StopChannel);
     assert_eq!(of(Some(403), false), ErrorClass::NoPermission);
-    for (http, is_transient) in [(Some(429), false), (Some(500), false), (Some(503), false), (Some(400), true), (None, true)] {
-        assert!(matches!(of(http, is_transient), ErrorClass::Backoff(_)), "{http:?} {is_transient}");
+    for (http, is_transient) in [
+        (Some(429), false),
+        (Some(500), false),
+        (Some(503), false),
+        (Some(400), true),
+        (None, true),
+    ] {
+        assert!(
+            matches!(of(http, is_transient), ErrorClass::Backoff(_)),
+            "{http:?} {is_transient}"
+        );
     }
     assert_eq!(classify(ErrorFacts::default()).class, ErrorClass::NoRetry);
 }

@@ -89,7 +89,8 @@ pub enum UnknownWhy {
     /// The connection broke after the request had left.
     #[error("the connection broke")]
     ConnectionLost,
-    /// A status that says nothing about the message (5xx, 3xx, 408), without an error object of Meta's.
+    /// A status that says nothing about the message (5xx, 3xx, 408), without an error object of
+    /// Meta's.
     #[error("HTTP {0} without an answer of Meta's")]
     HttpStatus(u16),
     /// Success, but without the id that would prove it.
@@ -115,7 +116,8 @@ pub enum NotSentWhy {
     /// The connection closed before anything left.
     #[error("the connection closed first")]
     ConnectionLost,
-    /// The request cannot be made at all (a token with a line break, an id that is no path segment).
+    /// The request cannot be made at all (a token with a line break, an id that is no path
+    /// segment).
     #[error("the request cannot be made")]
     BadRequest,
 }
@@ -131,13 +133,21 @@ pub fn read_success(http: u16, body: &[u8]) -> CallResult<()> {
     read(http, body, done, UnknownWhy::HttpStatus(http))
 }
 
-fn read<T>(http: u16, body: &[u8], success: impl Fn(&Object<'_>) -> Option<T>, empty: UnknownWhy) -> CallResult<T> {
+fn read<T>(
+    http: u16,
+    body: &[u8],
+    success: impl Fn(&Object<'_>) -> Option<T>,
+    empty: UnknownWhy,
+) -> CallResult<T> {
     let text: Cow<'_, str> = String::from_utf8_lossy(body);
     let answer = Object::parse_text(&text).ok();
     let error = answer.as_ref().and_then(|answer| answer.object("error"));
     match (http, error) {
         (_, Some(error)) => CallResult::Refused(Box::new(refusal(http, &error))),
-        (200..=299, None) => answer.as_ref().and_then(success).map_or(CallResult::Unknown(empty), CallResult::Accepted),
+        (200..=299, None) => answer
+            .as_ref()
+            .and_then(success)
+            .map_or(CallResult::Unknown(empty), CallResult::Accepted),
         // Something on the way (or Meta, curtly) refused before anything was done with it.
         (400..=407 | 409..=499, None) => CallResult::Refused(Box::new(Refusal {
             http,
@@ -186,9 +196,13 @@ mod tests {
 
     #[test]
     fn success_needs_an_id() {
-        let SendResult::Accepted(it) = read_send(200, br#"{"messages":[{"id":"wamid.X"}]}"#) else { panic!() };
+        let SendResult::Accepted(it) = read_send(200, br#"{"messages":[{"id":"wamid.X"}]}"#) else {
+            panic!()
+        };
         assert_eq!(it.wamid, "wamid.X");
-        for body in [&b"{}"[..], b"", b"<html>", br#"{"messages":[]}"#, br#"{"messages":[{"id":""}]}"#] {
+        for body in
+            [&b"{}"[..], b"", b"<html>", br#"{"messages":[]}"#, br#"{"messages":[{"id":""}]}"#]
+        {
             assert_eq!(read_send(200, body), CallResult::Unknown(UnknownWhy::NoMessageId));
         }
     }
@@ -196,7 +210,9 @@ mod tests {
     #[test]
     fn an_error_object_is_a_refusal_whatever_the_status() {
         for http in [200, 400, 500, 503] {
-            let SendResult::Refused(it) = read_send(http, br#"{"error":{"code":131000}}"#) else { panic!("{http}") };
+            let SendResult::Refused(it) = read_send(http, br#"{"error":{"code":131000}}"#) else {
+                panic!("{http}")
+            };
             assert_eq!((it.http, it.code), (http, Some(131_000)));
         }
     }
@@ -207,7 +223,11 @@ mod tests {
             assert!(matches!(read_send(http, b"no"), CallResult::Refused(_)), "{http}");
         }
         for http in [302, 408, 500, 502, 503, 504] {
-            assert_eq!(read_send(http, b"<html>"), CallResult::Unknown(UnknownWhy::HttpStatus(http)), "{http}");
+            assert_eq!(
+                read_send(http, b"<html>"),
+                CallResult::Unknown(UnknownWhy::HttpStatus(http)),
+                "{http}"
+            );
         }
     }
 

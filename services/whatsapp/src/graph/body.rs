@@ -1,8 +1,9 @@
 //! A request body that asks, at the moment it is about to leave, whether it still may.
 //!
-//! HTTP/1 hands the head and the first piece of the body to the socket together, and no server acts on half a body. So the moment the
-//! body is taken is the moment after which the message may have been sent, and not before: looking at it later tells
-//! certainly-not-sent from unknown, whatever went wrong and however long the connection took.
+//! HTTP/1 hands the head and the first piece of the body to the socket together, and no server acts
+//! on half a body. So the moment the body is taken is the moment after which the message may have
+//! been sent, and not before: looking at it later tells certainly-not-sent from unknown, whatever
+//! went wrong and however long the connection took.
 
 use std::fmt;
 use std::pin::Pin;
@@ -45,7 +46,8 @@ impl Departure {
 
     fn pass(&self, may_start: bool) -> bool {
         let next = if may_start { RELEASED } else { REFUSED };
-        self.0.compare_exchange(WAITING, next, Ordering::AcqRel, Ordering::Acquire).is_ok() && may_start
+        self.0.compare_exchange(WAITING, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
+            && may_start
     }
 }
 
@@ -53,7 +55,6 @@ impl Departure {
 #[derive(Debug, thiserror::Error)]
 #[error("the request was held back")]
 pub(super) struct HeldBack;
-
 
 /// The body.
 pub(super) struct GuardedBody<F> {
@@ -79,7 +80,10 @@ impl<F: FnMut() -> bool + Unpin> Body for GuardedBody<F> {
     type Data = Bytes;
     type Error = HeldBack;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HeldBack>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HeldBack>>> {
         if self.is_done {
             return Poll::Ready(None);
         }
@@ -106,7 +110,9 @@ impl<F: FnMut() -> bool + Unpin> Body for GuardedBody<F> {
 mod tests {
     use super::*;
 
-    fn poll(body: &mut GuardedBody<impl FnMut() -> bool + Unpin>) -> Option<Result<Bytes, HeldBack>> {
+    fn poll(
+        body: &mut GuardedBody<impl FnMut() -> bool + Unpin>,
+    ) -> Option<Result<Bytes, HeldBack>> {
         let mut context = Context::from_waker(std::task::Waker::noop());
         match Pin::new(body).poll_frame(&mut context) {
             Poll::Ready(frame) => frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
@@ -137,7 +143,10 @@ mod tests {
         let departure = Departure::default();
         let mut body = GuardedBody::new(Bytes::from_static(b"x"), || true, departure.clone());
         assert_eq!(departure.close(), Whereabouts::Kept);
-        assert!(poll(&mut body).unwrap().is_err(), "a connection that comes up late must not send it");
+        assert!(
+            poll(&mut body).unwrap().is_err(),
+            "a connection that comes up late must not send it"
+        );
         assert_eq!(departure.close(), Whereabouts::Kept);
     }
 }

@@ -65,7 +65,8 @@ pub struct SendCall<'a, F> {
     pub body: Bytes,
     /// From now to the end of the answer.
     pub hard_limit: Duration,
-    /// Asked at most once, with the connection up, immediately before the first byte; `false` means it is too late.
+    /// Asked at most once, with the connection up, immediately before the first byte; `false` means
+    /// it is too late.
     pub before_first_byte: F,
 }
 
@@ -95,13 +96,15 @@ struct Answer {
 
 impl GraphClient {
     /// # Errors
-    /// When the address is unusable or TLS cannot be set up. The process must have installed rustls' crypto provider.
+    /// When the address is unusable or TLS cannot be set up. The process must have installed
+    /// rustls' crypto provider.
     pub fn new(config: &GraphConfig) -> Result<Self, BuildError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(BuildError::NoCryptoProvider);
         }
         let base_url = config.base_url.trim_end_matches('/');
-        let is_http = reqwest::Url::parse(base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let is_http = reqwest::Url::parse(base_url)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if !is_http || !is_path_segment(&config.version) {
             return Err(BuildError::Address(format!("{base_url}/{}", config.version)));
         }
@@ -119,24 +122,32 @@ impl GraphClient {
         Ok(Self { http, prefix: format!("{base_url}/{}", config.version) })
     }
 
-    /// Sends one message. Dropping the future is like a timeout whose outcome nobody learns: let it end.
+    /// Sends one message. Dropping the future is like a timeout whose outcome nobody learns: let it
+    /// end.
     pub async fn send_message<F>(&self, call: SendCall<'_, F>) -> SendResult
     where
         F: FnMut() -> bool + Send + Sync + Unpin + 'static,
     {
         match self.post_messages(call).await {
-            Ok(answer) => with_retry_after(answer::read_send(answer.http, &answer.body), answer.retry_after_ms),
+            Ok(answer) => with_retry_after(
+                answer::read_send(answer.http, &answer.body),
+                answer.retry_after_ms,
+            ),
             Err(lost) => lost.into_result(),
         }
     }
 
-    /// Marks a message read, with all before it (body from [`super::request::mark_read`]). Repeating it is harmless.
+    /// Marks a message read, with all before it (body from [`super::request::mark_read`]).
+    /// Repeating it is harmless.
     pub async fn mark_read<F>(&self, call: SendCall<'_, F>) -> CallResult<()>
     where
         F: FnMut() -> bool + Send + Sync + Unpin + 'static,
     {
         match self.post_messages(call).await {
-            Ok(answer) => with_retry_after(answer::read_success(answer.http, &answer.body), answer.retry_after_ms),
+            Ok(answer) => with_retry_after(
+                answer::read_success(answer.http, &answer.body),
+                answer.retry_after_ms,
+            ),
             Err(lost) => lost.into_result(),
         }
     }
@@ -178,12 +189,18 @@ impl Failure {
         match (whereabouts, self) {
             (Whereabouts::Refused, _) => Lost::NotSent(NotSentWhy::NotStarted),
             (Whereabouts::Kept, Self::Timeout) => Lost::NotSent(NotSentWhy::ConnectTimeout),
-            (Whereabouts::Kept, Self::Http(error)) if error.is_builder() => Lost::NotSent(NotSentWhy::BadRequest),
+            (Whereabouts::Kept, Self::Http(error)) if error.is_builder() => {
+                Lost::NotSent(NotSentWhy::BadRequest)
+            }
             (Whereabouts::Kept, Self::Http(error)) if error.is_connect() && error.is_timeout() => {
                 Lost::NotSent(NotSentWhy::ConnectTimeout)
             }
-            (Whereabouts::Kept, Self::Http(error)) if error.is_connect() => Lost::NotSent(NotSentWhy::Connect),
-            (Whereabouts::Kept, Self::Http(_) | Self::TooLong) => Lost::NotSent(NotSentWhy::ConnectionLost),
+            (Whereabouts::Kept, Self::Http(error)) if error.is_connect() => {
+                Lost::NotSent(NotSentWhy::Connect)
+            }
+            (Whereabouts::Kept, Self::Http(_) | Self::TooLong) => {
+                Lost::NotSent(NotSentWhy::ConnectionLost)
+            }
             (Whereabouts::Left, Self::Timeout) => Lost::Unknown(UnknownWhy::Timeout),
             (Whereabouts::Left, Self::TooLong) => Lost::Unknown(UnknownWhy::AnswerTooLong),
             (Whereabouts::Left, Self::Http(_)) => Lost::Unknown(UnknownWhy::ConnectionLost),
@@ -208,7 +225,10 @@ impl Lost {
 async fn read_answer(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
     let mut response = request.send().await.map_err(Failure::Http)?;
     let http = response.status().as_u16();
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let seconds = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     let retry_after_ms = seconds.map(|seconds| seconds.min(RETRY_AFTER_MAX_S) * 1000);
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(Failure::Http)? {
@@ -250,6 +270,9 @@ mod tests {
     /// No unit test of this crate installs a provider, so this one sees a process without.
     #[test]
     fn without_a_crypto_provider_there_is_an_error_and_no_panic() {
-        assert!(matches!(GraphClient::new(&GraphConfig::default()), Err(BuildError::NoCryptoProvider)));
+        assert!(matches!(
+            GraphClient::new(&GraphConfig::default()),
+            Err(BuildError::NoCryptoProvider)
+        ));
     }
 }

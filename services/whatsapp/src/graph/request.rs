@@ -7,7 +7,8 @@ use super::template::Template;
 use super::validate::{self, Invalid};
 use crate::webhook::content::MediaKind;
 
-/// To whom. A BSUID written where a phone belongs is accepted by Meta and then fails (131026): the two never mix here.
+/// To whom. A BSUID written where a phone belongs is accepted by Meta and then fails (131026): the
+/// two never mix here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
     /// International number, digits.
@@ -189,7 +190,8 @@ impl OutboundMessage {
 
 /// The body that marks a message read, optionally showing "typing" for up to 25 s.
 pub fn mark_read(message_id: &str, show_typing: bool) -> Bytes {
-    let mut body = json!({ "messaging_product": "whatsapp", "status": "read", "message_id": message_id });
+    let mut body =
+        json!({ "messaging_product": "whatsapp", "status": "read", "message_id": message_id });
     put(&mut body, "typing_indicator", show_typing.then(|| json!({ "type": "text" })));
     Bytes::from(body.to_string())
 }
@@ -240,7 +242,13 @@ impl OutboundContent {
     }
 }
 
-fn interactive(kind: &str, header: Option<Value>, body: &str, footer: Option<&String>, action: &Value) -> Value {
+fn interactive(
+    kind: &str,
+    header: Option<Value>,
+    body: &str,
+    footer: Option<&String>,
+    action: &Value,
+) -> Value {
     let mut message = json!({ "type": kind, "body": { "text": body }, "action": action });
     put(&mut message, "header", header);
     put(&mut message, "footer", footer.map(|text| json!({ "text": text })));

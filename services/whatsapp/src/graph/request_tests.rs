@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::graph::template::{ButtonParameter, ButtonValue, HeaderParameter, Template, TextParameter};
+use crate::graph::template::{
+    ButtonParameter, ButtonValue, HeaderParameter, Template, TextParameter,
+};
 
 fn message(content: OutboundContent) -> OutboundMessage {
     OutboundMessage {
@@ -121,7 +123,12 @@ fn media_reaction_and_place() {
     );
     let taken_back = OutboundContent::Reaction { message_id: "wamid.A".to_owned(), emoji: None };
     assert_eq!(content_of(taken_back), json!({"message_id": "wamid.A", "emoji": ""}));
-    let place = OutboundContent::Location { latitude: 1.5, longitude: -2.5, name: Some("Shop".to_owned()), address: None };
+    let place = OutboundContent::Location {
+        latitude: 1.5,
+        longitude: -2.5,
+        name: Some("Shop".to_owned()),
+        address: None,
+    };
     assert_eq!(content_of(place), json!({"latitude": 1.5, "longitude": -2.5, "name": "Shop"}));
 }
 
@@ -142,11 +149,17 @@ fn interactive_bodies() {
 
 #[test]
 fn template_with_all_its_parameters() {
-    let named = |name: &str, text: &str| TextParameter { name: Some(name.to_owned()), text: text.to_owned() };
+    let named = |name: &str, text: &str| TextParameter {
+        name: Some(name.to_owned()),
+        text: text.to_owned(),
+    };
     let filled = Template {
         header: Some(HeaderParameter::Media(media(MediaKind::Image))),
         body: vec![named("order", "4711")],
-        buttons: vec![ButtonParameter { index: 0, value: ButtonValue::QuickReply("UNSUB".to_owned()) }],
+        buttons: vec![ButtonParameter {
+            index: 0,
+            value: ButtonValue::QuickReply("UNSUB".to_owned()),
+        }],
         ..template()
     };
     assert_eq!(
@@ -190,15 +203,32 @@ fn refusal(content: OutboundContent) -> Invalid {
 
 #[test]
 fn limits_of_buttons() {
-    let many = |count: usize| buttons((0..count).map(|n| button(&format!("{n}"), &format!("B{n}"))).collect());
+    let many = |count: usize| {
+        buttons((0..count).map(|n| button(&format!("{n}"), &format!("B{n}"))).collect())
+    };
     assert_eq!(message(many(3)).validate(), Ok(()));
     assert_eq!(refusal(many(4)), Invalid::Count { what: "buttons", count: 4, limit: 3 });
     assert_eq!(refusal(many(0)), Invalid::Count { what: "buttons", count: 0, limit: 3 });
-    assert_eq!(message(buttons(vec![button(&"i".repeat(256), &"t".repeat(20))])).validate(), Ok(()));
-    assert!(matches!(refusal(buttons(vec![button("a", &"t".repeat(21))])), Invalid::TooLong { limit: 20, .. }));
-    assert!(matches!(refusal(buttons(vec![button(&"i".repeat(257), "T")])), Invalid::TooLong { limit: 256, .. }));
-    assert_eq!(refusal(buttons(vec![button("a", "T"), button("b", "T")])), Invalid::Repeated("button titles"));
-    assert_eq!(refusal(buttons(vec![button("a", "T"), button("a", "U")])), Invalid::Repeated("button ids"));
+    assert_eq!(
+        message(buttons(vec![button(&"i".repeat(256), &"t".repeat(20))])).validate(),
+        Ok(())
+    );
+    assert!(matches!(
+        refusal(buttons(vec![button("a", &"t".repeat(21))])),
+        Invalid::TooLong { limit: 20, .. }
+    ));
+    assert!(matches!(
+        refusal(buttons(vec![button(&"i".repeat(257), "T")])),
+        Invalid::TooLong { limit: 256, .. }
+    ));
+    assert_eq!(
+        refusal(buttons(vec![button("a", "T"), button("b", "T")])),
+        Invalid::Repeated("button titles")
+    );
+    assert_eq!(
+        refusal(buttons(vec![button("a", "T"), button("a", "U")])),
+        Invalid::Repeated("button ids")
+    );
     let with_header = |header| OutboundContent::Buttons {
         header: Some(header),
         body: "Well?".to_owned(),
@@ -206,28 +236,50 @@ fn limits_of_buttons() {
         buttons: vec![button("a", "T")],
     };
     assert_eq!(message(with_header(Header::Text("h".repeat(60)))).validate(), Ok(()));
-    assert!(matches!(refusal(with_header(Header::Text("h".repeat(61)))), Invalid::TooLong { limit: 60, .. }));
+    assert!(matches!(
+        refusal(with_header(Header::Text("h".repeat(61)))),
+        Invalid::TooLong { limit: 60, .. }
+    ));
     assert_eq!(message(with_header(Header::Media(media(MediaKind::Video)))).validate(), Ok(()));
-    assert!(matches!(refusal(with_header(Header::Media(media(MediaKind::Sticker)))), Invalid::NotAllowed(_)));
+    assert!(matches!(
+        refusal(with_header(Header::Media(media(MediaKind::Sticker)))),
+        Invalid::NotAllowed(_)
+    ));
 }
 
 #[test]
 fn limits_of_lists() {
     let rows = |from: usize, count: usize| (from..from + count).map(row).collect::<Vec<_>>();
     assert_eq!(message(list(vec![section(None, rows(0, 10))])).validate(), Ok(()));
-    assert_eq!(refusal(list(vec![section(None, rows(0, 11))])), Invalid::Count { what: "rows", count: 11, limit: 10 });
+    assert_eq!(
+        refusal(list(vec![section(None, rows(0, 11))])),
+        Invalid::Count { what: "rows", count: 11, limit: 10 }
+    );
     let over_two = vec![section(Some("a"), rows(0, 6)), section(Some("b"), rows(6, 5))];
     assert_eq!(refusal(list(over_two)), Invalid::Count { what: "rows", count: 11, limit: 10 });
     assert_eq!(refusal(list(Vec::new())), Invalid::Count { what: "sections", count: 0, limit: 10 });
     let untitled = vec![section(Some("a"), rows(0, 1)), section(None, rows(1, 1))];
     assert_eq!(refusal(list(untitled)), Invalid::Empty("a section's title"));
     let with_empty = vec![section(Some("a"), rows(0, 1)), section(Some("b"), Vec::new())];
-    assert!(matches!(refusal(list(with_empty)), Invalid::Count { what: "rows of a section", count: 0, .. }));
+    assert!(matches!(
+        refusal(list(with_empty)),
+        Invalid::Count { what: "rows of a section", count: 0, .. }
+    ));
     let twice = vec![section(None, vec![row(1), row(1)])];
     assert_eq!(refusal(list(twice)), Invalid::Repeated("row ids"));
-    for (id, title, description, ok) in [(200, 24, 72, true), (201, 1, 1, false), (1, 25, 1, false), (1, 1, 73, false)] {
-        let row = Row { id: "i".repeat(id), title: "t".repeat(title), description: Some("d".repeat(description)) };
-        assert_eq!(message(list(vec![section(None, vec![row])])).validate().is_ok(), ok, "{id} {title} {description}");
+    for (id, title, description, ok) in
+        [(200, 24, 72, true), (201, 1, 1, false), (1, 25, 1, false), (1, 1, 73, false)]
+    {
+        let row = Row {
+            id: "i".repeat(id),
+            title: "t".repeat(title),
+            description: Some("d".repeat(description)),
+        };
+        assert_eq!(
+            message(list(vec![section(None, vec![row])])).validate().is_ok(),
+            ok,
+            "{id} {title} {description}"
+        );
     }
 }
 
@@ -246,9 +298,15 @@ fn what_a_kind_cannot_have() {
     }
     let mut captioned = media(MediaKind::Image);
     captioned.caption = Some("c".repeat(1025));
-    assert!(matches!(refusal(OutboundContent::Media(captioned)), Invalid::TooLong { limit: 1024, .. }));
+    assert!(matches!(
+        refusal(OutboundContent::Media(captioned)),
+        Invalid::TooLong { limit: 1024, .. }
+    ));
     for content in [
-        OutboundContent::Reaction { message_id: "wamid.A".to_owned(), emoji: Some("👍".to_owned()) },
+        OutboundContent::Reaction {
+            message_id: "wamid.A".to_owned(),
+            emoji: Some("👍".to_owned()),
+        },
         OutboundContent::Template(template()),
     ] {
         let mut reply = message(content);
@@ -258,6 +316,7 @@ fn what_a_kind_cannot_have() {
     }
     let shouting = Template { name: "Order-Ready".to_owned(), ..template() };
     assert!(matches!(refusal(OutboundContent::Template(shouting)), Invalid::NotAllowed(_)));
-    let nowhere = OutboundContent::Location { latitude: 91.0, longitude: 0.0, name: None, address: None };
+    let nowhere =
+        OutboundContent::Location { latitude: 91.0, longitude: 0.0, name: None, address: None };
     assert!(matches!(refusal(nowhere), Invalid::NotAllowed(_)));
 }

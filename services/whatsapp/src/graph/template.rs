@@ -92,9 +92,13 @@ impl TextParameter {
 impl ButtonParameter {
     fn to_json(&self) -> Value {
         let (kind, parameter) = match &self.value {
-            ButtonValue::QuickReply(payload) => ("quick_reply", json!({ "type": "payload", "payload": payload })),
+            ButtonValue::QuickReply(payload) => {
+                ("quick_reply", json!({ "type": "payload", "payload": payload }))
+            }
             ButtonValue::UrlSuffix(text) => ("url", json!({ "type": "text", "text": text })),
-            ButtonValue::CouponCode(code) => ("copy_code", json!({ "type": "coupon_code", "coupon_code": code })),
+            ButtonValue::CouponCode(code) => {
+                ("copy_code", json!({ "type": "coupon_code", "coupon_code": code }))
+            }
         };
         json!({ "type": "button", "sub_type": kind, "index": self.index.to_string(), "parameters": [parameter] })
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::request::{
-    Button, Header, MediaSource, OutboundContent, OutboundMedia, OutboundMessage, Recipient, Section,
+    Button, Header, MediaSource, OutboundContent, OutboundMedia, OutboundMessage, Recipient,
+    Section,
 };
 use super::template::{HeaderParameter, Template};
 use crate::identity::{is_bsuid, normalise_phone};
@@ -79,8 +80,12 @@ pub(super) fn message(message: &OutboundMessage) -> Result<(), Invalid> {
     if let Some(wamid) = &message.reply_to {
         filled("the message replied to", wamid)?;
         match &message.content {
-            OutboundContent::Reaction { .. } => return Err(Invalid::NotAllowed("a reaction cannot be a reply")),
-            OutboundContent::Template(_) => return Err(Invalid::NotAllowed("a template cannot be a reply")),
+            OutboundContent::Reaction { .. } => {
+                return Err(Invalid::NotAllowed("a reaction cannot be a reply"));
+            }
+            OutboundContent::Template(_) => {
+                return Err(Invalid::NotAllowed("a template cannot be a reply"));
+            }
             _ => {}
         }
     }
@@ -92,7 +97,8 @@ fn content(content: &OutboundContent) -> Result<(), Invalid> {
         OutboundContent::Text { body, .. } => within("the text", body, TEXT_MAX),
         OutboundContent::Media(file) => media(file),
         OutboundContent::Location { latitude, longitude, .. } => {
-            let is_on_earth = (-90.0..=90.0).contains(latitude) && (-180.0..=180.0).contains(longitude);
+            let is_on_earth =
+                (-90.0..=90.0).contains(latitude) && (-180.0..=180.0).contains(longitude);
             is_on_earth.then_some(()).ok_or(Invalid::NotAllowed("the place is not on earth"))
         }
         OutboundContent::Reaction { message_id, emoji } => {
@@ -124,7 +130,9 @@ fn media(file: &OutboundMedia) -> Result<(), Invalid> {
     match &file.source {
         MediaSource::Id(id) => filled("the media id", id)?,
         MediaSource::Link(link) if link.starts_with("https://") || link.starts_with("http://") => {}
-        MediaSource::Link(_) => return Err(Invalid::NotAllowed("the media link is neither http nor https")),
+        MediaSource::Link(_) => {
+            return Err(Invalid::NotAllowed("the media link is neither http nor https"));
+        }
     }
     if let Some(caption) = &file.caption {
         if matches!(file.kind, MediaKind::Audio | MediaKind::Sticker) {

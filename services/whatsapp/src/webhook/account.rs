@@ -1,4 +1,5 @@
-//! Field `account_update`: the life of the link between the business, its app account and us (fact sheet 3.7).
+//! Field `account_update`: the life of the link between the business, its app account and us (fact
+//! sheet 3.7).
 
 use serde_json::value::RawValue;
 
@@ -69,7 +70,8 @@ wire_enum! {
 pub struct AccountUpdate {
     /// What happened.
     pub event: AccountEvent,
-    /// The client's account: `waba_info.waba_id`, else the entry's id (which can be the partner's own).
+    /// The client's account: `waba_info.waba_id`, else the entry's id (which can be the partner's
+    /// own).
     pub client_waba_id: Option<String>,
     /// The number concerned, digits, where named (older coexistence form).
     pub phone_number: Option<String>,
@@ -85,7 +87,8 @@ pub struct AccountUpdate {
     pub restrictions: Vec<Restriction>,
     /// The policy violated.
     pub violation_type: Option<String>,
-    /// The volume tier, whole; of equal switches the one with the smallest `tier_update_time` is official.
+    /// The volume tier, whole; of equal switches the one with the smallest `tier_update_time` is
+    /// official.
     pub volume_tier: Option<RawJson>,
     /// The whole value.
     pub raw: RawJson,
@@ -103,7 +106,11 @@ pub struct Restriction {
 }
 
 /// `None` without an event.
-pub(super) fn read(raw: &RawValue, value: &Object<'_>, entry_waba_id: Option<&str>) -> Option<AccountUpdate> {
+pub(super) fn read(
+    raw: &RawValue,
+    value: &Object<'_>,
+    entry_waba_id: Option<&str>,
+) -> Option<AccountUpdate> {
     let event = value.string("event")?;
     let info = value.object("waba_info");
     let disconnection = value.object("disconnection_info");
@@ -127,7 +134,9 @@ pub(super) fn read(raw: &RawValue, value: &Object<'_>, entry_waba_id: Option<&st
             .into_iter()
             .filter_map(restriction)
             .collect(),
-        violation_type: value.object("violation_info").and_then(|info| info.string("violation_type")),
+        violation_type: value
+            .object("violation_info")
+            .and_then(|info| info.string("violation_type")),
         volume_tier: value.kept("volume_tier_info"),
         raw: RawJson::of(raw),
     })

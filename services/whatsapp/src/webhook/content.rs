@@ -1,4 +1,5 @@
-//! What a message holds (fact sheet 2.3). The exact JSON stays on the message, so that nothing is lost by typing it.
+//! What a message holds (fact sheet 2.3). The exact JSON stays on the message, so that nothing is
+//! lost by typing it.
 
 use crate::json::RawJson;
 use crate::wire_enum::wire_enum;
@@ -81,9 +82,11 @@ pub enum Content {
         /// wamid of the message deleted.
         target: String,
     },
-    /// The chat was opened for the first time, nothing said (Meta stopped sending it in March 2026).
+    /// The chat was opened for the first time, nothing said (Meta stopped sending it in March
+    /// 2026).
     RequestWelcome,
-    /// WhatsApp does not hand the content over: 131051 unknown type, 131060 unavailable (coexistence), 130501 group.
+    /// WhatsApp does not hand the content over: 131051 unknown type, 131060 unavailable
+    /// (coexistence), 130501 group.
     Unsupported {
         /// Error codes given.
         codes: Vec<i64>,
@@ -128,8 +131,9 @@ impl Content {
         }
     }
 
-    /// What a bot that reads text should read: the text typed, the title of the button or row chosen, the caption, the note of
-    /// an order. `None` where there is nothing to read, and for edits and notices, which are no turn of the customer.
+    /// What a bot that reads text should read: the text typed, the title of the button or row
+    /// chosen, the caption, the note of an order. `None` where there is nothing to read, and for
+    /// edits and notices, which are no turn of the customer.
     pub fn text_for_bot(&self) -> Option<&str> {
         let text = match self {
             Self::Text { body } => Some(body.as_str()),
@@ -171,7 +175,8 @@ pub enum MediaKind {
 
 impl MediaKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Image, Self::Video, Self::Document, Self::Audio, Self::Sticker];
+    pub const ALL: [Self; 5] =
+        [Self::Image, Self::Video, Self::Document, Self::Audio, Self::Sticker];
 
     /// The word on the wire.
     pub fn as_wire(self) -> &'static str {

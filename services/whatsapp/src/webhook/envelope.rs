@@ -8,17 +8,18 @@ use super::field::Field;
 use super::message::{self, Side};
 use super::people::People;
 use super::{
-    AsideItem, AsideReason, Item, Kind, Malformed, Part, Reason, Route, account, events, history, sample, status,
-    wire_error,
+    AsideItem, AsideReason, Item, Kind, Malformed, Part, Reason, Route, account, events, history,
+    sample, status, wire_error,
 };
 use crate::identity::normalise_phone;
 use crate::json::{Object, RawJson, elements};
 
-/// Unreadable and untyped parts kept with their JSON, per POST. Beyond it they are counted only: a 3 MB list of a million bad elements
-/// must not become a million items.
+/// Unreadable and untyped parts kept with their JSON, per POST. Beyond it they are counted only: a
+/// 3 MB list of a million bad elements must not become a million items.
 const KEPT_RAW_MAX: usize = 1000;
 
-/// Parts of a value that are read here or say where it belongs; anything else in a messaging value is kept as [`Kind::Other`].
+/// Parts of a value that are read here or say where it belongs; anything else in a messaging value
+/// is kept as [`Kind::Other`].
 const KNOWN_KEYS: [&str; 17] = [
     "messaging_product",
     "metadata",
@@ -58,7 +59,13 @@ impl Sink {
             field: Field::Unknown,
             field_name: None,
         };
-        Self { route: Arc::new(route), is_sample: false, items: Vec::new(), kept_raw: 0, left_out: 0 }
+        Self {
+            route: Arc::new(route),
+            is_sample: false,
+            items: Vec::new(),
+            kept_raw: 0,
+            left_out: 0,
+        }
     }
 
     fn enter(&mut self, route: Route) {
@@ -74,7 +81,11 @@ impl Sink {
             }
             self.kept_raw += 1;
         }
-        let kind = if self.is_sample || sample::is_sample_item(&kind) { Kind::Sample(Box::new(kind)) } else { kind };
+        let kind = if self.is_sample || sample::is_sample_item(&kind) {
+            Kind::Sample(Box::new(kind))
+        } else {
+            kind
+        };
         self.items.push(Item { route: Arc::clone(&self.route), kind });
     }
 
@@ -101,13 +112,16 @@ pub(super) fn items(text: &str, root: &Object<'_>) -> Vec<Item> {
     let mut sink = Sink::new();
     let whole = || serde_json::from_str::<&RawValue>(text);
     match root.list("entry") {
-        Ok(entries) if root.has("entry") => entries.into_iter().for_each(|entry| read_entry(entry, &mut sink)),
+        Ok(entries) if root.has("entry") => {
+            entries.into_iter().for_each(|entry| read_entry(entry, &mut sink))
+        }
         Err(_) => {
             if let Ok(raw) = whole() {
                 sink.malformed(Part::Envelope, Reason::NotAList, raw);
             }
         }
-        // Meta's pages show some samples without their envelope: an entry, a change or a value alone.
+        // Meta's pages show some samples without their envelope: an entry, a change or a value
+        // alone.
         Ok(_) => {
             if let Ok(raw) = whole() {
                 read_bare(raw, root, &mut sink);
@@ -189,14 +203,21 @@ fn infer_field(value: &Object<'_>) -> Option<Field> {
     telling.into_iter().find(|(key, _)| value.has(key)).map(|(_, field)| field)
 }
 
-fn route(value: Option<&Object<'_>>, name: Option<String>, fallback: Field, facts: &EntryFacts) -> Route {
+fn route(
+    value: Option<&Object<'_>>,
+    name: Option<String>,
+    fallback: Field,
+    facts: &EntryFacts,
+) -> Route {
     let field = name.as_deref().map_or(fallback, Field::from_name);
     let metadata = value.and_then(|value| {
         let nested = || value.object("standby").and_then(|standby| standby.object("metadata"));
         value.object("metadata").or_else(nested)
     });
     let from_metadata = |key| metadata.as_ref().and_then(|metadata| metadata.string(key));
-    let elsewhere = |key| value.and_then(|value| value.object(key)).and_then(|owner| owner.string("phone_number_id"));
+    let elsewhere = |key| {
+        value.and_then(|value| value.object(key)).and_then(|owner| owner.string("phone_number_id"))
+    };
     let number = from_metadata("display_phone_number")
         .or_else(|| value.and_then(|value| value.string("display_phone_number")));
     Route {
@@ -212,7 +233,13 @@ fn route(value: Option<&Object<'_>>, name: Option<String>, fallback: Field, fact
     }
 }
 
-fn read_value(raw: &RawValue, value: &Object<'_>, name: Option<String>, facts: &EntryFacts, sink: &mut Sink) {
+fn read_value(
+    raw: &RawValue,
+    value: &Object<'_>,
+    name: Option<String>,
+    facts: &EntryFacts,
+    sink: &mut Sink,
+) {
     let fallback = infer_field(value).unwrap_or(Field::Unknown);
     sink.enter(route(Some(value), name, fallback, facts));
     let before = sink.items.len() + sink.left_out;
@@ -258,7 +285,9 @@ impl<'v, 'a, 's> Walk<'v, 'a, 's> {
 
     fn all(&mut self) {
         self.each("messages", Part::Message, Self::message);
-        self.each("message_echoes", Part::Echo, |walk, raw, item, alone| walk.echo(raw, item, alone));
+        self.each("message_echoes", Part::Echo, |walk, raw, item, alone| {
+            walk.echo(raw, item, alone)
+        });
         self.each("statuses", Part::Status, |walk, raw, item, alone| {
             let on_calls = walk.sink.route.field == Field::Calls;
             status::read(raw, item, &walk.people, alone, on_calls).map(|kind| walk.set_aside(kind))
@@ -267,9 +296,15 @@ impl<'v, 'a, 's> Walk<'v, 'a, 's> {
         self.each("user_preferences", Part::Preference, |walk, raw, item, alone| {
             events::preference(raw, item, &walk.people, alone)
         });
-        self.each("user_id_update", Part::UserIdUpdate, |_, raw, item, _| events::user_id_update(raw, item));
-        self.each("calls", Part::Call, |walk, raw, item, alone| events::call(raw, item, &walk.people, alone));
-        self.each("user_actions", Part::UserAction, |_, raw, item, _| Ok(events::user_action(raw, item)));
+        self.each("user_id_update", Part::UserIdUpdate, |_, raw, item, _| {
+            events::user_id_update(raw, item)
+        });
+        self.each("calls", Part::Call, |walk, raw, item, alone| {
+            events::call(raw, item, &walk.people, alone)
+        });
+        self.each("user_actions", Part::UserAction, |_, raw, item, _| {
+            Ok(events::user_action(raw, item))
+        });
         self.history();
         let errors = wire_error::list(self.value, "errors");
         if !errors.is_empty() {
@@ -297,7 +332,8 @@ impl<'v, 'a, 's> Walk<'v, 'a, 's> {
     }
 
     fn message(&mut self, raw: &RawValue, item: &Object<'_>, alone: bool) -> Result<Kind, Reason> {
-        // A business never writes to itself: taken as inbound, a bot would answer itself without end.
+        // A business never writes to itself: taken as inbound, a bot would answer itself without
+        // end.
         if message::is_from_business(item, self.sink.route.display_phone_number.as_deref()) {
             return self.echo(raw, item, alone);
         }
@@ -354,7 +390,8 @@ impl<'v, 'a, 's> Walk<'v, 'a, 's> {
         let is_standby = self.sink.route.field == Field::Standby;
         let is_walked = |key: &str| is_standby && key == "standby";
         for (key, raw) in members.filter(|(key, _)| !KNOWN_KEYS.contains(key) && !is_walked(key)) {
-            let is_something = matches!(raw.get().as_bytes().first(), Some(b'[' | b'{')) && raw.get().len() > 2;
+            let is_something =
+                matches!(raw.get().as_bytes().first(), Some(b'[' | b'{')) && raw.get().len() > 2;
             if is_something {
                 self.sink.push(Kind::Other { key: Some(key.to_owned()), raw: RawJson::of(raw) });
             }

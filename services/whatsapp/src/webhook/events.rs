@@ -1,4 +1,5 @@
-//! Smaller events about people: address book, preferences, changed ids, calls, clicks (fact sheet 2.3, 3.5, 8).
+//! Smaller events about people: address book, preferences, changed ids, calls, clicks (fact sheet
+//! 2.3, 3.5, 8).
 
 use serde_json::value::RawValue;
 
@@ -117,12 +118,17 @@ pub(super) fn state_sync(raw: &RawValue, element: &Object<'_>) -> Result<Kind, R
     let Some(contact) = element.object("contact") else {
         return match element.string("type").as_deref() {
             None | Some("contact") => Err(Reason::NoIdentity),
-            Some(other) => Ok(Kind::Other { key: Some(format!("state_sync/{other}")), raw: RawJson::of(raw) }),
+            Some(other) => {
+                Ok(Kind::Other { key: Some(format!("state_sync/{other}")), raw: RawJson::of(raw) })
+            }
         };
     };
     let phone = contact.text("phone_number");
-    let mut customer =
-        Customer::from_wire(phone.as_deref(), contact.string("user_id"), contact.string("parent_user_id"));
+    let mut customer = Customer::from_wire(
+        phone.as_deref(),
+        contact.string("user_id"),
+        contact.string("parent_user_id"),
+    );
     if !customer.is_known() {
         return Err(Reason::NoIdentity);
     }
@@ -138,10 +144,18 @@ pub(super) fn state_sync(raw: &RawValue, element: &Object<'_>) -> Result<Kind, R
     })))
 }
 
-pub(super) fn preference(raw: &RawValue, element: &Object<'_>, people: &People, alone: bool) -> Result<Kind, Reason> {
+pub(super) fn preference(
+    raw: &RawValue,
+    element: &Object<'_>,
+    people: &People,
+    alone: bool,
+) -> Result<Kind, Reason> {
     let phone = element.text("wa_id");
-    let mut customer =
-        Customer::from_wire(phone.as_deref(), element.string("user_id"), element.string("parent_user_id"));
+    let mut customer = Customer::from_wire(
+        phone.as_deref(),
+        element.string("user_id"),
+        element.string("parent_user_id"),
+    );
     people.complete(&mut customer, alone);
     if !customer.is_known() {
         return Err(Reason::NoIdentity);
@@ -172,7 +186,12 @@ pub(super) fn user_id_update(raw: &RawValue, element: &Object<'_>) -> Result<Kin
     })))
 }
 
-pub(super) fn call(raw: &RawValue, element: &Object<'_>, people: &People, alone: bool) -> Result<Kind, Reason> {
+pub(super) fn call(
+    raw: &RawValue,
+    element: &Object<'_>,
+    people: &People,
+    alone: bool,
+) -> Result<Kind, Reason> {
     let is_user_initiated = match element.text("direction").as_deref() {
         Some("USER_INITIATED") => Some(true),
         Some("BUSINESS_INITIATED") => Some(false),

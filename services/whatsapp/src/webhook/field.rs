@@ -63,7 +63,8 @@ fields! {
 }
 
 impl Field {
-    /// Fields whose value holds the arrays of conversations (`messages`, `statuses`, `message_echoes`, …).
+    /// Fields whose value holds the arrays of conversations (`messages`, `statuses`,
+    /// `message_echoes`, …).
     pub(crate) fn is_messaging(self) -> bool {
         matches!(
             self,

@@ -1,5 +1,6 @@
-//! The history a coexistence number shares once, after onboarding (fact sheet 3.4). It opens no window, starts no bot, notifies
-//! nobody; its items carry their direction because both sides' messages come in one list.
+//! The history a coexistence number shares once, after onboarding (fact sheet 3.4). It opens no
+//! window, starts no bot, notifies nobody; its items carry their direction because both sides'
+//! messages come in one list.
 
 use serde_json::value::RawValue;
 
@@ -51,7 +52,8 @@ pub struct HistoryMessage {
     pub chunk: HistoryChunk,
 }
 
-/// Which part of the history. Chunks come out of order; all is there when `progress` says 100, not when every phase was seen.
+/// Which part of the history. Chunks come out of order; all is there when `progress` says 100, not
+/// when every phase was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HistoryChunk {
     /// 0: the last day, 1: to day 90, 2: to day 180.
@@ -98,7 +100,12 @@ pub(super) fn read(raw: &RawValue, display_phone_number: Option<&str>, sink: &mu
     }
 }
 
-fn read_thread(raw: &RawValue, display_phone_number: Option<&str>, chunk: HistoryChunk, sink: &mut Sink) {
+fn read_thread(
+    raw: &RawValue,
+    display_phone_number: Option<&str>,
+    chunk: HistoryChunk,
+    sink: &mut Sink,
+) {
     let Some(thread) = Object::parse(raw) else {
         return sink.malformed(Part::HistoryThread, Reason::NotAnObject, raw);
     };
@@ -108,7 +115,9 @@ fn read_thread(raw: &RawValue, display_phone_number: Option<&str>, chunk: Histor
     };
     for raw in messages {
         let item = Object::parse(raw).ok_or(Reason::NotAnObject);
-        match item.and_then(|item| read_message(raw, &item, &other_side, display_phone_number, chunk)) {
+        match item
+            .and_then(|item| read_message(raw, &item, &other_side, display_phone_number, chunk))
+        {
             Ok(item) => sink.push(item),
             Err(reason) => sink.malformed(Part::HistoryMessage, reason, raw),
         }
@@ -121,8 +130,11 @@ fn thread_customer(thread: &Object<'_>) -> Customer {
         return Customer::from_wire(id.as_deref(), None, None);
     };
     let phone = context.text("wa_id").filter(|phone| !phone.is_empty()).or(id);
-    let mut customer =
-        Customer::from_wire(phone.as_deref(), context.string("user_id"), context.string("parent_user_id"));
+    let mut customer = Customer::from_wire(
+        phone.as_deref(),
+        context.string("user_id"),
+        context.string("parent_user_id"),
+    );
     customer.username = context.string("username");
     customer
 }
@@ -170,8 +182,13 @@ fn contradict(one: &Customer, other: &Customer) -> bool {
     (phones || bsuids) && !one.is_same_as(other)
 }
 
-/// The display number decides first, then the thread's customer, then whether the message names a recipient.
-fn direction(item: &Object<'_>, other_side: &Customer, display_phone_number: Option<&str>) -> Option<Direction> {
+/// The display number decides first, then the thread's customer, then whether the message names a
+/// recipient.
+fn direction(
+    item: &Object<'_>,
+    other_side: &Customer,
+    display_phone_number: Option<&str>,
+) -> Option<Direction> {
     if message::is_from_business(item, display_phone_number) {
         return Some(Direction::Outbound);
     }

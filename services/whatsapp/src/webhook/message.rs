@@ -1,4 +1,5 @@
-//! One message between the business and a customer, whichever array it came in (fact sheet 2.2, 3.4, 3.6).
+//! One message between the business and a customer, whichever array it came in (fact sheet 2.2,
+//! 3.4, 3.6).
 
 use serde_json::value::RawValue;
 
@@ -14,7 +15,8 @@ use crate::json::{Object, RawJson};
 pub struct Message {
     /// Meta's id of the message: opaque, may hold the customer's number in clear.
     pub wamid: String,
-    /// When it was written, epoch milliseconds; `None` where the webhook gives none that can be read.
+    /// When it was written, epoch milliseconds; `None` where the webhook gives none that can be
+    /// read.
     pub timestamp_ms: Option<i64>,
     /// The other side: the sender of an inbound message, the recipient of an echo.
     pub customer: Customer,
@@ -61,7 +63,11 @@ pub(super) fn customer_of(message: &Object<'_>, side: Side) -> Customer {
         Side::From => ("from", "from_user_id", "from_parent_user_id"),
         Side::To => ("to", "to_user_id", "to_parent_user_id"),
     };
-    Customer::from_wire(message.text(phone).as_deref(), message.string(user_id), message.string(parent))
+    Customer::from_wire(
+        message.text(phone).as_deref(),
+        message.string(user_id),
+        message.string(parent),
+    )
 }
 
 /// Is the business itself the sender?
@@ -90,7 +96,11 @@ pub(super) fn read(
 }
 
 /// Reads the message of a customer known already.
-pub(super) fn with_customer(raw: &RawValue, message: &Object<'_>, customer: Customer) -> Result<Message, Reason> {
+pub(super) fn with_customer(
+    raw: &RawValue,
+    message: &Object<'_>,
+    customer: Customer,
+) -> Result<Message, Reason> {
     Ok(Message {
         wamid: message.string("id").and_then(opaque_id).ok_or(Reason::NoId)?,
         timestamp_ms: message.timestamp_ms("timestamp"),
@@ -106,7 +116,10 @@ pub(super) fn with_customer(raw: &RawValue, message: &Object<'_>, customer: Cust
 
 fn context(context: &Object<'_>) -> Context {
     Context {
-        message_id: context.string("id").or_else(|| context.string("message_id")).and_then(opaque_id),
+        message_id: context
+            .string("id")
+            .or_else(|| context.string("message_id"))
+            .and_then(opaque_id),
         from: context.text("from").as_deref().and_then(normalise_phone),
         is_forwarded: context.flag("forwarded").unwrap_or(false),
         is_frequently_forwarded: context.flag("frequently_forwarded").unwrap_or(false),

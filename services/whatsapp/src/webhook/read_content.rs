@@ -3,13 +3,15 @@
 use serde_json::value::RawValue;
 
 use super::content::{
-    Content, Location, Media, MediaKind, Order, OrderItem, SharedContact, SharedPhone, SystemKind, SystemNotice,
+    Content, Location, Media, MediaKind, Order, OrderItem, SharedContact, SharedPhone, SystemKind,
+    SystemNotice,
 };
 use super::wire_error;
 use crate::identity::{normalise_phone, opaque_id};
 use crate::json::{Object, RawJson};
 
-/// May the content hold another message? An edit does; an edit inside an edit does not, which also bounds the recursion.
+/// May the content hold another message? An edit does; an edit inside an edit does not, which also
+/// bounds the recursion.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nesting {
     Allowed,
@@ -43,7 +45,9 @@ fn read(message: &Object<'_>, nesting: Nesting) -> Content {
     let named = message.string("type");
     let type_name = match &named {
         Some(name) => name.as_str(),
-        None => NAMED_BY_THEIR_OBJECT.into_iter().find(|name| message.has(name)).unwrap_or_default(),
+        None => {
+            NAMED_BY_THEIR_OBJECT.into_iter().find(|name| message.has(name)).unwrap_or_default()
+        }
     };
     let typed = match type_name {
         "text" => text(message),

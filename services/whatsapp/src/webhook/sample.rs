@@ -1,4 +1,5 @@
-//! The dashboard's "send test" posts are signed and look real (fact sheet 1.4, P30): they must open no conversation.
+//! The dashboard's "send test" posts are signed and look real (fact sheet 1.4, P30): they must open
+//! no conversation.
 
 use super::{AsideItem, Kind, Route};
 use crate::identity::Customer;
@@ -27,14 +28,18 @@ pub(super) fn is_sample_item(kind: &Kind) -> bool {
 
 fn customer_of(kind: &Kind) -> Option<&Customer> {
     match kind {
-        Kind::Inbound(message) | Kind::Echo(message) | Kind::HistoryMedia(message) => Some(&message.customer),
+        Kind::Inbound(message) | Kind::Echo(message) | Kind::HistoryMedia(message) => {
+            Some(&message.customer)
+        }
         Kind::Status(status) => Some(&status.recipient),
         Kind::History(item) => Some(&item.message.customer),
         Kind::StateSync(item) => Some(&item.customer),
         Kind::Preference(item) => Some(&item.customer),
         Kind::Call(item) => Some(&item.customer),
         Kind::CallStatus(item) => Some(&item.customer),
-        Kind::Aside { what: AsideItem::Inbound(message) | AsideItem::Echo(message), .. } => Some(&message.customer),
+        Kind::Aside { what: AsideItem::Inbound(message) | AsideItem::Echo(message), .. } => {
+            Some(&message.customer)
+        }
         _ => None,
     }
 }

@@ -1,4 +1,5 @@
-//! What became of a message we sent (fact sheet 2.4). Duplicated, reordered, early: the order is made by who keeps it.
+//! What became of a message we sent (fact sheet 2.4). Duplicated, reordered, early: the order is
+//! made by who keeps it.
 
 use serde_json::value::RawValue;
 
@@ -76,7 +77,8 @@ pub struct Pricing {
     pub subtype: Option<String>,
 }
 
-/// A status object of any array: of a message, of a call, or of something else (a payment) that must not be taken for either.
+/// A status object of any array: of a message, of a call, or of something else (a payment) that
+/// must not be taken for either.
 pub(super) fn read(
     raw: &RawValue,
     status: &Object<'_>,
@@ -95,7 +97,13 @@ pub(super) fn read(
     people.complete(&mut recipient, alone);
     let timestamp_ms = status.timestamp_ms("timestamp");
     if is_call {
-        let status = CallStatus { wacid: id, status: word, timestamp_ms, customer: recipient, raw: RawJson::of(raw) };
+        let status = CallStatus {
+            wacid: id,
+            status: word,
+            timestamp_ms,
+            customer: recipient,
+            raw: RawJson::of(raw),
+        };
         return Ok(Kind::CallStatus(Box::new(status)));
     }
     let status_of_message = Box::new(Status {
@@ -122,11 +130,19 @@ fn is_group(status: &Object<'_>) -> bool {
 
 fn recipient(status: &Object<'_>) -> Customer {
     let (phone, user_id, parent) = if is_group(status) {
-        ("recipient_participant_id", "recipient_participant_user_id", "recipient_participant_parent_user_id")
+        (
+            "recipient_participant_id",
+            "recipient_participant_user_id",
+            "recipient_participant_parent_user_id",
+        )
     } else {
         ("recipient_id", "recipient_user_id", "recipient_parent_user_id")
     };
-    Customer::from_wire(status.text(phone).as_deref(), status.string(user_id), status.string(parent))
+    Customer::from_wire(
+        status.text(phone).as_deref(),
+        status.string(user_id),
+        status.string(parent),
+    )
 }
 
 fn conversation(conversation: &Object<'_>) -> Conversation {

@@ -1,4 +1,5 @@
-//! Error objects inside webhooks (fact sheet 2.4): `{code, title, message, error_data{details}, href}`, old form `{code, title, details}`.
+//! Error objects inside webhooks (fact sheet 2.4): `{code, title, message, error_data{details},
+//! href}`, old form `{code, title, details}`.
 
 use serde_json::value::RawValue;
 

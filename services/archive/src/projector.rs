@@ -1,0 +1,256 @@
+//! Follows every partition's log and applies it to the repository: whole records, exactly once by position.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{Bus, BusError, PartitionId, ReadLimit};
+use chassis::{
+    clock::Clock,
+    health::{Component, Health},
+    seal::Sealer,
+    task::{Shutdown, TaskKind},
+};
+
+use crate::{
+    Archive, ArchiveError, Repository,
+    chain::Follower,
+    decode::{self, DecodeError, Start, StartError},
+    metrics,
+    progress::Progress,
+    repository::{Applied, Batch},
+};
+
+/// Pause before a failed request is repeated.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a partition's projection stands still. Nothing is skipped: a person must look.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectorError {
+    /// A record or event cannot be read by this build, or records are missing.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The bus failed for good.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The repository failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The read model has seen more than the log holds: they do not belong together.
+    #[error(
+        "the read model stands at record {stored} of partition {partition}, but the log ends at {last}: it \
+         belongs to another log; rebuild it with `tandem archive rebuild`"
+    )]
+    LogIsBehind {
+        /// The partition.
+        partition: PartitionId,
+        /// Where the read model stands.
+        stored: u64,
+        /// Where the log ends.
+        last: u64,
+    },
+}
+
+impl ProjectorError {
+    /// The same request may succeed later.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Bus(BusError::Unavailable(_)) | Self::Archive(ArchiveError::Store(_)) => true,
+            Self::Bus(_) | Self::Archive(_) | Self::Decode(_) | Self::LogIsBehind { .. } => false,
+        }
+    }
+}
+
+/// Projects all partitions of one bus into one repository.
+#[derive(Clone)]
+pub struct Projector {
+    bus: Bus,
+    repository: Arc<dyn Repository>,
+    clock: Clock,
+    progress: Progress,
+}
+
+impl std::fmt::Debug for Projector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Projector").field("bus", &self.bus).finish_non_exhaustive()
+    }
+}
+
+impl Projector {
+    /// A projector that has not begun.
+    #[must_use]
+    pub fn new(bus: Bus, repository: Arc<dyn Repository>, clock: Clock) -> Self {
+        let progress = Progress::new(bus.partitions);
+        Self { bus, repository, clock, progress }
+    }
+
+    /// A reader that knows how far this projector is.
+    #[must_use]
+    pub fn archive(&self, sealer: Sealer) -> Archive {
+        Archive::new(Arc::clone(&self.repository), sealer, self.progress.clone())
+    }
+
+    /// Starts one task per partition; they end with `shutdown`. `health` has one component per partition, ready
+    /// while its log is followed.
+    pub fn start(&self, shutdown: &Shutdown, health: &Health) {
+        for partition in (0..self.bus.partitions).map(PartitionId) {
+            let component = health.component(format!("archive partition {partition}"));
+            let (projector, ending) = (self.clone(), shutdown.clone());
+            let follow = async move {
+                tokio::select! {
+                    () = projector.follow(partition, &component) => {}
+                    () = ending.begun() => {}
+                }
+            };
+            shutdown.spawn(TaskKind::Follower, "archive_projector", follow).detach();
+        }
+    }
+
+    async fn follow(&self, partition: PartitionId, component: &Component) {
+        loop {
+            match self.follow_until_error(partition, component).await {
+                ProjectorError::Bus(BusError::Closed) => return,
+                error if error.is_passing() => {
+                    ::metrics::counter!(metrics::RETRIES_TOTAL).increment(1);
+                    component.not_ready(chain_text(&error));
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                error => {
+                    let text = chain_text(&error);
+                    tracing::error!(%partition, error = text, "the projection stopped");
+                    component.not_ready(text);
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn follow_until_error(
+        &self,
+        partition: PartitionId,
+        component: &Component,
+    ) -> ProjectorError {
+        let mut follower = match self.begin(partition).await {
+            Ok(follower) => follower,
+            Err(error) => return error,
+        };
+        component.ready();
+        loop {
+            let after = follower.read_after();
+            let tailed = self.bus.log.tail(partition, after, ReadLimit::default()).await;
+            let applied = match tailed {
+                Ok(records) => self.advance(partition, &mut follower, &records).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = applied {
+                return error;
+            }
+        }
+    }
+
+    /// Where the partition stands, checked against its log.
+    async fn begin(&self, partition: PartitionId) -> Result<Follower, ProjectorError> {
+        let stored = self.repository.cursor(partition).await?;
+        let follower = match decode::start(&self.bus, partition, stored).await {
+            Ok(Start::Go(follower)) => follower,
+            Ok(Start::LogIsBehind { stored, last }) => {
+                return Err(ProjectorError::LogIsBehind { partition, stored, last });
+            }
+            Err(StartError::Bus(error)) => return Err(error.into()),
+            Err(StartError::Decode(error)) => return Err(error.into()),
+        };
+        self.report(partition, &follower);
+        Ok(follower)
+    }
+
+    /// Applies records and moves `follower` past them; where the read model turns out to stand elsewhere,
+    /// moves there instead.
+    async fn advance(
+        &self,
+        partition: PartitionId,
+        follower: &mut Follower,
+        records: &[(u64, bytes::Bytes)],
+    ) -> Result<(), ProjectorError> {
+        let mut next = follower.clone();
+        match decode::batch(partition, &mut next, records)? {
+            None => *follower = next,
+            Some(batch) => match self.apply(batch).await? {
+                Applied::Done => *follower = next,
+                Applied::Elsewhere(cursor) => *follower = Follower::after(cursor),
+            },
+        }
+        self.report(partition, follower);
+        Ok(())
+    }
+
+    async fn apply(&self, batch: Batch) -> Result<Applied, ProjectorError> {
+        let partition = batch.partition.0.to_string();
+        let newest_ms = batch.steps.last().map(|step| step.now_ms);
+        let seq = batch.last.seq;
+        let applied = self.repository.apply(batch).await?;
+        if applied == Applied::Done {
+            if let Some(newest_ms) = newest_ms {
+                let lag_ms = self.clock.wall_ms().saturating_sub(newest_ms);
+                ::metrics::gauge!(metrics::LAG_MS, "partition" => partition.clone())
+                    .set(gauge(lag_ms));
+            }
+            ::metrics::gauge!(metrics::POSITION_SEQ, "partition" => partition).set(gauge(seq));
+        }
+        Ok(applied)
+    }
+
+    fn report(&self, partition: PartitionId, follower: &Follower) {
+        let reached = follower.last().map_or((0, 0), |last| (last.generation, last.seq));
+        self.progress.set(partition, reached);
+    }
+
+    /// Applies everything the log holds now.
+    async fn catch_up(&self, partition: PartitionId) -> Result<(), ProjectorError> {
+        let end = self.bus.log.last(partition).await?.map_or(0, |(seq, _)| seq);
+        let mut follower = self.begin(partition).await?;
+        while follower.read_after() < end {
+            let after = follower.read_after();
+            let records = self.bus.log.read(partition, after, ReadLimit::default()).await?;
+            if records.is_empty() {
+                break;
+            }
+            self.advance(partition, &mut follower, &records).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Drops the read model and projects it anew from the logs. A running projector of the same repository notices and
+/// goes on from wherever the rebuild is.
+///
+/// # Errors
+/// When a log or the repository fails; what was projected until then stays and a projector goes on from it.
+pub async fn rebuild(
+    bus: &Bus,
+    repository: Arc<dyn Repository>,
+    clock: Clock,
+) -> Result<(), ProjectorError> {
+    repository.clear().await?;
+    let projector = Projector::new(bus.clone(), repository, clock);
+    for partition in (0..bus.partitions).map(PartitionId) {
+        projector.catch_up(partition).await?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 52 bits")]
+fn gauge(value: u64) -> f64 {
+    value as f64
+}
+
+/// The error with what caused it.
+fn chain_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,69 @@
+//! Leases: the last message of a node's subject; its stream sequence is the renewal number.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_nats::Client;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    names::Names,
+    publish::{Refusal, next_of, publish},
+    streams,
+};
+use crate::{BusError, FORMAT_VERSION, Leases, NodeLease, decode, encode};
+
+pub(super) struct JetLeases {
+    pub(super) client: Client,
+    pub(super) names: Arc<Names>,
+}
+
+/// A renewal as it is stored; `info` is `None` where the lease was given up.
+#[derive(Debug, Serialize, Deserialize)]
+struct Renewal {
+    version: u16,
+    node: String,
+    info: Option<Bytes>,
+}
+
+impl JetLeases {
+    async fn write(&self, node: &str, info: Option<Bytes>) -> Result<u64, BusError> {
+        let renewal = Renewal { version: FORMAT_VERSION, node: node.to_owned(), info };
+        let payload = encode(&renewal).map_err(|error| BusError::Unavailable(error.to_string()))?;
+        let (stream, subject) = (self.names.leases_stream(), self.names.lease(node));
+        publish(&self.client, &stream, subject, None, payload).await.map_err(Refusal::unavailable)
+    }
+}
+
+#[async_trait]
+impl Leases for JetLeases {
+    async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
+        self.write(node, Some(info)).await
+    }
+
+    async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
+        let context = streams::context(&self.client);
+        let (stream, subjects) = (self.names.leases_stream(), self.names.leases());
+        let mut leases = BTreeMap::new();
+        let mut from = 1;
+        while let Some(message) = next_of(&context, &stream, &subjects, from).await? {
+            from = message.sequence + 1;
+            let found: Renewal = decode(&message.payload)
+                .map_err(|error| BusError::Corrupt(format!("a lease: {error}")))?;
+            match found.info {
+                Some(info) => {
+                    let node = found.node;
+                    let lease = NodeLease { node: node.clone(), info, renewal: message.sequence };
+                    leases.insert(node, lease);
+                }
+                None => drop(leases.remove(&found.node)),
+            }
+        }
+        Ok(leases)
+    }
+
+    async fn release(&self, node: &str) -> Result<(), BusError> {
+        self.write(node, None).await.map(drop)
+    }
+}

@@ -1,0 +1,111 @@
+//! One publish and its acknowledgement, and reads that the stream's leader answers.
+
+use async_nats::{
+    Client, HeaderMap, Request,
+    jetstream::{
+        Context, ErrorCode,
+        message::StreamMessage,
+        publish::PublishAck,
+        response::Response,
+        stream::{LastRawMessageErrorKind, RawMessageErrorKind},
+    },
+};
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::ANSWER_WITHIN;
+use crate::BusError;
+
+const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+const EXPECTED_LAST: &str = "Nats-Expected-Last-Subject-Sequence";
+
+/// Why a publish was not acknowledged.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The subject's last sequence is not the expected one; nothing was stored.
+    Conflict,
+    /// Nothing was stored: no room.
+    Full(String),
+    /// It may or may not be stored.
+    Unknown(String),
+}
+
+impl Refusal {
+    /// For requests that may simply be asked again.
+    pub(super) fn unavailable(self) -> BusError {
+        BusError::Unavailable(match self {
+            Self::Conflict => "the subject changes too fast".to_owned(),
+            Self::Full(why) | Self::Unknown(why) => why,
+        })
+    }
+}
+
+/// Publishes and waits for the acknowledgement; answers the stream sequence.
+pub(super) async fn publish(
+    client: &Client,
+    stream: &str,
+    subject: String,
+    expected_last: Option<u64>,
+    payload: Bytes,
+) -> Result<u64, Refusal> {
+    let mut headers = HeaderMap::new();
+    headers.insert(EXPECTED_STREAM, stream);
+    if let Some(expected_last) = expected_last {
+        headers.insert(EXPECTED_LAST, expected_last.to_string());
+    }
+    let request = Request::new().headers(headers).payload(payload);
+    // Also bounds the wait for room in the client while it is not connected.
+    let answer = timeout(ANSWER_WITHIN, client.send_request(subject, request))
+        .await
+        .map_err(|_| Refusal::Unknown("no acknowledgement in time".to_owned()))?
+        .map_err(|error| Refusal::Unknown(error.to_string()))?;
+    match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
+        Ok(Response::Ok(ack)) => Ok(ack.sequence),
+        Ok(Response::Err { error }) => Err(match error.error_code() {
+            ErrorCode::STREAM_WRONG_LAST_SEQUENCE => Refusal::Conflict,
+            ErrorCode::INSUFFICIENT_RESOURCES | ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
+                Refusal::Full(error.to_string())
+            }
+            // Also 10164: another append of this subject is on its way through the replicas.
+            _ => Refusal::Unknown(error.to_string()),
+        }),
+        Err(error) => {
+            Err(Refusal::Unknown(format!("the acknowledgement is not understood: {error}")))
+        }
+    }
+}
+
+fn unavailable(why: impl ToString) -> BusError {
+    BusError::Unavailable(why.to_string())
+}
+
+/// The last message of a subject, from the stream's leader.
+pub(super) async fn last_of(
+    context: &Context,
+    stream: &str,
+    subject: &str,
+) -> Result<Option<StreamMessage>, BusError> {
+    let stream = context.get_stream_no_info(stream).await.map_err(unavailable)?;
+    let asked = timeout(ANSWER_WITHIN, stream.get_last_raw_message_by_subject(subject)).await;
+    match asked.map_err(unavailable)? {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+/// The first message from sequence `from` on whose subject matches, from the stream's leader.
+pub(super) async fn next_of(
+    context: &Context,
+    stream: &str,
+    subjects: &str,
+    from: u64,
+) -> Result<Option<StreamMessage>, BusError> {
+    let stream = context.get_stream_no_info(stream).await.map_err(unavailable)?;
+    let request = stream.raw_message_builder().sequence(from).next_by_subject(subjects);
+    match timeout(ANSWER_WITHIN, request.send()).await.map_err(unavailable)? {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(unavailable(error)),
+    }
+}

@@ -1,0 +1,144 @@
+//! The bus on a real NATS server (one per test) against the conformance suite.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, outside a test function"
+)]
+
+use bus::{
+    AppendError, Bus, LogAppendError, PartitionId, ReadLimit,
+    conformance::PARTITIONS,
+    jetstream::{self, ConnectError, Options},
+};
+use bytes::Bytes;
+use testkit::nats::NatsServer;
+
+fn options(server: &NatsServer) -> Options {
+    Options {
+        servers: vec![server.url()],
+        partitions: PARTITIONS,
+        // Small, so that the suite also reads what memory no longer holds.
+        recent_bytes: 64 * 1024,
+        ..Options::default()
+    }
+}
+
+async fn make() -> (Bus, NatsServer) {
+    let server = NatsServer::start().await.unwrap();
+    (jetstream::connect(options(&server)).await.unwrap(), server)
+}
+
+bus::conformance_suite!(#[tokio::test], make);
+
+const P0: PartitionId = PartitionId(0);
+
+fn body(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+#[tokio::test]
+async fn another_partition_count_and_a_changed_stream_are_refused() {
+    let server = NatsServer::start().await.unwrap();
+    drop(jetstream::connect(options(&server)).await.unwrap());
+    let other = Options { partitions: PARTITIONS + 1, ..options(&server) };
+    let said = jetstream::connect(other).await.unwrap_err().to_string();
+    assert!(said.contains("4 partitions") && said.contains("5 are configured"), "{said}");
+
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    let mut config = context.get_stream("TANDEM_LOG").await.unwrap().cached_info().config.clone();
+    config.max_bytes = 1_000_000;
+    context.update_stream(config).await.unwrap();
+    let refused = jetstream::connect(options(&server)).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Foreign { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn two_installations_share_servers_without_meeting() {
+    let server = NatsServer::start().await.unwrap();
+    let one = jetstream::connect(options(&server)).await.unwrap();
+    let two = Options { prefix: "other".to_owned(), partitions: 1, ..options(&server) };
+    let two = jetstream::connect(two).await.unwrap();
+    one.log.append(P0, 0, body("one")).await.unwrap();
+    assert_eq!(two.log.last(P0).await.unwrap(), None);
+    two.log.append(P0, 0, body("two")).await.unwrap();
+    assert_eq!(one.log.last(P0).await.unwrap().unwrap().1, body("one"));
+}
+
+/// Two processes' worth of connections: the later owner's record fences the earlier one's.
+#[tokio::test]
+async fn the_log_fences_over_connections() {
+    let server = NatsServer::start().await.unwrap();
+    let old = jetstream::connect(options(&server)).await.unwrap();
+    let new = jetstream::connect(options(&server)).await.unwrap();
+    let first = old.log.append(P0, 0, body("epoch 1")).await.unwrap();
+    let second = new.log.append(P0, first, body("epoch 2")).await.unwrap();
+    let fenced = old.log.append(P0, first, body("late")).await;
+    assert!(matches!(fenced, Err(LogAppendError::Conflict)), "{fenced:?}");
+    assert_eq!(old.log.last(P0).await.unwrap(), Some((second, body("epoch 2"))));
+}
+
+/// SIGSTOP of the server between request and answer: the append is unknown, and writing resolves it.
+#[tokio::test]
+async fn an_unanswered_append_is_unknown_until_it_is_sent_again() {
+    let server = NatsServer::start().await.unwrap();
+    let bus = jetstream::connect(options(&server)).await.unwrap();
+    let first = bus.log.append(P0, 0, body("first")).await.unwrap();
+    server.pause().unwrap();
+    let (record, input) = tokio::join!(
+        bus.log.append(P0, first, body("second")),
+        bus.inbox.append(P0, body("input"))
+    );
+    assert!(matches!(record, Err(LogAppendError::Unknown(_))), "{record:?}");
+    assert!(matches!(input, Err(AppendError::Unknown(_))), "{input:?}");
+    server.resume().unwrap();
+    loop {
+        match bus.log.append(P0, first, body("second")).await {
+            // Neither the first attempt nor one of the later ones was lost on the way.
+            Ok(_) | Err(LogAppendError::Conflict) => break,
+            Err(LogAppendError::Unknown(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let all = bus.log.read(P0, 0, ReadLimit::default()).await.unwrap();
+    let bodies: Vec<_> = all.into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies, [body("first"), body("second")]);
+}
+
+async fn until_appended(bus: &Bus, text: &str) -> u64 {
+    loop {
+        match bus.inbox.append(P0, body(text)).await {
+            Ok(seq) => return seq,
+            Err(AppendError::Unknown(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// A SIGKILL takes the consumers with it; waiting reads go on, and nothing stored is lost.
+#[tokio::test]
+async fn waiting_reads_go_on_over_a_killed_server() {
+    let mut server = NatsServer::start().await.unwrap();
+    let bus = jetstream::connect(options(&server)).await.unwrap();
+    let mut last = 0;
+    for round in 0..3 {
+        let text = format!("round {round}");
+        let (read, seq) = tokio::join!(bus.inbox.read(P0, last, ReadLimit::default()), async {
+            if round > 0 {
+                server.restart().await.unwrap();
+            }
+            until_appended(&bus, &text).await
+        });
+        let read = read.unwrap();
+        assert!(read.iter().all(|(_, found)| *found == body(&text)), "{read:?}");
+        assert!(read.iter().any(|(found, _)| *found <= seq), "{read:?}");
+        last = seq;
+    }
+    let log = bus.log.append(P0, 0, body("record")).await.unwrap();
+    drop(bus);
+    server.restart().await.unwrap();
+    let bus = jetstream::connect(options(&server)).await.unwrap();
+    assert_eq!(bus.inbox.last(P0).await.unwrap(), last);
+    assert_eq!(bus.log.last(P0).await.unwrap(), Some((log, body("record"))));
+}

@@ -1,0 +1,179 @@
+//! Every unanswered customer message has an owner or a timer (invariant 5), and the work item that says so to
+//! the workspace.
+
+use super::{
+    Author, ConversationEvent, ConversationTimer, Floor, FloorCause,
+    decide::Step,
+    floor::ToSend,
+    rules::SealedText,
+    state::Item,
+};
+use crate::{AgentId, ItemId, QueueId, content::ContentKind, number::Lane, workspace::WorkspaceInput};
+
+impl Step<'_> {
+    /// Sees to it that who waits is cared for. Called wherever the customer may wait with nobody in charge.
+    /// During a join nothing is begun: its timer is what the customer has meanwhile.
+    pub(super) fn care(&mut self) {
+        if self.core.waiting_since_ms.is_none() || self.core.is_joining() {
+            return;
+        }
+        match &self.core.floor {
+            Floor::Desk { .. } => {}
+            Floor::Phone => self.time_phone(self.core.last_in_ms),
+            Floor::Bot { .. } if self.core.unheard => self.ask_again(),
+            Floor::Bot { .. } => {}
+            Floor::Nobody => match (&self.core.item, self.core.assigned()) {
+                (_, Some(agent)) => self.give_to_agent(agent.clone(), FloorCause::Inbound),
+                (Some(_), None) => {}
+                (None, None) if self.core.episode.triaged => self.want_item(None),
+                (None, None) => self.ask_first(),
+            },
+        }
+    }
+
+    /// The bot's question, or an item where no bot can ask.
+    fn ask_first(&mut self) {
+        let question = self.rules.bot.as_ref().map(|bot| &bot.question);
+        match question {
+            Some(question) => self.take_turn(question, 0),
+            None => self.want_item(None),
+        }
+    }
+
+    /// The question once more, with the misses so far.
+    pub(super) fn ask_again(&mut self) {
+        match self.rules.bot.as_ref().map(|bot| &bot.question) {
+            Some(question) => self.take_turn(question, self.core.misses),
+            None => self.hand_off(None, false),
+        }
+    }
+
+    /// A new turn of the bot: older ones are stale.
+    pub(super) fn take_turn(&mut self, text: &SealedText, misses: u32) {
+        if !self.window_is_open() || !self.may_request() {
+            return self.hand_off(None, false);
+        }
+        for request in self.core.pending_bot() {
+            self.cancel(request);
+        }
+        let turn = self.begin_turn(misses);
+        self.say(turn, text);
+    }
+
+    /// The bot has the floor in a new turn, without saying anything.
+    pub(super) fn begin_turn(&mut self, misses: u32) -> u64 {
+        let turn = self.core.turn.saturating_add(1);
+        self.emit(ConversationEvent::TurnTaken { turn, misses });
+        self.change_floor(Floor::Bot { turn }, FloorCause::Inbound);
+        turn
+    }
+
+    fn say(&mut self, turn: u64, text: &SealedText) {
+        self.request(ToSend {
+            author: Author::Bot { turn },
+            lane: Lane::Bot,
+            kind: ContentKind::Text,
+            content: text.sealed.clone(),
+        });
+    }
+
+    /// The bot hands over to people, politely where it can.
+    pub(super) fn hand_off(&mut self, queue: Option<QueueId>, politely: bool) {
+        for request in self.core.pending_bot() {
+            self.cancel(request);
+        }
+        let text = self.rules.bot.as_ref().and_then(|bot| bot.handoff_text.as_ref());
+        if let (Some(text), Floor::Bot { turn }, true) = (text, &self.core.floor, politely)
+            && self.window_is_open()
+            && self.may_request()
+        {
+            self.say(*turn, text);
+        }
+        self.change_floor(Floor::Nobody, FloorCause::HandOff);
+        self.want_item(queue);
+    }
+
+    /// Asks for an agent: a new item, or the open one in another queue. It keeps its age, and without a named
+    /// queue the one it had.
+    pub(super) fn want_item(&mut self, queue: Option<QueueId>) {
+        self.emit_wanted(queue);
+        self.tell_item();
+    }
+
+    fn emit_wanted(&mut self, queue: Option<QueueId>) {
+        let shelved = self.core.shelved.as_ref();
+        let (id, version, known_queue, known_since_ms) = match &self.core.item {
+            Some(item) => {
+                let version = item.version.saturating_add(1);
+                (item.id, version, Some(&item.queue), Some(item.since_ms))
+            }
+            None => {
+                let n = self.core.item_n.saturating_add(1);
+                let id = ItemId { conversation: self.me.hash, n };
+                (id, 1, shelved.map(|s| &s.queue), shelved.map(|s| s.since_ms))
+            }
+        };
+        let queue =
+            queue.or_else(|| known_queue.cloned()).unwrap_or_else(|| self.rules.default_queue.clone());
+        let since_ms = [known_since_ms, self.core.waiting_since_ms].into_iter().flatten().min();
+        let since_ms = since_ms.unwrap_or(self.now_ms);
+        self.emit(ConversationEvent::ItemWanted { item: id, version, queue, since_ms });
+    }
+
+    /// An agent takes the open item, or a new one, without an offer.
+    pub(super) fn claim_item(&mut self, agent: AgentId) {
+        self.emit_wanted(None);
+        let Some(item) = self.core.item.as_ref().map(|item| item.id) else { return };
+        self.emit(ConversationEvent::ItemAssigned { item, agent, at_ms: self.now_ms });
+        self.tell_item();
+    }
+
+    /// Tells the workspace what is needed now, and when to compare again.
+    pub(super) fn tell_item(&mut self) {
+        let Some(Item { id, version, queue, since_ms, agent }) = self.core.item.clone() else { return };
+        let Some(agent) = agent else { return self.repeat_need() };
+        let conversation = self.me;
+        let claimed =
+            WorkspaceInput::Claimed { item: id, version, conversation, agent, queue, since_ms };
+        self.tell_workspace(claimed);
+        let again_ms = self.now_ms.saturating_add(self.rules.compare_every_ms);
+        self.set_timer(ConversationTimer::Compare, Some(again_ms));
+    }
+
+    /// Compares: says again that an agent is needed, without saying who. A workspace that has given the item to
+    /// somebody answers with the agent, and is not made to give it to one who has left since.
+    pub(super) fn repeat_need(&mut self) {
+        let Some(item) = &self.core.item else { return };
+        let wanted = WorkspaceInput::Wanted {
+            item: item.id,
+            version: item.version,
+            conversation: self.me,
+            queue: item.queue.clone(),
+            since_ms: item.since_ms,
+            priority: 0,
+        };
+        self.tell_workspace(wanted);
+        let again_ms = self.now_ms.saturating_add(self.rules.compare_every_ms);
+        self.set_timer(ConversationTimer::Compare, Some(again_ms));
+    }
+
+    /// The open item is no longer wanted.
+    pub(super) fn drop_item(&mut self) {
+        let Some(item) = &self.core.item else { return };
+        let (item, version) = (item.id, item.version.saturating_add(1));
+        self.emit(ConversationEvent::ItemEnded { item, at_ms: self.now_ms });
+        self.tell_workspace(WorkspaceInput::Dropped { item, version, conversation: self.me });
+        self.set_timer(ConversationTimer::Compare, None);
+    }
+
+    /// A waiting item is answered on the phone: its owner has it, where named, else nobody needs to.
+    pub(super) fn yield_item_to_phone(&mut self) {
+        if self.core.item.is_none() || self.core.assigned().is_some() {
+            return;
+        }
+        match &self.rules.phone_owner {
+            Some(owner) => self.claim_item(owner.clone()),
+            None => self.drop_item(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A person or a program of the business acts on the conversation.
+
+use super::{
+    Author, CommandAnswer, CommandKind, ConversationCommand, ConversationEvent, Floor, FloorCause,
+    Refusal, ResolvedBy,
+    answers::Known,
+    decide::Step,
+    floor::ToSend,
+};
+use crate::{AgentId, QueueId, Sealed, content::ContentKind, number::Lane};
+
+pub(super) fn on_command(step: &mut Step<'_>, command: &ConversationCommand) {
+    match step.base.answers.look_up(command.id) {
+        Known::Answered(answer) => {
+            step.out.reply = Some(answer.clone());
+            return;
+        }
+        Known::TooOld => {
+            step.out.reply = Some(CommandAnswer::Refused(Refusal::TooOld));
+            return;
+        }
+        Known::New => {}
+    }
+    let agent = command.agent.as_ref();
+    let answer = match &command.kind {
+        CommandKind::Send { kind, content, take_floor } => {
+            send(step, agent, kind, content, *take_floor)
+        }
+        CommandKind::Note { content } => note(step, agent, content),
+        CommandKind::Resolve => resolve(step, agent),
+        CommandKind::Assign { agent: to } => assign(step, to),
+        CommandKind::Queue { queue } => requeue(step, agent, queue),
+    };
+    let answer = answer.unwrap_or_else(CommandAnswer::Refused);
+    step.emit(ConversationEvent::CommandAnswered { id: command.id, answer: answer.clone() });
+    step.out.reply = Some(answer);
+}
+
+type Answer = Result<CommandAnswer, Refusal>;
+
+fn send(
+    step: &mut Step<'_>,
+    agent: Option<&AgentId>,
+    kind: &ContentKind,
+    content: &Sealed,
+    take_floor: bool,
+) -> Answer {
+    if step.core.contact.is_none() {
+        return Err(Refusal::UnknownConversation);
+    }
+    if !take_floor {
+        may_speak(step, agent)?;
+    }
+    let template = *kind == ContentKind::Template;
+    if !template && !step.window_is_open() {
+        return Err(Refusal::WindowClosed { closed_ms: step.core.window_until_ms });
+    }
+    if !step.may_request() {
+        let pending = u32::try_from(step.core.pending.len()).unwrap_or(u32::MAX);
+        return Err(Refusal::Busy { pending });
+    }
+    take_the_floor(step, agent, take_floor);
+    let lane = match (template, agent) {
+        (true, _) => Lane::Utility,
+        (false, Some(_)) => Lane::Agent,
+        // A program's words never stand before a person's.
+        (false, None) => Lane::Bot,
+    };
+    let author = agent.map_or(Author::Api, |agent| Author::Agent(agent.clone()));
+    let to_send = ToSend { author, lane, kind: kind.clone(), content: content.clone() };
+    let request = step.request(to_send).ok_or(Refusal::UnknownConversation)?;
+    step.set_waiting(None);
+    Ok(CommandAnswer::Sent { request })
+}
+
+/// Whether `agent` (or a program) may speak without taking the floor from somebody.
+fn may_speak(step: &Step<'_>, agent: Option<&AgentId>) -> Result<(), Refusal> {
+    match (&step.core.floor, agent) {
+        (Floor::Phone, _) => {
+            let since_ms = step.core.phone.as_ref().map_or(0, |phone| phone.last_ms);
+            Err(Refusal::PhoneHasFloor { since_ms })
+        }
+        (Floor::Desk { agent: holder }, _) if agent != Some(holder) => {
+            Err(Refusal::HeldByAnother { agent: holder.clone() })
+        }
+        (Floor::Bot { turn }, None) => Err(Refusal::BotHasFloor { turn: *turn }),
+        (Floor::Nobody | Floor::Bot { .. }, Some(agent)) => match step.core.assigned() {
+            Some(holder) if holder != agent => {
+                Err(Refusal::HeldByAnother { agent: holder.clone() })
+            }
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// An agent who speaks in an open episode has the conversation and its item from then on. Outside an episode,
+/// and for programs, a send is a single word: nobody has the floor after it.
+fn take_the_floor(step: &mut Step<'_>, agent: Option<&AgentId>, take_floor: bool) {
+    match agent.filter(|_| step.core.episode.open) {
+        Some(agent) => {
+            if step.core.assigned() != Some(agent) {
+                step.claim_item(agent.clone());
+            }
+            step.change_floor(Floor::Desk { agent: agent.clone() }, FloorCause::TakeFloor);
+        }
+        None if take_floor => step.change_floor(Floor::Nobody, FloorCause::TakeFloor),
+        None => {}
+    }
+}
+
+fn note(step: &mut Step<'_>, agent: Option<&AgentId>, content: &Sealed) -> Answer {
+    if step.core.contact.is_none() {
+        return Err(Refusal::UnknownConversation);
+    }
+    step.emit(ConversationEvent::NoteAdded {
+        n: step.core.note_n.saturating_add(1),
+        agent: agent.cloned(),
+        content: content.clone(),
+        at_ms: step.now_ms,
+    });
+    Ok(CommandAnswer::Done)
+}
+
+fn resolve(step: &mut Step<'_>, agent: Option<&AgentId>) -> Answer {
+    let n = step.core.open_episode().ok_or(Refusal::NothingOpen)?;
+    not_held_by_another(step, agent)?;
+    step.set_waiting(None);
+    step.drop_item();
+    step.change_floor(Floor::Nobody, FloorCause::Resolved);
+    let by = agent.map_or(ResolvedBy::Api, |agent| ResolvedBy::Agent(agent.clone()));
+    step.emit(ConversationEvent::EpisodeResolved { n, by, at_ms: step.now_ms });
+    Ok(CommandAnswer::Done)
+}
+
+/// Overrules whoever has the conversation, except that the phone keeps the floor.
+fn assign(step: &mut Step<'_>, to: &AgentId) -> Answer {
+    step.core.open_episode().ok_or(Refusal::NothingOpen)?;
+    if step.core.assigned() != Some(to) {
+        step.claim_item(to.clone());
+    }
+    step.give_to_agent(to.clone(), FloorCause::Assigned);
+    Ok(CommandAnswer::Done)
+}
+
+fn requeue(step: &mut Step<'_>, agent: Option<&AgentId>, queue: &QueueId) -> Answer {
+    step.core.open_episode().ok_or(Refusal::NothingOpen)?;
+    not_held_by_another(step, agent)?;
+    let cause = match &step.core.floor {
+        Floor::Bot { .. } => FloorCause::HandOff,
+        _ => FloorCause::Unassigned,
+    };
+    step.change_floor(Floor::Nobody, cause);
+    step.want_item(Some(queue.clone()));
+    Ok(CommandAnswer::Done)
+}
+
+/// Agents do not close or move what another has; programs may.
+fn not_held_by_another(step: &Step<'_>, agent: Option<&AgentId>) -> Result<(), Refusal> {
+    match (agent, step.core.assigned()) {
+        (Some(agent), Some(holder)) if agent != holder => {
+            Err(Refusal::HeldByAnother { agent: holder.clone() })
+        }
+        _ => Ok(()),
+    }
+}

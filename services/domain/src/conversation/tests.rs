@@ -1,0 +1,12 @@
+//! Tests of the conversation: tables of decisions, and properties over random histories.
+
+mod addresses;
+mod commands;
+mod convergence;
+mod floor;
+mod items;
+mod properties;
+mod sends;
+mod thread;
+mod triage;
+mod world;

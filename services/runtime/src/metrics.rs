@@ -1,0 +1,50 @@
+//! Metrics of the runtime: names, labels, descriptions.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Records appended.
+pub const RECORDS_TOTAL: &str = "tandem_runtime_records_total";
+/// Steps made durable.
+pub const STEPS_TOTAL: &str = "tandem_runtime_steps_total";
+/// Encoded size of a record.
+pub const RECORD_BYTES: &str = "tandem_runtime_record_bytes";
+/// Time of one log append request, label `answer`.
+pub const APPEND_SECONDS: &str = "tandem_runtime_append_seconds";
+/// Decisions staged and not in a record, label `partition`.
+pub const STAGED: &str = "tandem_runtime_staged";
+/// Inbox inputs read and not durable, label `partition`.
+pub const IN_FLIGHT: &str = "tandem_runtime_in_flight";
+/// Entities in memory, label `partition`.
+pub const LIVE_ENTITIES: &str = "tandem_runtime_live_entities";
+/// Entities with a timer, label `partition`.
+pub const TIMERS: &str = "tandem_runtime_timers";
+/// Channel messages not confirmed by their targets, label `partition`.
+pub const CHANNEL_UNCONFIRMED: &str = "tandem_runtime_channel_unconfirmed";
+/// Inputs dead-lettered.
+pub const DEAD_LETTERS_TOTAL: &str = "tandem_runtime_dead_letters_total";
+/// Channel appends sent again.
+pub const CHANNEL_RESENDS_TOTAL: &str = "tandem_runtime_channel_resends_total";
+/// Outside calls ended, label `result`.
+pub const CALLS_TOTAL: &str = "tandem_runtime_calls_total";
+/// Partitions served by this node.
+pub const PARTITIONS: &str = "tandem_runtime_partitions";
+/// Things that must not happen, label `name` (see [`crate::shard::Alarm`]).
+pub const ALARMS_TOTAL: &str = "tandem_runtime_alarms_total";
+
+/// Describes every metric; call once per process.
+pub fn describe() {
+    describe_counter!(RECORDS_TOTAL, "records appended to logs");
+    describe_counter!(STEPS_TOTAL, "steps made durable");
+    describe_histogram!(RECORD_BYTES, Unit::Bytes, "encoded size of a record");
+    describe_histogram!(APPEND_SECONDS, Unit::Seconds, "time of one log append request");
+    describe_gauge!(STAGED, "decisions staged and not in a record");
+    describe_gauge!(IN_FLIGHT, "inbox inputs read and not durable");
+    describe_gauge!(LIVE_ENTITIES, "entities in memory");
+    describe_gauge!(TIMERS, "entities with a timer");
+    describe_gauge!(CHANNEL_UNCONFIRMED, "channel messages not confirmed by their targets");
+    describe_counter!(DEAD_LETTERS_TOTAL, "inputs dead-lettered");
+    describe_counter!(CHANNEL_RESENDS_TOTAL, "channel appends sent again");
+    describe_counter!(CALLS_TOTAL, "outside calls ended, by result");
+    describe_gauge!(PARTITIONS, "partitions served by this node");
+    describe_counter!(ALARMS_TOTAL, "things that must not happen, by name");
+}

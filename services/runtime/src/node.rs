@@ -1,0 +1,235 @@
+//! A node: the shards one process owns, under one root supervisor.
+
+pub(crate) mod info;
+mod placement;
+pub(crate) mod root;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bus::{Bus, BusError, PartitionId};
+use chassis::{clock::Clock, task::TaskKind};
+use ractor::{Actor, ActorRef, SpawnErr};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    Random, Settings,
+    host::{Executor, Host},
+    shard::ShardStatus,
+    shell::{context::Context, takeover::TakeOverError},
+};
+use info::NodeInfo;
+use root::{Root, RootMsg};
+
+/// How long a shard may take to say how it stands.
+const STATUS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a node is made of.
+#[derive(Clone)]
+pub struct NodeOptions {
+    /// The bus of the installation.
+    pub bus: Bus,
+    /// Makes the entities.
+    pub host: Arc<dyn Host>,
+    /// Carries out their calls.
+    pub executor: Arc<dyn Executor>,
+    /// Time.
+    pub clock: Clock,
+    /// Incarnations and jitter.
+    pub random: Random,
+    /// Name of the node, unique among live nodes; the same after a restart.
+    pub name: String,
+    /// Settings.
+    pub settings: Settings,
+}
+
+impl NodeOptions {
+    /// Options with the system's clock and randomness, and default settings.
+    pub fn new(
+        bus: Bus,
+        host: Arc<dyn Host>,
+        executor: Arc<dyn Executor>,
+        name: impl Into<String>,
+    ) -> Self {
+        let (clock, random) = (Clock::system(), Random::system());
+        let (name, settings) = (name.into(), Settings::default());
+        Self { bus, host, executor, clock, random, name, settings }
+    }
+}
+
+impl fmt::Debug for NodeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeOptions").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Why a node did not start or could not be told something.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its root actor did not start.
+    #[error("the node did not start")]
+    Spawn(#[from] SpawnErr),
+    /// Its lease could not be written.
+    #[error("the lease could not be written")]
+    Lease(#[source] BusError),
+    /// What it says of itself has no encoded form.
+    #[error("the lease could not be encoded")]
+    Encode(#[from] bus::CodecError),
+    /// It has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+    /// The partition could not be taken.
+    #[error("the partition could not be taken")]
+    TakeOver(#[from] TakeOverError),
+    /// The time given was over.
+    #[error("the time given was over")]
+    Deadline,
+}
+
+/// How a partition of a node stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartitionStatus {
+    /// Being taken over.
+    Taking,
+    /// Served.
+    Serving(Box<ShardStatus>),
+}
+
+/// A running node. Dropping it does not stop it.
+pub struct Node {
+    context: Arc<Context>,
+    root: ActorRef<RootMsg>,
+    readiness: watch::Receiver<Readiness>,
+}
+
+/// How many partitions a node owns and serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether placement has looked at least once (never with [`crate::Placement::Manual`]).
+    pub placed: bool,
+    /// Partitions owned or being taken.
+    pub owned: usize,
+    /// Partitions served.
+    pub serving: usize,
+    /// Partitions this node found it cannot serve.
+    pub cannot_serve: usize,
+}
+
+impl Readiness {
+    /// Everything it owns is served.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.placed && self.owned == self.serving && self.cannot_serve == 0
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.context.name).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts a node: writes its lease, then takes partitions as its placement says.
+    ///
+    /// # Errors
+    /// When its root actor does not start.
+    pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        let context = Context::new(options);
+        let (ready, readiness) = watch::channel(Readiness::default());
+        let arguments = root::RootArguments { context: Arc::clone(&context), ready };
+        let (root, _) = Actor::spawn(None, Root, arguments).await?;
+        let follower = placement::Follower::new(Arc::clone(&context), root.clone());
+        context.spawn(TaskKind::Follower, "lease", follower.run());
+        Ok(Self { context, root, readiness })
+    }
+
+    /// Takes a partition, whoever owns it, and waits until it is served or the attempt failed.
+    ///
+    /// # Errors
+    /// When it could not be taken, or the node has stopped.
+    pub async fn take(&self, partition: PartitionId) -> Result<(), NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(RootMsg::Take { partition, answer })?;
+        Ok(answered.await.map_err(|_| NodeError::Stopped)??)
+    }
+
+    /// Lets a partition go in good order and waits until it is gone. A partition it does not own is gone.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn release(&self, partition: PartitionId) -> Result<(), NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(RootMsg::Release { partition, answer })?;
+        answered.await.map_err(|_| NodeError::Stopped)
+    }
+
+    /// How the partitions of this node stand.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn status(&self) -> Result<Vec<(PartitionId, PartitionStatus)>, NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(RootMsg::Shards(answer))?;
+        let shards = answered.await.map_err(|_| NodeError::Stopped)?;
+        let mut statuses = Vec::new();
+        for (partition, shard) in shards {
+            let (answer, answered) = oneshot::channel();
+            // A shard that is gone or busy replaying does not answer.
+            drop(shard.cast(crate::shell::shard_actor::ShardMsg::Status(answer)));
+            let status = match tokio::time::timeout(STATUS_WITHIN, answered).await {
+                Ok(Ok(status)) => PartitionStatus::Serving(Box::new(status)),
+                _ => PartitionStatus::Taking,
+            };
+            statuses.push((partition, status));
+        }
+        Ok(statuses)
+    }
+
+    /// How many partitions are owned and served; follow it with [`watch::Receiver::wait_for`].
+    #[must_use]
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.context.name
+    }
+
+    /// Lets every partition go in good order, gives the lease up, and ends. What is not done by the
+    /// deadline is cut off, as a crash would: the next owner recovers it.
+    ///
+    /// # Errors
+    /// [`NodeError::Deadline`] when it had to cut something off.
+    pub async fn stop(self, within: Duration) -> Result<(), NodeError> {
+        let stopped = tokio::time::timeout(within, self.stop_in_order()).await;
+        self.kill();
+        stopped.map_err(|_| NodeError::Deadline)?
+    }
+
+    async fn stop_in_order(&self) -> Result<(), NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(RootMsg::Stop(answer))?;
+        answered.await.map_err(|_| NodeError::Stopped)?;
+        if let Err(error) = self.context.bus.leases.release(&self.context.name).await {
+            tracing::warn!(%error, "lease not given up; it ends by itself");
+        }
+        self.context.drained().await;
+        Ok(())
+    }
+
+    /// Ends at once, as a crash would: nothing more is decided, appended, saved or called.
+    pub fn kill(&self) {
+        self.context.dead.cancel();
+        self.root.kill();
+    }
+
+    fn tell(&self, message: RootMsg) -> Result<(), NodeError> {
+        self.root.cast(message).map_err(|_| NodeError::Stopped)
+    }
+}
+
+pub(crate) fn encode_info(owned: Vec<PartitionId>, cannot: Vec<PartitionId>) -> bytes::Bytes {
+    NodeInfo::new(owned, cannot).encode().unwrap_or_default()
+}

@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{check, demo, rebuild, up};
+
+/// Contact-center router for WhatsApp coexistence.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs gateway, router, desk and archive in this process on embedded storage.
+    Up(ConfigArgs),
+    /// Checks or prints the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Works on the read model.
+    Archive {
+        #[command(subcommand)]
+        command: ArchiveCommand,
+    },
+    /// Shows the main job: the product on a fresh directory with the simulated Meta beside it.
+    Demo(demo::DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Loads the configuration and says everything that is wrong with it.
+    Check(ConfigArgs),
+    /// Prints the configuration in force as TOML, secrets left out.
+    Print(ConfigArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ArchiveCommand {
+    /// Builds the read model anew from the log; the process of this directory must be stopped.
+    Rebuild(ConfigArgs),
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, Args)]
+struct ConfigArgs {
+    /// TOML file; every key can also be set by environment (`TANDEM_GATEWAY__LISTEN=…`).
+    #[arg(long, env = "TANDEM_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the command of this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    chassis::listener::install_crypto_provider();
+    let result = match Cli::parse().command {
+        Command::Up(args) => up::run(args.config.as_deref()),
+        Command::Config { command } => match command {
+            ConfigCommand::Check(args) => check::check(args.config.as_deref()),
+            ConfigCommand::Print(args) => check::print(args.config.as_deref()),
+        },
+        Command::Archive { command: ArchiveCommand::Rebuild(args) } => {
+            rebuild::run(args.config.as_deref())
+        }
+        Command::Demo(args) => demo::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            say_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
+fn say_error(error: &anyhow::Error) {
+    eprintln!("tandem: {error:#}");
+}
+
+/// Prints a result of a command.
+#[expect(clippy::print_stdout, reason = "the one place where a command's result is told")]
+pub(crate) fn say(text: &str) {
+    println!("{text}");
+}

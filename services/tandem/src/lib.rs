@@ -1,0 +1,11 @@
+//! Tandem's commands as a library: what the binary runs, and the stage on which the demo and the process tests
+//! play (product and simulator as real processes side by side).
+//!
+//! Owns: assembly of services into processes. Must never know: how any of them decides.
+
+mod check;
+pub mod cli;
+mod demo;
+mod rebuild;
+pub mod stage;
+mod up;
