@@ -6,7 +6,7 @@
 #   NATS_SERVER_VERSION=v2.15.1 scripts/install-nats-server.sh
 set -eu
 
-# Tests run against this release; docs/dependencies.md says why it is pinned.
+# Tests run against this release, pinned so that a run repeats.
 version="${NATS_SERVER_VERSION:-v2.15.2}"
 root="$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)"
 bin="$root/.tools/bin"

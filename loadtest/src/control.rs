@@ -139,3 +139,52 @@ async fn answer(
     let (status, value) = control.call(&parts.method, &parts.uri, &body).await;
     Ok(http::json(status, &value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn call(
+        control: &Control,
+        method: Method,
+        path: &'static str,
+        body: &str,
+    ) -> (u16, Value) {
+        control.call(&method, &Uri::from_static(path), body.as_bytes()).await
+    }
+
+    #[tokio::test]
+    async fn every_call_does_what_the_table_says() {
+        let control = Control::new(Sim::new(crate::fixture::scenario(), None));
+        let post = |path, body| call(&control, Method::POST, path, body);
+        let product =
+            r#"{"webhook_url": "http://127.0.0.1:1/webhook", "desk_url": "http://127.0.0.1:2"}"#;
+        assert_eq!(post("/start", product).await.0, 200);
+        assert!(control.sim.with(|state, _| state.talking && state.target.webhook.is_some()));
+        assert_eq!(control.sim.desk.borrow().as_deref(), Some("http://127.0.0.1:2"));
+        post("/pause", "").await;
+        assert!(!control.sim.with(|state, _| state.talking));
+        assert_eq!(post("/knobs", r#"{"http_5xx": 0.25}"#).await.1["http_5xx"], 0.25);
+        assert_eq!(post("/knobs", r#"{"no_such": 1}"#).await.0, 400);
+        for bad in
+            [r#"{"webhook_url": "https://x/"}"#, r#"{"webhook_url": "/x"}"#, "{", r#"{"url": 1}"#]
+        {
+            assert_eq!(post("/product", bad).await.0, 400, "{bad}");
+        }
+        let (status, in_flight) = call(&control, Method::GET, "/inflight", "").await;
+        assert_eq!((status, &in_flight["webhooks_unanswered"]), (200, &json!(0)));
+        let (_, report) = call(&control, Method::GET, "/report", "").await;
+        assert_eq!((&report["judged"], &report["lost"]), (&json!(false), &json!(0)));
+        assert_eq!(post("/nonsense", "").await.0, 404);
+        post("/stop", "").await;
+        control.stop.notified().await;
+    }
+
+    #[tokio::test]
+    async fn a_product_that_cannot_be_asked_is_not_settled() {
+        let control = Control::new(Sim::new(crate::fixture::scenario(), None));
+        let (_, report) = call(&control, Method::POST, "/settle?timeout_ms=50", "").await;
+        assert_eq!((&report["judged"], &report["rest"]["settled"]), (&json!(false), &json!(false)));
+        assert!(report["rest"]["still_open"][0].as_str().unwrap().contains("address"));
+    }
+}

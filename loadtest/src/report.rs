@@ -58,7 +58,7 @@ pub(crate) struct Report {
     /// Most sends that arrived in any full second, by number.
     rate_peaks: BTreeMap<String, usize>,
     in_flight: InFlight,
-    /// Whether the comparison with the product's threads is part of the verdict.
+    /// Everything came to rest and was compared with the product's threads: this is a verdict.
     judged: bool,
     rest: Option<Rest>,
     findings: Vec<FindingLine>,
@@ -119,7 +119,7 @@ pub(crate) fn report(sim: &Sim, judged: Option<&Judged>) -> Report {
             sabotaged: state.proxy.deeds,
             rate_peaks: state.rates.iter().map(peak).collect(),
             in_flight,
-            judged: judged.is_some(),
+            judged: judged.is_some_and(|judged| judged.rest.settled),
             rest: judged.map(|judged| judged.rest.clone()),
             findings: findings.lines(),
             simulator_panics: task::panics(),
@@ -130,7 +130,6 @@ pub(crate) fn report(sim: &Sim, judged: Option<&Judged>) -> Report {
 impl Report {
     /// Judged, at rest, and nothing found that must not be.
     pub(crate) fn is_clean(&self) -> bool {
-        let settled = self.rest.as_ref().is_some_and(|rest| rest.settled);
-        settled && self.violations + self.lost + self.duplicated + self.simulator_panics == 0
+        self.judged && self.violations + self.lost + self.duplicated + self.simulator_panics == 0
     }
 }

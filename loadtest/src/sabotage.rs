@@ -68,6 +68,11 @@ impl Proxy {
         now
     }
 
+    /// Whether sends of this number are held.
+    pub(crate) fn holds(&self, number: NumberId) -> bool {
+        self.bursts.contains_key(&number)
+    }
+
     /// Holds a send of this number until `size` are held.
     pub(crate) fn hold_burst(&mut self, number: NumberId, size: usize) -> oneshot::Receiver<()> {
         let (release, held) = oneshot::channel();

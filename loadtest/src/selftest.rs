@@ -47,17 +47,22 @@ async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) 
     panic!("not within 30 s: {what}");
 }
 
+async fn start(scenario: Scenario, sabotage: Option<Sabotage>, leaky: bool) -> Arc<Sim> {
+    let sim = Sim::new(scenario, sabotage);
+    let graph_url = cli::start(&sim, "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (webhook_url, desk_url) = product::start(&sim, &graph_url, leaky).await;
+    sim.product(Some(webhook_url.parse().unwrap()), Some(desk_url));
+    sim.with(|state, now_us| state.talk(true, now_us));
+    sim
+}
+
 /// Plays until there was enough.
 async fn play(
     scenario: Scenario,
     sabotage: Option<Sabotage>,
     enough: impl Fn(&Sim) -> bool,
 ) -> Arc<Sim> {
-    let sim = Sim::new(scenario, sabotage);
-    let graph_url = cli::start(&sim, "127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let (webhook_url, desk_url) = product::start(&sim, &graph_url).await;
-    sim.product(Some(webhook_url.parse().unwrap()), Some(desk_url));
-    sim.with(|state, now_us| state.talk(true, now_us));
+    let sim = start(scenario, sabotage, false).await;
     until("enough traffic", || async { enough(&sim) }).await;
     sim
 }
@@ -129,26 +134,37 @@ async fn another_businesss_messages_are_violations() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn diverted_sends_are_violations() {
-    play(quick(|_| {}), Some(Sabotage::WrongRecipient), violated).await;
+    let seen = found("an agent's reply reached another customer");
+    play(quick(|_| {}), Some(Sabotage::WrongRecipient), seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bursts_over_the_rate_are_violations() {
-    let slow = quick(|scenario| scenario.businesses[0].numbers[1].rate_per_s = 20);
-    let sim = play(slow, Some(Sabotage::OverRate), violated).await;
-    let lines =
-        serde_json::to_string(&sim.with(|state, _| state.ledger.findings().lines())).unwrap();
-    assert!(lines.contains("above the number's rate"), "{lines}");
+    let slow = quick(|scenario| {
+        let number = &mut scenario.businesses[0].numbers[1];
+        (number.rate_per_s, number.customers, number.weight) = (20, 100, 20.0);
+    });
+    play(slow, Some(Sabotage::OverRate), found("calls departed above the number's rate")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn held_bot_turns_are_violations() {
-    let sim = play(quick(|_| {}), Some(Sabotage::StaleBotTurn), violated).await;
-    let lines =
-        serde_json::to_string(&sim.with(|state, _| state.ledger.findings().lines())).unwrap();
-    assert!(lines.contains("the bot spoke after desk or phone took the floor"), "{lines}");
+    let seen = found("the bot spoke after desk or phone took the floor");
+    play(quick(|_| {}), Some(Sabotage::StaleBotTurn), seen).await;
 }
 
-fn violated(sim: &Sim) -> bool {
-    live(sim, Verdict::Violation) > 0
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leak_between_businesses_is_found_by_asking() {
+    let sim = start(quick(|_| {}), None, true).await;
+    until("some traffic", || async { sim.with(|state, _| state.stats.acked > 20) }).await;
+    let lines = serde_json::to_string(&judge(&sim).await.findings.lines()).unwrap();
+    assert!(lines.contains("a conversation of one business read by another"), "{lines}");
+}
+
+/// Whether a finding of this kind was made.
+fn found(kind: &'static str) -> impl Fn(&Sim) -> bool {
+    move |sim| {
+        let lines = sim.with(|state, _| serde_json::to_string(&state.ledger.findings().lines()));
+        lines.is_ok_and(|lines| lines.contains(kind))
+    }
 }

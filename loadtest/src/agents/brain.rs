@@ -31,6 +31,7 @@ enum Intention {
 #[derive(Clone, Debug)]
 struct Open {
     asked_us: u64,
+    repeats: u32,
     request: Request,
     what: Intention,
 }
@@ -205,11 +206,8 @@ impl Brain {
             Some(Answer::Refused(refused)) => Some(refused.reason()),
             _ => None,
         };
-        // Neither is the last word: the same command is asked again.
-        if matches!(refusal, Some(RefusalReason::Unavailable | RefusalReason::StaleSession)) {
-            if self.open.contains_key(&number) {
-                self.plan(sim, sim.clock.now_us() + REPEAT_US, Intention::Repeat { number });
-            }
+        if refusal.is_some_and(is_not_the_last_word) {
+            self.ask_again(sim, number);
             return;
         }
         let key = (self.agent, number);
@@ -238,6 +236,18 @@ impl Brain {
                 self.held.remove(&conversation);
             }
             _ => {}
+        }
+    }
+
+    /// The same command under the same id, for a while. After that its fate stays unknown.
+    fn ask_again(&mut self, sim: &Sim, number: u64) {
+        let Some(open) = self.open.get_mut(&number) else { return };
+        open.repeats += 1;
+        if open.repeats <= REPEATS_MAX {
+            self.plan(sim, sim.clock.now_us() + REPEAT_US, Intention::Repeat { number });
+        } else {
+            self.open.remove(&number);
+            less(&sim.commands_open);
         }
     }
 
@@ -274,7 +284,8 @@ impl Brain {
         self.numbered += 1;
         more(&sim.commands_open);
         let asked_us = sim.clock.now_us();
-        self.open.insert(self.numbered, Open { asked_us, request: request.clone(), what });
+        self.open
+            .insert(self.numbered, Open { asked_us, repeats: 0, request: request.clone(), what });
         self.numbered(self.numbered, request)
     }
 
@@ -284,8 +295,14 @@ impl Brain {
     }
 }
 
+/// Refusals after which the same command is to be asked again.
+fn is_not_the_last_word(reason: RefusalReason) -> bool {
+    matches!(reason, RefusalReason::Unavailable | RefusalReason::StaleSession | RefusalReason::Busy)
+}
+
 /// A command that could not be answered in time is repeated after so long.
 const REPEAT_US: u64 = 500_000;
+const REPEATS_MAX: u32 = 60;
 
 #[cfg(test)]
 mod tests;

@@ -180,7 +180,8 @@ impl<'a> Shown<'a> {
             // neither answer nor status is listed as unknown, if at all, without it.
             let unseen = message.answer_withheld && message.first_status_acked_us.is_none();
             let listed = opaque.is_some_and(|opaque| self.listed_opaque.contains(opaque));
-            if !message.excused && !(unseen && listed) {
+            let forgiven = message.excused || (unseen && listed);
+            if !forgiven {
                 self.add(
                     Verdict::Lost,
                     "a message in the customer's chat is not in our thread",

@@ -68,8 +68,9 @@ impl RateWindow {
         }
     }
 
-    /// A call arrived. Times must not go back.
+    /// A call arrived. Calls are told in nearly the order of their arrival; one told late counts as simultaneous.
     pub(crate) fn on_call(&mut self, at_us: u64) -> RateVerdict {
+        let at_us = self.departed.back().map_or(at_us, |last| at_us.max(*last));
         self.forget(at_us);
         self.departed.push_back(at_us);
         self.peak = self.peak.max(within(&self.departed, at_us, SECOND_US));

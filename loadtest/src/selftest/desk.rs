@@ -146,9 +146,11 @@ impl Conversations for Desk {
         &self,
         request: Request<GetConversationRequest>,
     ) -> Result<Response<GetConversationResponse>, Status> {
+        let business = self.0.business(&token(&request));
         let talks = self.0.talks.lock().unwrap();
-        let talk =
-            talks.get(&request.get_ref().conversation_id).ok_or_else(|| Status::not_found("?"))?;
+        let talk = talks.get(&request.get_ref().conversation_id);
+        let own = talk.filter(|talk| self.0.leaky || self.0.owns(business, &talk.conversation));
+        let talk = own.ok_or_else(|| Status::not_found("?"))?;
         let conversation = Some(talk.conversation.clone());
         Ok(Response::new(GetConversationResponse {
             conversation,

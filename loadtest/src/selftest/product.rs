@@ -38,10 +38,12 @@ pub(super) struct Product {
     pub(super) sessions: Mutex<BTreeMap<String, mpsc::Sender<desk::Event>>>,
     sends: Mutex<u64>,
     clock: Clock,
+    /// Shows any conversation to anyone who asks.
+    pub(super) leaky: bool,
 }
 
 /// Starts it; gives the webhook's and the desk's addresses.
-pub(super) async fn start(sim: &Sim, graph_url: &str) -> (String, String) {
+pub(super) async fn start(sim: &Sim, graph_url: &str, leaky: bool) -> (String, String) {
     let product = Arc::new(Product {
         world: Arc::clone(&sim.world),
         graph: graph_url.trim_start_matches("http://").to_owned(),
@@ -49,6 +51,7 @@ pub(super) async fn start(sim: &Sim, graph_url: &str) -> (String, String) {
         sessions: Mutex::default(),
         sends: Mutex::new(0),
         clock: sim.clock,
+        leaky,
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -101,7 +104,7 @@ impl Product {
         let wamid = message["id"].as_str().unwrap();
         let kind = message["type"].as_str().unwrap();
         let body = &message[kind];
-        let text = body["body"].as_str().or(body["caption"].as_str()).unwrap_or_default();
+        let text = body["body"].as_str().or_else(|| body["caption"].as_str()).unwrap_or_default();
         let timestamp_s: i64 = message["timestamp"].as_str().unwrap().parse().unwrap();
         let mut talks = self.talks.lock().unwrap();
         let talk = talks.entry(id.clone()).or_default();

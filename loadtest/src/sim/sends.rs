@@ -48,12 +48,17 @@ impl State {
         body: &[u8],
         now_us: u64,
     ) -> Option<oneshot::Receiver<()>> {
+        if !matches!(self.proxy.kind, Some(Sabotage::OverRate | Sabotage::StaleBotTurn)) {
+            return None;
+        }
         let number = self.world.number_by_meta_id(path_number)?;
         let Ok(Request::Send(request)) = validate(body) else { return None };
         match self.proxy.kind {
             Some(Sabotage::OverRate) => {
                 let size = self.world.numbers[number].rate_per_s as usize + 5;
-                self.agenda.add(now_us + BURST_US, Event::ReleaseBurst { number });
+                if !self.proxy.holds(number) {
+                    self.agenda.add(now_us + BURST_US, Event::ReleaseBurst { number });
+                }
                 Some(self.proxy.hold_burst(number, size))
             }
             Some(Sabotage::StaleBotTurn) if self.ledger.speech_of(&request.text) == Speech::Bot => {

@@ -26,6 +26,7 @@ pub use error::ArchiveError;
 pub use projector::{Projector, ProjectorError, rebuild};
 pub use reader::{Archive, Fresh};
 pub use repository::{Applied, Batch, DecodedStep, Repository};
+pub use sqlite::SqliteRepository;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 pub use faults::{Breaks, Faults, Link};
+pub use inspect::Applied;
 
 use crate::{
     Bus,

@@ -1,10 +1,5 @@
 //! The bus on a real NATS server (one per test) against the conformance suite.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests, outside a test function"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside a test function")]
 
 use bus::{
     AppendError, Bus, LogAppendError, PartitionId, ReadLimit,

@@ -1,9 +1,4 @@
 //! The simulated bus: each fault does what it says, and a seed repeats.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests, outside a test function"
-)]
 
 use std::time::Duration;
 

@@ -1,12 +1,5 @@
 //! The directory of the embedded bus: what is kept over a restart, what is refused, what a full disk does.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "helpers of tests, outside a test function"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
 
 use std::{
     fs::{self, File},

@@ -1,11 +1,7 @@
 //! The embedded bus and other processes: this test binary runs itself again as the other process.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
     reason = "helpers of tests, outside a test function"
 )]
 

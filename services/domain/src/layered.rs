@@ -31,7 +31,11 @@ impl<K: Ord> Difference<K> {
     }
 
     /// The keys of a range, in order, as they are with the difference.
-    pub(crate) fn range<'a, R>(&'a self, base: &'a BTreeSet<K>, range: R) -> impl Iterator<Item = &'a K>
+    pub(crate) fn range<'a, R>(
+        &'a self,
+        base: &'a BTreeSet<K>,
+        range: R,
+    ) -> impl Iterator<Item = &'a K>
     where
         R: RangeBounds<K> + Clone,
     {

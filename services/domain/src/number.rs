@@ -1,7 +1,43 @@
 //! A number: one phone number (channel account). Order and pace of sending, retries, reconciliation.
+//!
+//! Owns: which request leaves next, whether an attempt may be repeated, and what came of each request. Every request is
+//! told one outcome; per customer one call is in flight; an agent's reply never waits behind a campaign; a template whose
+//! outcome is unknown is never sent again. Must never know: who speaks in a conversation, what a message says, how
+//! the provider is called.
+//!
+//! | file | what |
+//! |---|---|
+//! | `input`, `event` | the contract |
+//! | `state` | what is kept of requests and of the number |
+//! | `index` | derived in memory, never saved: who may leave next, what is due |
+//! | `draft` | a number with the events of one decision on top; the only place that changes state |
+//! | `decide`, `on_*` | one handler per input |
+//! | `lanes` | what leaves next |
+//! | `retry` | what a refused or unknown attempt is followed by |
+//! | `settle` | what is due: run after every input and on wake |
+//! | `limiter` | the exact rate, for the executor's door |
 
+mod apply;
+mod decide;
+mod draft;
 mod event;
+mod index;
 mod input;
+mod lanes;
+pub mod limiter;
+mod on_echo;
+mod on_request;
+mod on_result;
+mod on_status;
+mod retry;
+mod settle;
+mod state;
+#[cfg(test)]
+mod tests;
 
-pub use event::NumberEvent;
-pub use input::{CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Parked, Retry, SendRequest};
+pub use decide::Occasion;
+pub use event::{NumberEvent, RetryCause};
+pub use input::{
+    CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Parked, Retry, SendRequest,
+};
+pub use state::{Number, Part};

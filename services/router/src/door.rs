@@ -19,7 +19,10 @@ use chassis::{
 };
 use domain::{
     EntityId, naming,
-    number::{Lane, SlidingLog},
+    number::{
+        Lane,
+        limiter::{SlidingLog, StartAt},
+    },
 };
 use runtime::{
     bus::Bus,
@@ -29,6 +32,11 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Calls that may wait at one door; the Number grants at most 250 ms of its rate ahead, so 250 at 1,000/s.
 const WAITING_MAX: usize = 1024;
+
+/// A granted call departs within this or not at all: `start_by` is 2 s, with room for a slow connection.
+const HELD_US: u64 = 12_000_000;
+/// A call that waits is looked at again at least this often: its `start_by` may have passed.
+const RECHECK_US: u64 = 100_000;
 
 /// Why nobody may leave by a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,11 +55,13 @@ struct Waiting {
     leave: oneshot::Sender<Leave>,
 }
 
-/// Leave to start one call.
+/// Leave to start one call. Until it departs or is dropped it may leave at any moment, and counts as such.
 #[derive(Debug)]
 pub struct Leave {
     log: Arc<Mutex<SlidingLog>>,
     clock: Clock,
+    key: u64,
+    counted_us: u64,
     departed: bool,
 }
 
@@ -61,7 +71,9 @@ impl Leave {
         let first = !std::mem::replace(&mut self.departed, true);
         if first {
             let now_us = self.clock.boot_us();
-            self.log.lock().unwrap_or_else(PoisonError::into_inner).depart(now_us);
+            let mut log = lock(&self.log);
+            log.resolve(self.key, false, now_us);
+            log.left_later(self.counted_us, now_us);
         }
         first
     }
@@ -70,9 +82,14 @@ impl Leave {
 impl Drop for Leave {
     fn drop(&mut self) {
         if !self.departed {
-            self.log.lock().unwrap_or_else(PoisonError::into_inner).give_back();
+            // Its place stays counted where it was granted: too much rather than too little.
+            lock(&self.log).resolve(self.key, false, self.clock.boot_us());
         }
     }
+}
+
+fn lock(log: &Mutex<SlidingLog>) -> std::sync::MutexGuard<'_, SlidingLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The doors of all numbers of this process.
@@ -101,7 +118,7 @@ impl Doors {
         let numbers = config.businesses.iter().flat_map(|business| &business.numbers);
         let doors = numbers.map(|number| {
             let id = naming::number_id(&hash, &number.phone_number_id);
-            let log = SlidingLog::full(number.rate(), clock.boot_us());
+            let log = SlidingLog::new(number.rate(), true, clock.boot_us());
             let log = Arc::new(Mutex::new(log));
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
             let keeper = Keeper {
@@ -109,6 +126,7 @@ impl Doors {
                 clock: clock.clone(),
                 receiver,
                 lanes: BTreeMap::new(),
+                granted: 0,
             };
             shutdown.spawn(TaskKind::Core, "door", keeper.run(shutdown.clone())).detach();
             let inbound = count_inbound(bus.clone(), id, log, clock.clone(), shutdown.clone());
@@ -142,6 +160,8 @@ struct Keeper {
     clock: Clock,
     receiver: mpsc::Receiver<Waiting>,
     lanes: BTreeMap<Lane, VecDeque<Waiting>>,
+    /// Leaves granted so far: the key of the next.
+    granted: u64,
 }
 
 impl Keeper {
@@ -164,23 +184,31 @@ impl Keeper {
         loop {
             let next = self.next()?;
             let now_us = self.clock.boot_us();
-            let admitted = self.log.lock().unwrap_or_else(PoisonError::into_inner).admit(now_us);
-            match admitted {
-                Ok(()) => {
-                    let leave = Leave {
-                        log: Arc::clone(&self.log),
-                        clock: self.clock.clone(),
-                        departed: false,
-                    };
+            let start = lock(&self.log).next_start(now_us);
+            match start {
+                StartAt::Now => {
+                    let leave = self.leave(now_us);
                     // A caller that has gone away drops its leave, which gives it back.
                     let _ = next.leave.send(leave);
                 }
-                Err(at_us) => {
+                StartAt::At(at_us) => {
                     self.lanes.entry(next.lane).or_default().push_front(next);
-                    let pause = at_us.saturating_sub(now_us).max(200);
-                    return Some(Duration::from_micros(pause));
+                    let pause_us = at_us.saturating_sub(now_us).clamp(200, RECHECK_US);
+                    return Some(Duration::from_micros(pause_us));
                 }
             }
+        }
+    }
+
+    fn leave(&mut self, counted_us: u64) -> Leave {
+        self.granted += 1;
+        lock(&self.log).hold(self.granted, counted_us.saturating_add(HELD_US));
+        Leave {
+            log: Arc::clone(&self.log),
+            clock: self.clock.clone(),
+            key: self.granted,
+            counted_us,
+            departed: false,
         }
     }
 
@@ -228,6 +256,9 @@ async fn count_inbound(
             None => return,
         };
         let now_us = clock.boot_us();
-        log.lock().unwrap_or_else(PoisonError::into_inner).inbound(now_us, count);
+        let mut log = lock(&log);
+        for _ in 0..count {
+            log.note_inbound(now_us);
+        }
     }
 }

@@ -9,11 +9,10 @@ pub mod configure;
 mod conversation;
 pub mod door;
 mod host;
-mod metrics;
+pub mod metrics;
 mod number;
 pub mod rules;
 pub mod send;
 mod workspace;
 
 pub use host::RouterHost;
-pub use metrics::describe as describe_metrics;

@@ -91,6 +91,6 @@ impl LiveEntity for HostedNumber {
     }
 
     fn weight(&self) -> usize {
-        self.state.part_count() * PART_WEIGHT
+        self.state.n_parts() * PART_WEIGHT
     }
 }

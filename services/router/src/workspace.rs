@@ -67,6 +67,6 @@ impl LiveEntity for HostedWorkspace {
     }
 
     fn weight(&self) -> usize {
-        self.state.part_count() * PART_WEIGHT
+        self.state.n_items() * PART_WEIGHT
     }
 }

@@ -215,7 +215,7 @@ impl Node {
         if let Err(error) = self.context.bus.leases.release(&self.context.name).await {
             tracing::warn!(%error, "lease not given up; it ends by itself");
         }
-        self.context.drained().await;
+        self.context.calls_ended().await;
         Ok(())
     }
 

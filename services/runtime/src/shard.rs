@@ -19,6 +19,7 @@ mod intake;
 mod logical_clock;
 mod passivate;
 mod poison;
+mod quarantine;
 mod recovery;
 mod release;
 mod save;
@@ -45,7 +46,7 @@ pub use chain::{Link, Verdict, continues, judge};
 pub use logical_clock::LogicalClock;
 pub use recovery::Recovery;
 pub use status::{Phase, ShardStatus};
-pub use timers::timer_entity;
+pub use timers::own_entity;
 
 use crate::settings::ShardSettings;
 use channel::Channel;

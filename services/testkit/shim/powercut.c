@@ -4,7 +4,8 @@
  * remembered per file; fsync and fdatasync of a file carry what is remembered over to POWERCUT_SHADOW. When the process
  * is killed, what was never fsynced is not in the shadow. Unlink and rename are carried over at once (a directory
  * entry may survive a power cut without its own fsync; the tests need the harsher case for bytes). Files that end in
- * -shm are SQLite's shared memory, rebuilt at every start: left out. Test only.
+ * -shm are SQLite's shared memory, rebuilt at every start: left out. With POWERCUT_LIES_AFTER=n the disk lies: after n
+ * of them, fsync and fdatasync say yes and keep nothing. Test only.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -41,6 +42,7 @@ static int file_of_fd[FDS_MAX]; /* index + 1; 0: not ours */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], shadow[PATH_MAX];
 static int ready;
+static long syncs, lies_after = LONG_MAX;
 
 static int (*real_open)(const char *, int, ...);
 static int (*real_openat)(int, const char *, int, ...);
@@ -65,6 +67,8 @@ __attribute__((constructor)) static void start(void) {
     real_unlink = dlsym(RTLD_NEXT, "unlink");
     real_rename = dlsym(RTLD_NEXT, "rename");
     const char *r = getenv("POWERCUT_ROOT"), *s = getenv("POWERCUT_SHADOW");
+    const char *lies = getenv("POWERCUT_LIES_AFTER");
+    if (lies) lies_after = atol(lies);
     if (r && s && strlen(r) < PATH_MAX && strlen(s) < PATH_MAX) {
         strcpy(root, r);
         strcpy(shadow, s);
@@ -135,6 +139,10 @@ static void remember(int fd, const void *bytes, size_t length, off_t offset, int
 static void carry_over(int fd) {
     if (fd < 0 || fd >= FDS_MAX || !file_of_fd[fd]) return;
     pthread_mutex_lock(&lock);
+    if (syncs++ >= lies_after) {
+        pthread_mutex_unlock(&lock);
+        return;
+    }
     struct file *file = &files[file_of_fd[fd] - 1];
     char path[2 * PATH_MAX];
     snprintf(path, sizeof path, "%s%s", shadow, file->path);

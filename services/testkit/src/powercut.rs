@@ -9,6 +9,9 @@ use std::{
     process::Command,
 };
 
+/// Variable with the number of fsyncs that are honest; after them the disk keeps nothing and says it had.
+pub const LIES_AFTER: &str = "POWERCUT_LIES_AFTER";
+
 /// The compiled shim.
 #[derive(Clone, Debug)]
 pub struct PowerCut {

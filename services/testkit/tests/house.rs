@@ -1,10 +1,5 @@
 //! Holds the house to its rules (design.md section 6): who may use whom, how large files may be, and a few
 //! habits that lints cannot see. Method: read the manifests and sources of the repository as text.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests, outside a test function"
-)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::{

@@ -1,6 +1,6 @@
 //! Reading JSON one level at a time, so that a broken leaf never spoils the level above it.
 //!
-//! An [`Object`] holds the untouched text of each of its members. A member is looked at only when
+//! An `Object` holds the untouched text of each of its members. A member is looked at only when
 //! asked for, and whatever it is (wrong type, number too large, half a surrogate pair, a thousand
 //! levels deep) costs that member alone.
 

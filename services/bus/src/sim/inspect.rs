@@ -1,11 +1,51 @@
 //! What a checker sees of the simulated store.
 
+use std::{fmt, sync::Arc};
+
 use bytes::Bytes;
 
 use super::SimBus;
 use crate::{Checkpoint, EntityId, PartitionId, SavedPart, sim::store::Partition};
 
+/// One change of the store, at the moment it is applied.
+#[derive(Clone, Copy, Debug)]
+pub enum Applied<'a> {
+    /// An inbox entry was stored.
+    Inbox(PartitionId, u64, &'a Bytes),
+    /// A record was stored.
+    Log(PartitionId, u64, &'a Bytes),
+    /// A save replaced a part.
+    Part(PartitionId, EntityId, &'a SavedPart),
+    /// A checkpoint was replaced.
+    Checkpoint(PartitionId, &'a Checkpoint),
+}
+
+/// Told of every change in the order of application, while the store is locked: it must not ask the bus.
+#[derive(Clone, Default)]
+pub(super) struct Observer(Option<Arc<Observe>>);
+
+type Observe = dyn Fn(Applied<'_>) + Send + Sync;
+
+impl Observer {
+    pub(super) fn tell(&self, applied: Applied<'_>) {
+        if let Some(observe) = &self.0 {
+            observe(applied);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 impl SimBus {
+    /// Tells a checker of every change from now on, as it is applied. It must not ask the bus.
+    pub fn observe(&self, observe: impl Fn(Applied<'_>) + Send + Sync + 'static) {
+        self.world.store().observer = Observer(Some(Arc::new(observe)));
+    }
+
     fn look<T: Default>(&self, partition: PartitionId, at: impl FnOnce(&Partition) -> T) -> T {
         self.world.store().partition(partition).map(at).unwrap_or_default()
     }

@@ -7,7 +7,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
-use super::{Breaks, Faults, link::Wire};
+use super::{
+    Breaks, Faults,
+    inspect::{Applied, Observer},
+    link::Wire,
+};
 use crate::{Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart};
 
 /// Most sequences the store skips at once.
@@ -17,6 +21,7 @@ const GAP_MAX: u64 = 3;
 pub(super) struct Store {
     pub(super) faults: Faults,
     pub(super) breaks: Breaks,
+    pub(super) observer: Observer,
     wires: BTreeMap<String, Wire>,
     partitions: BTreeMap<PartitionId, Partition>,
     inbox_seq: u64,
@@ -92,6 +97,7 @@ impl Store {
         Self {
             faults: Faults::default(),
             breaks: Breaks::default(),
+            observer: Observer::default(),
             wires: BTreeMap::new(),
             partitions: (0..partitions).map(|id| (PartitionId(id), Partition::default())).collect(),
             inbox_seq: 0,
@@ -129,6 +135,7 @@ impl Store {
         self.inbox_seq += 1 + self.gap();
         let seq = self.inbox_seq;
         self.note("inbox", partition, seq, &body);
+        self.observer.tell(Applied::Inbox(partition, seq, &body));
         self.partition_mut(partition).inbox.push(seq, body);
         seq
     }
@@ -147,6 +154,7 @@ impl Store {
         self.log_seq += 1 + self.gap();
         let seq = self.log_seq;
         self.note("log", partition, seq, &body);
+        self.observer.tell(Applied::Log(partition, seq, &body));
         self.partition_mut(partition).log.push(seq, body);
         Some(seq)
     }
@@ -161,6 +169,7 @@ impl Store {
             }
             let bytes = put.part.bytes.clone().unwrap_or_default();
             self.note(&format!("part {:?} {:?}", put.entity, put.part), partition, 0, &bytes);
+            self.observer.tell(Applied::Part(partition, put.entity, &put.part));
             let held = self.partition_mut(partition);
             held.saves.push((put.entity, put.part.clone()));
             held.parts.insert(key, put.part.clone());
@@ -174,6 +183,7 @@ impl Store {
             let Position { generation, seq, index } = checkpoint.position;
             let kind = format!("checkpoint {generation} {index}");
             self.note(&kind, partition, seq, &checkpoint.bytes);
+            self.observer.tell(Applied::Checkpoint(partition, &checkpoint));
             self.partition_mut(partition).checkpoint = Some(checkpoint);
         }
     }

@@ -9,10 +9,11 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::{from_figment, from_toml};
 use super::{Config, ConfigError, Problem, Secret, validate};
+use crate::failpoint;
 
 const PREFIX: &str = "TANDEM_";
-/// Ours, but no settings: the command line's file name, and what arms [`crate::failpoint`].
-const NO_SETTINGS: [&str; 2] = ["TANDEM_CONFIG", "TANDEM_FAILPOINT"];
+/// Ours, but no setting: the command line's file name. Nor is what arms [`crate::failpoint`].
+const NO_SETTING: &str = "TANDEM_CONFIG";
 
 type Environment = BTreeMap<String, String>;
 
@@ -62,7 +63,7 @@ pub(super) fn from_text(
 /// The key a variable sets, if it is one of ours.
 fn setting_of(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
-    if NO_SETTINGS.contains(&name) || is_service_link(rest) {
+    if name == NO_SETTING || failpoint::VARIABLES.contains(&name) || is_service_link(rest) {
         return None;
     }
     Some(rest.to_ascii_lowercase().replace("__", "."))

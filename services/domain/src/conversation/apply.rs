@@ -1,7 +1,8 @@
 //! Applying events to the small part of the state. Replay runs only this.
 
 use super::{
-    Author, ConversationEvent, Direction, Floor, FloorCause, MessageRecord, SendOutcome, SendRecord, StatusKind,
+    Author, ConversationEvent, Direction, Floor, FloorCause, MessageRecord, SendOutcome,
+    SendRecord, StatusKind,
     state::{
         Answering, Asked, Contact, Conversation, Core, Forward, Item, Lower, LowerState, Pending,
         PhoneHold, Shelved, Weight,
@@ -64,7 +65,9 @@ impl Core {
             E::TimerSet { timer, at_ms: None } => {
                 self.timers.remove(timer);
             }
-            E::Joining { .. } | E::JoinEnded { .. } | E::LowerMoved { .. } => self.apply_join(event),
+            E::Joining { .. } | E::JoinEnded { .. } | E::LowerMoved { .. } => {
+                self.apply_join(event)
+            }
             E::Absorbed { from, state } => self.apply_absorbed(*from, state),
             E::Forwarding { to, paired_at } => {
                 let heir = self.forward.map_or(*to, |forward| forward.heir);
@@ -215,8 +218,7 @@ impl Core {
             }
             ConversationEvent::ItemEnded { item, .. } => {
                 if let Some(ended) = self.item.take_if(|open| open.id == *item) {
-                    self.shelved =
-                        Some(Shelved { queue: ended.queue, since_ms: ended.since_ms });
+                    self.shelved = Some(Shelved { queue: ended.queue, since_ms: ended.since_ms });
                 }
             }
             _ => {}
@@ -232,7 +234,9 @@ impl Core {
                 self.bound_lowers();
             }
             ConversationEvent::JoinEnded { lower } => self.set_lower(*lower, LowerState::Joined),
-            ConversationEvent::LowerMoved { lower } => self.set_lower(*lower, LowerState::Elsewhere),
+            ConversationEvent::LowerMoved { lower } => {
+                self.set_lower(*lower, LowerState::Elsewhere)
+            }
             _ => {}
         }
     }

@@ -2,13 +2,12 @@
 //! the workspace.
 
 use super::{
-    Author, ConversationEvent, ConversationTimer, Floor, FloorCause,
-    decide::Step,
-    floor::ToSend,
-    rules::SealedText,
-    state::Item,
+    Author, ConversationEvent, ConversationTimer, Floor, FloorCause, decide::Step, floor::ToSend,
+    rules::SealedText, state::Item,
 };
-use crate::{AgentId, ItemId, QueueId, content::ContentKind, number::Lane, workspace::WorkspaceInput};
+use crate::{
+    AgentId, ItemId, QueueId, content::ContentKind, number::Lane, workspace::WorkspaceInput,
+};
 
 impl Step<'_> {
     /// Sees to it that who waits is cared for. Called wherever the customer may wait with nobody in charge.
@@ -113,8 +112,9 @@ impl Step<'_> {
                 (id, 1, shelved.map(|s| &s.queue), shelved.map(|s| s.since_ms))
             }
         };
-        let queue =
-            queue.or_else(|| known_queue.cloned()).unwrap_or_else(|| self.rules.default_queue.clone());
+        let queue = queue
+            .or_else(|| known_queue.cloned())
+            .unwrap_or_else(|| self.rules.default_queue.clone());
         let since_ms = [known_since_ms, self.core.waiting_since_ms].into_iter().flatten().min();
         let since_ms = since_ms.unwrap_or(self.now_ms);
         self.emit(ConversationEvent::ItemWanted { item: id, version, queue, since_ms });
@@ -130,7 +130,9 @@ impl Step<'_> {
 
     /// Tells the workspace what is needed now, and when to compare again.
     pub(super) fn tell_item(&mut self) {
-        let Some(Item { id, version, queue, since_ms, agent }) = self.core.item.clone() else { return };
+        let Some(Item { id, version, queue, since_ms, agent }) = self.core.item.clone() else {
+            return;
+        };
         let Some(agent) = agent else { return self.repeat_need() };
         let conversation = self.me;
         let claimed =

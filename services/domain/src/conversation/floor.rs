@@ -48,7 +48,12 @@ impl Step<'_> {
     }
 
     /// The phone spoke: it has the floor.
-    pub(super) fn take_for_phone(&mut self, message: MessageId, at_ms: Millis, untold: Option<u64>) {
+    pub(super) fn take_for_phone(
+        &mut self,
+        message: MessageId,
+        at_ms: Millis,
+        untold: Option<u64>,
+    ) {
         self.emit(ConversationEvent::PhoneSpoke { message, at_ms, untold });
         self.change_floor(Floor::Phone, FloorCause::PhoneEcho);
         // Of the same second nobody knows which was first; then the customer still waits.
@@ -122,7 +127,9 @@ impl Step<'_> {
     /// Takes a send back, if it has not left.
     pub(super) fn cancel(&mut self, request: RequestId) {
         let Some(via) = self.core.via() else { return };
-        let Some(pending) = self.core.pending.get(&request).filter(|p| !p.cancelled) else { return };
+        let Some(pending) = self.core.pending.get(&request).filter(|p| !p.cancelled) else {
+            return;
+        };
         let not_after_ms = pending.not_after_ms;
         self.emit(ConversationEvent::SendCancelled { request });
         self.tell_number(via.number, NumberInput::Cancel { request, not_after_ms });

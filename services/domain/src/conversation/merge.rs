@@ -78,7 +78,8 @@ fn merge_floor(step: &mut Step<'_>, own: &Core, lower: &Core) {
     match assigned.filter(|_| is_desk(&own.floor) || is_desk(&lower.floor)) {
         Some(agent) => step.change_floor(Floor::Desk { agent }, FloorCause::Joined),
         None if (is_bot(&own.floor) || is_bot(&lower.floor)) && step.core.item.is_none() => {
-            if step.core.unheard || !lower.pending_bot().is_empty() {
+            let cut = !is_bot(&own.floor) && !lower.pending_bot().is_empty();
+            if step.core.unheard || cut {
                 step.ask_again();
             } else {
                 step.begin_turn(step.core.misses);

@@ -2,10 +2,7 @@
 
 use super::{
     Author, CommandAnswer, CommandKind, ConversationCommand, ConversationEvent, Floor, FloorCause,
-    Refusal, ResolvedBy,
-    answers::Known,
-    decide::Step,
-    floor::ToSend,
+    Refusal, ResolvedBy, answers::Known, decide::Step, floor::ToSend,
 };
 use crate::{AgentId, QueueId, Sealed, content::ContentKind, number::Lane};
 

@@ -1,7 +1,8 @@
 //! The Number reports what came of a send.
 
 use super::{
-    ConversationEvent, ConversationSignal, Floor, SendOutcome, StatusKind, decide::Step,
+    ConversationEvent, ConversationSignal, Floor, SendOutcome, StatusKind,
+    decide::Step,
     on_echo::on_echo_was_ours,
     on_status::{answer_again, on_lost},
 };

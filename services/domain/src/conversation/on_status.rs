@@ -63,11 +63,7 @@ fn prove(step: &mut Step<'_>, status: &Status) {
 }
 
 /// A message did not reach the customer: whoever counts as having spoken by it has not.
-pub(super) fn on_lost(
-    step: &mut Step<'_>,
-    request: Option<RequestId>,
-    message: Option<MessageId>,
-) {
+pub(super) fn on_lost(step: &mut Step<'_>, request: Option<RequestId>, message: Option<MessageId>) {
     let asked = step.core.asked.filter(|_| matches!(step.core.floor, Floor::Bot { .. }));
     let was_question = asked.is_some_and(|asked| {
         Some(asked.request) == request || asked.message.is_some() && asked.message == message

@@ -43,7 +43,8 @@ fn on_phone_floor(step: &mut Step<'_>) {
     }
     let before = step.core.phone.as_ref().map(|phone| phone.before.clone());
     step.change_floor(Floor::Nobody, FloorCause::PhoneFloorTimeout);
-    let owner = step.core.assigned().filter(|agent| step.rules.phone_owner.as_ref() == Some(*agent));
+    let owner =
+        step.core.assigned().filter(|agent| step.rules.phone_owner.as_ref() == Some(*agent));
     let held_before = matches!(&before, Some(Floor::Desk { agent }) if Some(agent) == owner);
     if owner.is_some() && !held_before && step.core.waiting_since_ms.is_none() {
         step.drop_item();

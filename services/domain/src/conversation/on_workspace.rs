@@ -1,17 +1,10 @@
 //! The workspace reports on a work item. It decides items, the conversation decides the floor; news of another
 //! version than ours is answered with what is needed now, and not applied.
 
-use super::{
-    ConversationEvent, Floor, FloorCause, WorkspaceNews, decide::Step, state::Item,
-};
+use super::{ConversationEvent, Floor, FloorCause, WorkspaceNews, decide::Step, state::Item};
 use crate::{AgentId, ItemId, workspace::WorkspaceInput};
 
-pub(super) fn on_workspace(
-    step: &mut Step<'_>,
-    item: ItemId,
-    version: u32,
-    news: &WorkspaceNews,
-) {
+pub(super) fn on_workspace(step: &mut Step<'_>, item: ItemId, version: u32, news: &WorkspaceNews) {
     let Some(open) = step.core.item.clone().filter(|open| open.id == item) else {
         return not_wanted(step, item, version, news);
     };

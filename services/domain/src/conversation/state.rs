@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Author, ConversationEvent, ConversationTimer, Floor, Via,
-    answers::Answers,
-    dedupe::Dedupe,
+    Author, ConversationEvent, ConversationTimer, Floor, Via, answers::Answers, dedupe::Dedupe,
     statuses::Recents,
 };
 use crate::{
@@ -66,6 +64,12 @@ impl Conversation {
     #[must_use]
     pub fn wake_ms(&self) -> Option<Millis> {
         self.core.timers.values().min().copied()
+    }
+
+    /// The number it belongs to, once anything came in.
+    #[must_use]
+    pub fn number(&self) -> Option<EntityId> {
+        self.core.contact.as_ref().map(|contact| contact.via.number)
     }
 
     /// Who may speak now.

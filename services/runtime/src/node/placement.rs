@@ -14,7 +14,10 @@ use super::{
     info::NodeInfo,
     root::{Owned, RootMsg},
 };
-use crate::{Placement, shell::context::{Context, sleep_ms}};
+use crate::{
+    Placement,
+    shell::context::{Context, sleep_ms},
+};
 
 /// Leases judged by our own clock: a node is dead only after a full lease period without a renewal of its
 /// own, in which our renewals in that same store were all acknowledged.
@@ -39,12 +42,7 @@ impl Neighbours {
     }
 
     /// The leases as read at `boot_ms`, after our own renewal was acknowledged.
-    pub(super) fn observe(
-        &mut self,
-        boot_ms: u64,
-        me: &str,
-        leases: &BTreeMap<String, NodeLease>,
-    ) {
+    pub(super) fn observe(&mut self, boot_ms: u64, me: &str, leases: &BTreeMap<String, NodeLease>) {
         self.sound_since_ms.get_or_insert(boot_ms);
         self.seen.retain(|node, _| leases.contains_key(node));
         self.claimed.clear();

@@ -340,7 +340,9 @@ pub enum StopReason {
     #[error("the partition was released")]
     Released,
     /// A channel message came without its predecessor; going on would skip it.
-    #[error("message {number} of partition {source_partition} came at {place:?} where {expected} was expected")]
+    #[error(
+        "message {number} of partition {source_partition} came at {place:?} where {expected} was expected"
+    )]
     ChannelGap {
         /// Partition that sent it.
         source_partition: PartitionId,

@@ -3,9 +3,7 @@
 
 use std::collections::VecDeque;
 
-use bus::{
-    Cause, ChannelMessage, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId, Position,
-};
+use bus::{Cause, ChannelMessage, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId, Position};
 use bytes::Bytes;
 
 use super::{Action, Alarm, Shard};

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bus::{Checkpoint, EntityId, PartName, Position};
+use bus::{Checkpoint, CodecError, EntityId, PartName, PartPut, Position};
 
 use super::{
-    Action, Alarm, Now, Phase, Shard, StopReason, entity::Stand, summary::Summary, timer_entity,
+    Action, Alarm, Now, Phase, Shard, StopReason, own_entity, summary::Summary,
 };
 
 /// When checkpoints are due, and the one being made.
@@ -110,13 +110,7 @@ impl Shard {
     pub(super) fn begin_checkpoint(&mut self, now: Now, out: &mut Vec<Action>) {
         self.checkpoints.begun_boot_ms = now.boot_ms;
         self.checkpoints.log_bytes = 0;
-        let is_stuck = |slot: &super::Slot| {
-            matches!(slot.stand, Stand::Quarantined(_)) && !slot.dirty.is_empty()
-        };
-        if self.entities.values().any(is_stuck) {
-            return self.checkpoint_blocked(now, out);
-        }
-        let buckets = match self.timers.dirty_parts(self.owned.partition) {
+        let own = match self.own_puts() {
             Ok(puts) => puts,
             Err(error) => return self.stop(StopReason::Corrupt(error.to_string()), out),
         };
@@ -124,19 +118,29 @@ impl Shard {
             Ok(bytes) => bytes,
             Err(error) => return self.stop(StopReason::Corrupt(error.to_string()), out),
         };
-        let dirty = self.entities.iter().filter(|(_, slot)| !slot.dirty.is_empty());
+        let dirty = self.entities.iter().filter(|(_, s)| !s.dirty.is_empty() && !s.is_stuck());
         let mut outstanding: BTreeMap<EntityId, BTreeMap<PartName, Position>> =
             dirty.map(|(entity, slot)| (*entity, slot.dirty.clone())).collect();
         let to_ask = outstanding.keys().copied().collect();
-        if !buckets.is_empty() {
-            let entity = timer_entity(self.owned.partition);
-            let parts = buckets.iter().map(|put| (put.part.name.clone(), put.part.position));
+        if !own.is_empty() {
+            let entity = own_entity(self.owned.partition);
+            let parts = own.iter().map(|put| (put.part.name.clone(), put.part.position));
             outstanding.insert(entity, parts.collect());
-            self.saves.push(entity, buckets);
+            self.saves.push_many(entity, own);
         }
         let checkpoint = Checkpoint { position: self.commit.position, bytes };
         let active = Active { checkpoint, outstanding, to_ask, is_put: false, attempts: 0 };
         self.checkpoints.active = Some(active);
+    }
+
+    /// Parts of the shard's own entity to be stored: timer buckets, and events set aside.
+    fn own_puts(&mut self) -> Result<Vec<PartPut>, CodecError> {
+        let partition = self.owned.partition;
+        let mut puts = self.timers.dirty_parts(partition)?;
+        for (entity, slot) in &mut self.entities {
+            puts.extend(slot.aside_puts(*entity, partition, self.commit.position)?);
+        }
+        Ok(puts)
     }
 
     /// A part cannot be saved: no checkpoint now, replay grows, a human is told.
@@ -158,7 +162,7 @@ impl Shard {
         self.checkpoints.active = None;
         self.checkpoints.stored = Some(position);
         self.counts.checkpointed();
-        for slot in self.entities.values_mut() {
+        for slot in self.entities.values_mut().filter(|slot| !slot.is_stuck()) {
             while slot.recent.front().is_some_and(|step| step.position <= position) {
                 slot.recent.pop_front();
             }

@@ -53,6 +53,10 @@ pub(super) struct Slot {
     /// Earliest timer of the last staged step; `None`: the timer index knows.
     pub(super) staged_wake_ms: Option<Option<u64>>,
     pub(super) used_boot_ms: u64,
+    /// Parts of the shard's own entity that hold events of it set aside.
+    pub(super) aside: usize,
+    /// Last step set aside.
+    pub(super) aside_through: Option<Position>,
     /// It is to leave memory once it is saved, unless it is used before.
     pub(super) leaving: bool,
 }
@@ -70,6 +74,8 @@ impl Slot {
             opened_through: 0,
             staged_wake_ms: None,
             used_boot_ms: 0,
+            aside: 0,
+            aside_through: None,
             leaving: false,
         }
     }
@@ -86,7 +92,20 @@ impl Slot {
             && self.undurable.is_empty()
             && self.recent.is_empty()
             && self.dirty.is_empty()
+            && self.aside == 0
             && matches!(self.snapshot, Snapshot::Idle)
+    }
+
+    /// Keeps a durable step's events for later loads. One that it has already (set aside, or read twice) is not
+    /// kept again.
+    pub(super) fn keep(&mut self, ticket: Ticket, position: Position, events: Vec<Event>) {
+        if self.recent.back().is_some_and(|last| last.position >= position) {
+            return;
+        }
+        for event in &events {
+            self.dirty.insert(event.part.clone(), position);
+        }
+        self.recent.push_back(Recent { ticket, position, events });
     }
 
     /// Events that the saved parts do not hold yet.
@@ -219,12 +238,7 @@ impl Shard {
     }
 
     /// Ends a life; false when it is not the present one.
-    pub(super) fn end_life(
-        &mut self,
-        entity: EntityId,
-        life: Life,
-        out: &mut Vec<Action>,
-    ) -> bool {
+    pub(super) fn end_life(&mut self, entity: EntityId, life: Life, out: &mut Vec<Action>) -> bool {
         let Some(slot) = self.entities.get_mut(&entity) else { return false };
         if slot.life != life || slot.stand != Stand::Live {
             return false;

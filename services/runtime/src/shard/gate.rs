@@ -4,7 +4,6 @@ use bus::{EntityId, Position, RecordHead, Reply, Step};
 
 use super::{
     Action, Now, Shard, StopReason, Why,
-    entity::Recent,
     ticket::{Effects, Staged},
 };
 use crate::host::{CallId, CallRequest};
@@ -58,11 +57,7 @@ impl Shard {
             self.channels.entry(message.target).or_default().durable(message, position);
         }
         if changed {
-            let slot = self.slot(entity);
-            for event in &events {
-                slot.dirty.insert(event.part.clone(), position);
-            }
-            slot.recent.push_back(Recent { ticket, position, events });
+            self.slot(entity).keep(ticket, position, events);
         }
         self.timers.set(entity, wake_ms, &header.business, position);
         if wake {

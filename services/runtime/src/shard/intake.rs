@@ -8,7 +8,10 @@ use bus::{
 };
 use bytes::Bytes;
 
-use super::{Action, Alarm, Now, Phase, Shard, StopReason, Ticket, ticket::{Pending, Progress}};
+use super::{
+    Action, Alarm, Now, Phase, Shard, StopReason, Ticket,
+    ticket::{Pending, Progress},
+};
 use crate::{call_return, host::Occasion, shard::RESERVED_KINDS};
 
 /// Most entries and bytes of one read.
@@ -153,8 +156,12 @@ impl Shard {
                 Receipt::Drop => progress = Progress::Dropped,
                 Receipt::Gap { expected } => {
                     self.alarm(Alarm::ChannelGap, out);
-                    let gap =
-                        StopReason::ChannelGap { source_partition: source, expected, number, place };
+                    let gap = StopReason::ChannelGap {
+                        source_partition: source,
+                        expected,
+                        number,
+                        place,
+                    };
                     return self.stop(gap, out);
                 }
             }
@@ -227,7 +234,7 @@ fn unreadable(partition: PartitionId, bytes: Bytes, now_ms: u64) -> Input {
             trace: None,
             received_ms: now_ms,
         },
-        target: EntityId { kind: u8::MAX, ..super::timer_entity(partition) },
+        target: EntityId { kind: u8::MAX, ..super::own_entity(partition) },
         body: bytes,
         reply_to: None,
     }

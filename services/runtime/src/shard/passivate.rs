@@ -36,12 +36,7 @@ impl Shard {
     }
 
     /// Drops an entity that is to leave, has nothing unsaved and was not used meanwhile.
-    pub(super) fn passivate_if_asked(
-        &mut self,
-        now: Now,
-        entity: EntityId,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn passivate_if_asked(&mut self, now: Now, entity: EntityId, out: &mut Vec<Action>) {
         let Some(slot) = self.entities.get_mut(&entity) else { return };
         if !slot.leaving {
             return;

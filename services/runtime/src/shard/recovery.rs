@@ -14,8 +14,9 @@ use super::{
     checkpoint::Checkpoints,
     commit::Commit,
     continues,
-    entity::{Recent, Slot},
+    entity::Slot,
     intake::Intake,
+    quarantine,
     save::Saves,
     status::Counts,
     summary::Summary,
@@ -47,17 +48,19 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Begins with the checkpoint and the saved parts of [`super::timer_entity`].
+    /// Begins with the checkpoint and the saved parts of [`super::own_entity`].
     ///
     /// # Errors
     /// When either cannot be read, or the checkpoint is later than the log.
     pub fn begin(
         owned: Owned,
         checkpoint: Option<Checkpoint>,
-        timer_parts: &[SavedPart],
+        own_parts: &[SavedPart],
     ) -> Result<Self, StopReason> {
-        let timers = TimerReplay::from_parts(timer_parts)
+        let timers = TimerReplay::from_parts(own_parts)
             .map_err(|error| unreadable("a timer bucket", &error))?;
+        let entities = quarantine::restore(own_parts)
+            .map_err(|error| unreadable("events set aside", &error))?;
         let mut recovery = Self {
             owned,
             link: None,
@@ -66,7 +69,7 @@ impl Recovery {
             place: Place::default(),
             taken: BTreeMap::new(),
             channels: BTreeMap::new(),
-            entities: BTreeMap::new(),
+            entities,
             timers,
             last_now_ms: 0,
             ends: Ends::default(),
@@ -90,9 +93,8 @@ impl Recovery {
         }
         self.place = summary.place;
         self.taken = summary.taken.into_iter().collect();
-        let resume = |c: super::summary::ChannelSummary| {
-            (c.target, Channel::resume(c.confirmed, c.durable))
-        };
+        let resume =
+            |c: super::summary::ChannelSummary| (c.target, Channel::resume(c.confirmed, c.durable));
         self.channels = summary.channels.into_iter().map(resume).collect();
         self.last_now_ms = summary.last_now_ms;
         self.ends = summary.ends;
@@ -121,8 +123,8 @@ impl Recovery {
     /// # Errors
     /// When it cannot be read, or shows another owner.
     pub fn record(&mut self, seq: u64, bytes: &[u8]) -> Result<bool, StopReason> {
-        let record = Record::decode(bytes)
-            .map_err(|error| unreadable(&format!("record {seq}"), &error))?;
+        let record =
+            Record::decode(bytes).map_err(|error| unreadable(&format!("record {seq}"), &error))?;
         let is_first_of_chain = match self.from_seq {
             Some(from) => self.link.is_none() && seq == from,
             None => false,
@@ -187,10 +189,7 @@ impl Recovery {
         let events = std::mem::take(&mut step.events);
         if !events.is_empty() {
             let slot = self.entities.entry(step.entity).or_insert_with(Slot::cold);
-            for event in &events {
-                slot.dirty.insert(event.part.clone(), position);
-            }
-            slot.recent.push_back(Recent { ticket: 0, position, events });
+            slot.keep(0, position, events);
         }
         self.messages(step, position);
     }

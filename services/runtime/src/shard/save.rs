@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     Action, Alarm, Life, Now, Shard, Ticket,
     entity::{Slot, Stand},
-    size, timer_entity,
+    size, own_entity,
 };
 
 /// Most parts and bytes of one save; an entity's parts stay together.
@@ -55,12 +55,21 @@ impl Saves {
         self.queue.push_back((entity, puts));
     }
 
+    /// As [`Saves::push`], for parts that need not stay together.
+    pub(super) fn push_many(&mut self, entity: EntityId, puts: Vec<PartPut>) {
+        let mut puts = puts.into_iter().peekable();
+        while puts.peek().is_some() {
+            self.push(entity, puts.by_ref().take(SAVE_PARTS_MAX).collect());
+        }
+    }
+
     fn next_batch(&mut self) -> Vec<(EntityId, Vec<PartPut>)> {
         let (mut parts, mut bytes) = (0, 0);
         let mut batch = Vec::new();
         while let Some((entity, puts)) = self.queue.pop_front() {
             parts += puts.len();
-            bytes += puts.iter().filter_map(|p| p.part.bytes.as_ref()).map(Bytes::len).sum::<usize>();
+            bytes +=
+                puts.iter().filter_map(|p| p.part.bytes.as_ref()).map(Bytes::len).sum::<usize>();
             let is_full = parts > SAVE_PARTS_MAX || bytes > SAVE_BYTES_MAX;
             if is_full && !batch.is_empty() {
                 self.queue.push_front((entity, puts));
@@ -199,7 +208,7 @@ impl Shard {
 
     /// A part is known to be stored as of `position` at least.
     pub(super) fn part_saved(&mut self, entity: EntityId, name: &PartName, position: Position) {
-        if entity == timer_entity(self.owned.partition) {
+        if entity == own_entity(self.owned.partition) {
             self.timers.saved(name, position);
         } else if let Some(slot) = self.entities.get_mut(&entity)
             && slot.dirty.get(name).is_some_and(|dirty| *dirty <= position)

@@ -101,7 +101,8 @@ mod tests {
             let sent = Input { reply_to: None, ..input.clone() };
             let letter = DeadLetter { error: "no such thing".to_owned(), input };
             let number = u64::MAX;
-            let message_step = ChannelMessage { target: PartitionId(u16::MAX), number, input: sent };
+            let message_step =
+                ChannelMessage { target: PartitionId(u16::MAX), number, input: sent };
             let step = Step {
                 header: header("acme"),
                 entity,

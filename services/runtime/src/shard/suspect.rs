@@ -5,10 +5,7 @@
 use bus::{Place, RecordBody, Steps};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Action, Alarm, Now, Shard, Ticket,
-    ticket::Progress,
-};
+use super::{Action, Alarm, Now, Shard, Ticket, ticket::Progress};
 use crate::call_return::CallReturn;
 
 /// Abnormal ends at one place before its input is tried alone.
@@ -67,11 +64,19 @@ impl Ends {
 enum Mode {
     Off,
     /// The first input after the last decided place is suspect; it stands in an entry up to this sequence.
-    Expecting { through: u64 },
+    Expecting {
+        through: u64,
+    },
     /// `Trying` is to be appended, or in flight.
-    Trying { ticket: Ticket, place: Place },
+    Trying {
+        ticket: Ticket,
+        place: Place,
+    },
     /// The suspect is decided alone.
-    Deciding { ticket: Ticket, place: Place },
+    Deciding {
+        ticket: Ticket,
+        place: Place,
+    },
 }
 
 /// The suspicion of this owner.
@@ -221,7 +226,11 @@ mod tests {
             (vec![epoch(), trying(4), epoch(), trying(4)], false, false),
             (vec![epoch(), trying(4), epoch(), trying(4), epoch()], true, true),
             (vec![epoch(), trying(4), epoch(), trying(5), epoch()], true, false),
-            (vec![epoch(), trying(4), epoch(), trying(4), RecordBody::Released, epoch()], false, false),
+            (
+                vec![epoch(), trying(4), epoch(), trying(4), RecordBody::Released, epoch()],
+                false,
+                false,
+            ),
             (vec![epoch(), trying(4), epoch(), epoch(), epoch()], true, false),
             (vec![epoch(), trying(4), epoch(), trying(4), steps(), epoch()], false, false),
         ];

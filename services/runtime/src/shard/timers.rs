@@ -16,9 +16,9 @@ const SHARDS: u128 = 64;
 const HOURS: u64 = 168;
 const HOUR_MS: u64 = 3_600_000;
 
-/// The pseudo-entity whose parts are the buckets of `partition`'s timer index.
+/// The shard's own entity: its parts are the buckets of the timer index, and events set aside.
 #[must_use]
-pub fn timer_entity(partition: PartitionId) -> EntityId {
+pub fn own_entity(partition: PartitionId) -> EntityId {
     let [low, high] = partition.0.to_le_bytes();
     let mut hash = [0; 16];
     let [first, second, ..] = &mut hash;
@@ -193,11 +193,8 @@ impl Timers {
     }
 
     /// Buckets touched since they were saved, with the last step that touched them.
-    pub(super) fn dirty_parts(
-        &self,
-        partition: PartitionId,
-    ) -> Result<Vec<PartPut>, CodecError> {
-        let entity = timer_entity(partition);
+    pub(super) fn dirty_parts(&self, partition: PartitionId) -> Result<Vec<PartPut>, CodecError> {
+        let entity = own_entity(partition);
         let put = |(bucket, position): (&Bucket, &Position)| {
             let bytes = self.encode_bucket(*bucket)?;
             let part = SavedPart { name: bucket.name(), position: *position, bytes };
@@ -261,7 +258,8 @@ impl TimerReplay {
                     let (found, known) = (saved.version, FORMAT_VERSION);
                     return Err(CodecError::UnknownVersion { found, known });
                 }
-                timers.extend(saved.timers.into_iter().map(|t| (t.entity, (t.wake_ms, t.business))));
+                timers
+                    .extend(saved.timers.into_iter().map(|t| (t.entity, (t.wake_ms, t.business))));
             }
             let replayed = Replayed { position: part.position, touched: false, timers };
             replay.buckets.insert(bucket, replayed);

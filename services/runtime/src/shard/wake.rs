@@ -33,12 +33,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn on_call_result(
-        &mut self,
-        now: Now,
-        result: CallReturn,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_call_result(&mut self, now: Now, result: CallReturn, out: &mut Vec<Action>) {
         if !matches!(self.phase, Phase::Serving) {
             return out.push(Action::Refused(result.call));
         }

@@ -65,7 +65,7 @@ pub(crate) struct OutsideCall {
 impl OutsideCall {
     pub(crate) fn start(self, context: &Arc<Context>) {
         let context_of_task = Arc::clone(context);
-        context.spawn(TaskKind::Call, "outside-call", self.run(context_of_task));
+        context.spawn_call(self.run(context_of_task));
     }
 
     async fn run(self, context: Arc<Context>) {
@@ -93,9 +93,7 @@ impl OutsideCall {
         let limit = Duration::from_millis(context.settings.shard.hard_limit_ms);
         let executor = Arc::clone(&context.executor);
         let (request, door) = (self.request.clone(), self.door(context));
-        let call = async move {
-            tokio::time::timeout(limit, executor.call(request, door)).await
-        };
+        let call = async move { tokio::time::timeout(limit, executor.call(request, door)).await };
         // A task of its own, so that its panic ends only itself.
         let task = task::spawn_abort_on_drop(TaskKind::Call, "executor", call);
         match task.await {

@@ -26,14 +26,15 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// Cancelled when the node dies at once: every task ends at its next await.
     pub(crate) dead: CancellationToken,
-    tasks: TaskTracker,
+    /// Calls: they outlive their shard, and an orderly end waits for them.
+    calls: TaskTracker,
 }
 
 impl Context {
     pub(crate) fn new(options: crate::NodeOptions) -> Arc<Self> {
         let crate::NodeOptions { bus, host, executor, clock, random, name, settings } = options;
-        let (dead, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Arc::new(Self { bus, host, executor, clock, random, name, settings, dead, tasks })
+        let (dead, calls) = (CancellationToken::new(), TaskTracker::new());
+        Arc::new(Self { bus, host, executor, clock, random, name, settings, dead, calls })
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -51,26 +52,32 @@ impl Context {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let dead = self.dead.clone();
-        let mortal = async move {
-            tokio::select! {
-                biased;
-                () = dead.cancelled() => {}
-                () = future => {}
-            }
-        };
-        task::spawn(kind, name, self.tasks.track_future(mortal)).detach();
+        task::spawn(kind, name, mortal(self.dead.clone(), future)).detach();
     }
 
-    /// Waits until no task is left.
-    pub(crate) async fn drained(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+    /// As [`Context::spawn`], for a call: an orderly end of the node waits for it.
+    pub(crate) fn spawn_call(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let future = self.calls.track_future(mortal(self.dead.clone(), future));
+        task::spawn(TaskKind::Call, "outside-call", future).detach();
+    }
+
+    /// Waits until no call is left.
+    pub(crate) async fn calls_ended(&self) {
+        self.calls.close();
+        self.calls.wait().await;
     }
 
     /// Waits before a bus request is repeated.
     pub(crate) async fn pause(&self, attempts: u32) {
         sleep_ms(self.random.jitter_ms(self.settings.shard.retry_ms(attempts.max(1)))).await;
+    }
+}
+
+async fn mortal(dead: CancellationToken, future: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = dead.cancelled() => {}
+        () = future => {}
     }
 }
 

@@ -104,12 +104,14 @@ impl ShardState {
                 sleep_ms(delay_ms).await;
                 answered(save(&context, partition, puts).await);
             }),
-            Action::PutCheckpoint { checkpoint, delay_ms } => self.spawn("checkpoint", async move {
-                sleep_ms(delay_ms).await;
-                failpoint::hit("checkpoint");
-                let put = context.bus.states.put_checkpoint(partition, checkpoint).await;
-                answered(stored(put, |stored| Notice::Checkpointed { stored }));
-            }),
+            Action::PutCheckpoint { checkpoint, delay_ms } => {
+                self.spawn("checkpoint", async move {
+                    sleep_ms(delay_ms).await;
+                    failpoint::hit("checkpoint");
+                    let put = context.bus.states.put_checkpoint(partition, checkpoint).await;
+                    answered(stored(put, |stored| Notice::Checkpointed { stored }));
+                })
+            }
             // Performed above.
             _ => {}
         }

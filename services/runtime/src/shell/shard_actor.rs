@@ -19,8 +19,9 @@ use super::{
     takeover::{TakeOver, TakeOverError},
 };
 use crate::{
-    CallReturn, metrics as names,
+    CallReturn,
     host::CallId,
+    metrics as names,
     node::root::RootMsg,
     shard::{Action, Alarm, Life, Notice, Shard, ShardStatus},
 };
@@ -223,8 +224,7 @@ impl Actor for ShardActor {
         let shard = myself.clone();
         let reader = ReaderState { context: Arc::clone(&context), partition, shard };
         let cell: ActorCell = myself.get_cell();
-        let (committer, _) =
-            Actor::spawn_linked(None, Committer, committer, cell.clone()).await?;
+        let (committer, _) = Actor::spawn_linked(None, Committer, committer, cell.clone()).await?;
         let (reader, _) = Actor::spawn_linked(None, Reader, reader, cell.clone()).await?;
         let publisher = Arc::clone(&context);
         let (publisher, _) = Actor::spawn_linked(None, Publisher, publisher, cell).await?;

@@ -9,9 +9,7 @@ use bus::{
 use bytes::Bytes;
 
 use super::context::Context;
-use crate::shard::{
-    Alarm, Link, Owned, Recovery, Shard, StopReason, Verdict, judge, timer_entity,
-};
+use crate::shard::{Alarm, Link, Owned, Recovery, Shard, StopReason, Verdict, judge, own_entity};
 
 /// Generation of a log that no restore or import has touched.
 const FIRST_GENERATION: u32 = 1;
@@ -144,8 +142,8 @@ impl TakeOver {
     async fn replay(&mut self, owned: Owned) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
         let epoch_seq = owned.epoch.seq;
         let checkpoint = self.checkpoint().await?;
-        let timer_parts = self.timer_parts().await?;
-        let mut recovery = Recovery::begin(owned, checkpoint, &timer_parts)?;
+        let own_parts = self.own_parts().await?;
+        let mut recovery = Recovery::begin(owned, checkpoint, &own_parts)?;
         let mut after = recovery.read_after();
         while after < epoch_seq {
             let records = self.records(after).await?;
@@ -193,8 +191,8 @@ impl TakeOver {
         }
     }
 
-    async fn timer_parts(&mut self) -> Result<Vec<bus::SavedPart>, TakeOverError> {
-        let entity = timer_entity(self.partition);
+    async fn own_parts(&mut self) -> Result<Vec<bus::SavedPart>, TakeOverError> {
+        let entity = own_entity(self.partition);
         loop {
             match self.context.bus.states.load(self.partition, entity).await {
                 Ok(parts) => return Ok(parts),

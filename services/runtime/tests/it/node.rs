@@ -44,9 +44,7 @@ async fn messages_calls_and_timers_go_round() {
     let steps = installation.until_steps(0, 4).await;
     assert_eq!(steps[3].header.cause, bus::Cause::CallResult);
     assert_eq!(installation.world.calls.lock().unwrap().len(), 1);
-    let steps = until("the timer", || {
-        Some(installation.steps(0)).filter(|steps| steps.len() == 5)
-    });
+    let steps = until("the timer", || Some(installation.steps(0)).filter(|steps| steps.len() == 5));
     let fired = tokio::time::timeout(Duration::from_secs(4_000), steps);
     // `until` looks for five minutes; the timer is due in an hour.
     tokio::time::sleep(Duration::from_secs(3_590)).await;

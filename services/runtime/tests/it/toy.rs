@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an account can be told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Command {
+pub(crate) enum Command {
     Add(u64),
     Send { to: EntityId, amount: u64 },
     Call { text: String },
@@ -41,13 +41,13 @@ enum Change {
 
 /// The one part of an account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Account {
-    pub total: u64,
-    pub seen: BTreeSet<Key>,
-    pub calls: BTreeMap<Key, Option<bool>>,
-    pub wake_ms: Option<u64>,
-    pub fired: u64,
-    pub padding: usize,
+pub(crate) struct Account {
+    pub(crate) total: u64,
+    pub(crate) seen: BTreeSet<Key>,
+    pub(crate) calls: BTreeMap<Key, Option<bool>>,
+    pub(crate) wake_ms: Option<u64>,
+    pub(crate) fired: u64,
+    pub(crate) padding: usize,
 }
 
 struct Live {
@@ -55,7 +55,7 @@ struct Live {
     panicked: Arc<Mutex<BTreeSet<Key>>>,
 }
 
-pub const PART: &str = "account";
+pub(crate) const PART: &str = "account";
 
 fn event(change: &Change) -> Event {
     Event { part: PART.into(), body: bus::encode(change).unwrap() }
@@ -154,17 +154,13 @@ impl LiveEntity for Live {
 
 /// Makes accounts; counts loads.
 #[derive(Debug, Default)]
-pub struct ToyHost {
-    pub loads: Mutex<BTreeMap<EntityId, usize>>,
+pub(crate) struct ToyHost {
+    pub(crate) loads: Mutex<BTreeMap<EntityId, usize>>,
     panicked: Arc<Mutex<BTreeSet<Key>>>,
 }
 
 impl Host for ToyHost {
-    fn load(
-        &self,
-        id: EntityId,
-        parts: &[SavedPart],
-    ) -> Result<Box<dyn LiveEntity>, EntityError> {
+    fn load(&self, id: EntityId, parts: &[SavedPart]) -> Result<Box<dyn LiveEntity>, EntityError> {
         *self.loads.lock().unwrap().entry(id).or_default() += 1;
         let saved = parts.iter().find_map(|part| part.bytes.as_ref());
         let account = saved.map(|bytes| bus::decode(bytes)).transpose();
@@ -176,8 +172,8 @@ impl Host for ToyHost {
 
 /// The outside world: notes what reached it.
 #[derive(Debug, Default)]
-pub struct World {
-    pub calls: Mutex<Vec<(CallId, String)>>,
+pub(crate) struct World {
+    pub(crate) calls: Mutex<Vec<(CallId, String)>>,
 }
 
 #[async_trait]
@@ -199,19 +195,19 @@ impl Executor for World {
     }
 }
 
-pub fn key(n: u64) -> Key {
+pub(crate) fn key(n: u64) -> Key {
     Key(u128::from(n).to_be_bytes())
 }
 
 /// An account in this partition of `partitions`.
-pub fn account(partition: u16, n: u64, partitions: u16) -> EntityId {
+pub(crate) fn account(partition: u16, n: u64, partitions: u16) -> EntityId {
     let n = u128::from(n) * u128::from(partitions) + u128::from(partition);
     let entity = EntityId { kind: 1, hash: n.to_le_bytes() };
     assert_eq!(entity.partition(partitions).0, partition);
     entity
 }
 
-pub fn input(n: u64, target: EntityId, command: &Command, reply_to: Option<&str>) -> Input {
+pub(crate) fn input(n: u64, target: EntityId, command: &Command, reply_to: Option<&str>) -> Input {
     Input {
         header: Header {
             key: key(n),

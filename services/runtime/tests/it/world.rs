@@ -10,19 +10,19 @@ use runtime::{Node, NodeOptions, Placement, Random, Settings};
 
 use crate::toy::{Account, ToyHost, World};
 
-pub const PARTITIONS: u16 = 4;
+pub(crate) const PARTITIONS: u16 = 4;
 const START_MS: u64 = 1_800_000_000_000;
 
-pub struct Installation {
-    pub sim: SimBus,
-    pub clock: Clock,
-    pub world: Arc<World>,
-    pub settings: Settings,
+pub(crate) struct Installation {
+    pub(crate) sim: SimBus,
+    pub(crate) clock: Clock,
+    pub(crate) world: Arc<World>,
+    pub(crate) settings: Settings,
     random: Random,
 }
 
 impl Installation {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut settings = Settings { placement: Placement::Manual, ..Settings::default() };
         settings.shard.checkpoint_interval_ms = 60_000;
         Self {
@@ -34,11 +34,11 @@ impl Installation {
         }
     }
 
-    pub async fn node(&self, name: &str) -> (Node, Arc<ToyHost>) {
+    pub(crate) async fn node(&self, name: &str) -> (Node, Arc<ToyHost>) {
         self.node_on(self.sim.node(name), name).await
     }
 
-    pub async fn node_on(&self, bus: Bus, name: &str) -> (Node, Arc<ToyHost>) {
+    pub(crate) async fn node_on(&self, bus: Bus, name: &str) -> (Node, Arc<ToyHost>) {
         let host = Arc::new(ToyHost::default());
         let options = NodeOptions {
             bus,
@@ -52,12 +52,12 @@ impl Installation {
         (Node::start(options).await.unwrap(), host)
     }
 
-    pub async fn append(&self, inputs: Vec<Input>) {
+    pub(crate) async fn append(&self, inputs: Vec<Input>) {
         append(&self.sim.node("edge"), inputs).await;
     }
 
     /// Every step in the log of a partition, in order.
-    pub fn steps(&self, partition: u16) -> Vec<Step> {
+    pub(crate) fn steps(&self, partition: u16) -> Vec<Step> {
         let records = self.sim.records(PartitionId(partition));
         let steps = |(_, bytes): (u64, bytes::Bytes)| match Record::decode(&bytes).unwrap().body {
             RecordBody::Steps(steps) => steps.steps,
@@ -67,7 +67,7 @@ impl Installation {
     }
 
     /// Waits until the log of a partition holds this many steps.
-    pub async fn until_steps(&self, partition: u16, count: usize) -> Vec<Step> {
+    pub(crate) async fn until_steps(&self, partition: u16, count: usize) -> Vec<Step> {
         until("steps", || {
             let steps = self.steps(partition);
             (steps.len() >= count).then_some(steps)
@@ -76,21 +76,21 @@ impl Installation {
     }
 
     /// The saved state of an account.
-    pub fn saved(&self, entity: EntityId) -> Option<Account> {
+    pub(crate) fn saved(&self, entity: EntityId) -> Option<Account> {
         let parts = self.sim.saved_parts(entity.partition(PARTITIONS));
         let mut own = parts.into_iter().filter(|(id, _)| *id == entity);
         own.find_map(|(_, part)| part.bytes).map(|bytes| bus::decode(&bytes).unwrap())
     }
 }
 
-pub async fn append(bus: &Bus, inputs: Vec<Input>) {
+pub(crate) async fn append(bus: &Bus, inputs: Vec<Input>) {
     let partition = inputs[0].target.partition(bus.partitions);
     let entry = InboxEntry::new(inputs).encode().unwrap();
     bus.inbox.append(partition, entry).await.unwrap();
 }
 
 /// Waits, with a bound, until there is an answer.
-pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..30_000 {
         if let Some(found) = look() {
             return found;
@@ -101,7 +101,7 @@ pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Sends one input that asks for a reply, and waits for it.
-pub async fn ask(bus: &Bus, input: Input) -> Reply {
+pub(crate) async fn ask(bus: &Bus, input: Input) -> Reply {
     let mut replies = bus.signals.subscribe("reply.test").await.unwrap();
     let wanted = input.header.key;
     append(bus, vec![Input { reply_to: Some("reply.test".to_owned()), ..input }]).await;

@@ -68,7 +68,9 @@ fn nobody_speaks_over_another() {
     world.sent(Some("bob"), true);
     assert_eq!(world.floor(), Floor::Desk { agent: agent("bob") });
     let claimed = world.workspace.last().cloned();
-    assert!(matches!(claimed, Some(WorkspaceInput::Claimed { agent: a, version: 2, .. }) if a == agent("bob")));
+    assert!(
+        matches!(claimed, Some(WorkspaceInput::Claimed { agent: a, version: 2, .. }) if a == agent("bob"))
+    );
 }
 
 #[test]

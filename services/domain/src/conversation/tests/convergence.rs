@@ -8,11 +8,24 @@ use crate::{content::ContentKind, conversation::*};
 /// One webhook or outcome; its place in the list is its key.
 #[derive(Clone, Debug)]
 enum Hook {
-    In { second: u64, kind: ContentKind },
-    Echo { second: u64, automatic: bool },
+    In {
+        second: u64,
+        kind: ContentKind,
+    },
+    Echo {
+        second: u64,
+        automatic: bool,
+    },
     /// Of the program's send, of a message of the phone, or of one nobody knows.
-    Status { of: u32, kind: StatusKind, second: u64, opaque: bool },
-    Outcome { accepted: bool },
+    Status {
+        of: u32,
+        kind: StatusKind,
+        second: u64,
+        opaque: bool,
+    },
+    Outcome {
+        accepted: bool,
+    },
     OwnEcho,
 }
 
@@ -26,12 +39,7 @@ fn hook() -> impl Strategy<Value = Hook> {
         ContentKind::Edit,
         ContentKind::Unsupported { code: 131_060 },
     ];
-    let statuses = [
-        StatusKind::Sent,
-        StatusKind::Delivered,
-        StatusKind::Read,
-        StatusKind::Failed,
-    ];
+    let statuses = [StatusKind::Sent, StatusKind::Delivered, StatusKind::Read, StatusKind::Failed];
     prop_oneof![
         4 => (0..4_000_u64, select(kinds.to_vec()))
             .prop_map(|(second, kind)| Hook::In { second, kind }),
@@ -61,10 +69,9 @@ fn give(world: &mut World, n: u32, hook: &Hook) {
         Hook::In { second, kind } => {
             ConversationInput::Inbound(Inbound { kind, ..inbound(n, at(second)) })
         }
-        Hook::Echo { second, automatic } => ConversationInput::Echo(Echo {
-            configured_automatic: automatic,
-            ..echo(n, at(second))
-        }),
+        Hook::Echo { second, automatic } => {
+            ConversationInput::Echo(Echo { configured_automatic: automatic, ..echo(n, at(second)) })
+        }
         Hook::Status { of, kind, second, opaque } => {
             let request = (opaque && of == SENT).then_some(request);
             ConversationInput::Status(Status { request, ..status(of, kind, at(second)) })
@@ -85,6 +92,7 @@ fn begun(rules: Rules) -> World {
     let mut world = World::new(rules);
     world.give_keyed(B, 1 << 50, ConversationInput::Inbound(inbound(1_000, T0)), Some("hi"));
     world.sent(None, true);
+    world.at(T0 + 4_100 * S);
     world
 }
 
@@ -116,7 +124,7 @@ fn orders(len: usize) -> impl Strategy<Value = Vec<(usize, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(config())]
     #[test]
     fn any_order_ends_in_the_same_thread_statuses_and_window(
         (hooks, first, second) in hooks().prop_flat_map(|hooks| {

@@ -26,8 +26,10 @@ fn the_phone_takes_the_floor_from_the_bot_and_its_queued_words_are_taken_back() 
     // The customer goes on with the phone: the bot does not hear it.
     world.at(T0 + MIN).say(B, inbound(3, T0 + MIN), "buy");
     assert_eq!((world.said(), world.workspace.len()), (vec!["question".to_owned()], 0));
-    assert!(matches!(world.signals.iter().rfind(|s| matches!(s, ConversationSignal::Floor(_))),
-        Some(ConversationSignal::Floor(Floor::Phone))));
+    assert!(matches!(
+        world.signals.iter().rfind(|s| matches!(s, ConversationSignal::Floor(_))),
+        Some(ConversationSignal::Floor(Floor::Phone))
+    ));
 }
 
 #[test]
@@ -55,7 +57,9 @@ fn the_phones_owner_gets_the_item_and_gives_it_back_after_silence() {
     world.inbound(1, T0);
     world.at(T0 + MIN).echo(2, T0 + MIN);
     let claimed = world.workspace.last().cloned().unwrap();
-    assert!(matches!(claimed, WorkspaceInput::Claimed { agent: a, version: 2, .. } if a == agent("boss")));
+    assert!(
+        matches!(claimed, WorkspaceInput::Claimed { agent: a, version: 2, .. } if a == agent("boss"))
+    );
     assert_eq!(world.floor(), Floor::Phone);
     world.pass(T0 + 31 * MIN);
     assert_eq!(world.floor(), Floor::Nobody);
@@ -100,7 +104,13 @@ fn some_echoes_join_the_thread_and_take_nothing() {
     let fresh = echo(9, T0 + 40 * MIN);
     let automatic = Echo { configured_automatic: true, ..fresh.clone() };
     let of = |kind| Echo { kind, target: Some(message(1)), ..fresh.clone() };
-    let table = [late, automatic, of(ContentKind::Edit), of(ContentKind::Revoke), of(ContentKind::Reaction)];
+    let table = [
+        late,
+        automatic,
+        of(ContentKind::Edit),
+        of(ContentKind::Revoke),
+        of(ContentKind::Reaction),
+    ];
     for echo in table {
         let mut world = World::new(plain_rules());
         world.inbound(1, T0);

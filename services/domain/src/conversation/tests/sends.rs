@@ -20,7 +20,9 @@ fn a_status_before_the_outcome_proves_the_send_and_joins_later() {
     let (mut world, request) = sent();
     world.give(B, of(request, status(50, StatusKind::Sent, T0 + S)));
     let seen = world.number.last().cloned().unwrap();
-    assert!(matches!(seen, NumberInput::StatusSeen { request: r, failed: None, .. } if r == request));
+    assert!(
+        matches!(seen, NumberInput::StatusSeen { request: r, failed: None, .. } if r == request)
+    );
     let told = world.number.len();
     world.give(B, of(request, status(50, StatusKind::Delivered, T0 + 2 * S)));
     assert_eq!(world.number.len(), told, "one proof is enough");

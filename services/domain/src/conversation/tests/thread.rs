@@ -28,8 +28,7 @@ fn a_repeat_changes_nothing() {
     world.at(T0 + 3 * H).give_keyed(B, 7, input.clone(), Some("hi"));
     let mut key = [0; 16];
     key[..8].copy_from_slice(&7_u64.to_be_bytes());
-    let forwarded =
-        ConversationInput::Forwarded { from: address(P), key, input: Box::new(input) };
+    let forwarded = ConversationInput::Forwarded { from: address(P), key, input: Box::new(input) };
     world.give(B, forwarded);
     assert_eq!((world.events.len(), world.get(B)), (events, state));
 }

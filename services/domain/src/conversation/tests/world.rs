@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use proptest::prelude::ProptestConfig;
+
 use crate::{
-    AgentId, BusinessId, CommandId, EntityId, EntityKind, Hash16, ItemId, MessageId, Millis,
-    QueueId, RequestId, Sealed, ToEntity,
+    AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, MessageId, Millis, QueueId,
+    RequestId, Sealed, ToEntity,
     content::ContentKind,
     conversation::*,
     effect::OutSignal,
@@ -207,7 +209,7 @@ impl World {
             hold_channels: false,
             channels: VecDeque::new(),
             keys: 1 << 40,
-            commands: 0,
+            commands: 1_000,
         }
     }
 
@@ -268,7 +270,9 @@ impl World {
     /// Delivers what conversations said to each other.
     pub(super) fn pump(&mut self) {
         let mut hops = 0;
-        while !self.hold_channels && let Some((to, input)) = self.channels.pop_front() {
+        while !self.hold_channels
+            && let Some((to, input)) = self.channels.pop_front()
+        {
             hops += 1;
             assert!(hops < 100, "conversations talk in circles: {input:?}");
             self.decide(to, [0xcc; 16], &input, None);
@@ -300,7 +304,13 @@ impl World {
         self.at(now_ms);
     }
 
-    fn decide(&mut self, to: EntityId, key: [u8; 16], input: &ConversationInput, text: Option<&str>) {
+    fn decide(
+        &mut self,
+        to: EntityId,
+        key: [u8; 16],
+        input: &ConversationInput,
+        text: Option<&str>,
+    ) {
         let opened = Opened { text: text.map(str::to_owned), reachable: true };
         let base = self.conversations.get(&to).cloned().unwrap_or_default();
         let occasion = Occasion::Input { key, input, opened: &opened };
@@ -430,12 +440,13 @@ impl World {
     }
 }
 
-pub(super) fn send_of(take_floor: bool) -> CommandKind {
-    CommandKind::Send { kind: ContentKind::Text, content: sealed("desk"), take_floor }
+/// `PROPTEST_CASES` sets how many; nothing is written into the source tree.
+pub(super) fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
-pub(super) fn business() -> BusinessId {
-    "business".into()
+pub(super) fn send_of(take_floor: bool) -> CommandKind {
+    CommandKind::Send { kind: ContentKind::Text, content: sealed("desk"), take_floor }
 }
 
 /// Invariant 5, on the state: who waits has an agent, an open item, a bot whose words are under way or await an

@@ -1,0 +1,20 @@
+//! From the domain to the wire and back. What comes from clients is checked here: a wrong value says which field
+//! it is and what to do.
+
+mod answer;
+mod desk;
+mod id;
+mod send;
+mod thread;
+
+pub use answer::{command_answer, invalid, refusal, unavailable, workspace_answer};
+pub use desk::{offer, offer_end, presence, presence_from_wire, workspace_change};
+pub use id::{
+    Place, conversation_id, message_id, offer_id, opaque_id, parse_conversation_id,
+    parse_message_id, parse_offer_id, parse_position, position,
+};
+pub use send::{Invalid, NOTE_CHARS_MAX, Outgoing, TEXT_CHARS_MAX, check_note, check_send};
+pub use thread::{
+    author, delivery_of_outcome, delivery_of_status, direction, floor, kind, ms, requested_message,
+    thread_message,
+};

@@ -1,0 +1,104 @@
+//! What the desk is told of the installation.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use chassis::{config::Config, seal::Sealer};
+use domain::{AgentId, BusinessId, EntityId, Hash16, naming};
+
+/// The installation as the desk sees it.
+#[derive(Clone, Debug, Default)]
+pub struct DeskContext {
+    /// Name of this process; a part of the topic on which answers reach it.
+    pub node: String,
+    /// Businesses by id.
+    pub businesses: BTreeMap<BusinessId, BusinessContext>,
+}
+
+/// One business.
+#[derive(Clone, Debug)]
+pub struct BusinessContext {
+    /// Its routing domain.
+    pub workspace: EntityId,
+    /// Its agents.
+    pub agents: BTreeSet<AgentId>,
+    /// Hash of each of its numbers, and its `phone_number_id`.
+    pub numbers: BTreeMap<Hash16, String>,
+}
+
+impl DeskContext {
+    /// The installation of `config`.
+    #[must_use]
+    pub fn from_config(config: &Config, sealer: &Sealer) -> Self {
+        let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+        let businesses = config.businesses.iter().map(|business| {
+            let id = BusinessId(business.id.clone());
+            let workspace = naming::workspace_id(&hash, &id, &business.workspace.id);
+            let agents = business.workspace.agents.iter().map(|agent| AgentId(agent.id.clone()));
+            let numbers = business.numbers.iter().map(|number| {
+                let number_id = naming::number_id(&hash, &number.phone_number_id);
+                (number_id.hash, number.phone_number_id.clone())
+            });
+            let context = BusinessContext {
+                workspace,
+                agents: agents.collect(),
+                numbers: numbers.collect(),
+            };
+            (id, context)
+        });
+        Self { node: config.node.clone(), businesses: businesses.collect() }
+    }
+}
+
+/// Timings and bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Interval of the heartbeat on an agent's stream.
+    pub heartbeat: Duration,
+    /// A client that says nothing for so long is gone.
+    pub silence_max: Duration,
+    /// How long the first request of a session may take.
+    pub sign_in_max: Duration,
+    /// How long a command is waited for.
+    pub answer_max: Duration,
+    /// A command without an answer is sent again after this long, under the same key.
+    pub repeat_after: Duration,
+    /// A snapshot is asked for at least so often: signals are best effort, also the last one.
+    pub resync_after: Duration,
+    /// How often token files are looked at.
+    pub token_poll: Duration,
+    /// Events that wait for a slow client before its stream ends.
+    pub queue_max: usize,
+    /// Connections at once.
+    pub connections_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            silence_max: Duration::from_secs(25),
+            sign_in_max: Duration::from_secs(10),
+            answer_max: Duration::from_secs(10),
+            repeat_after: Duration::from_secs(3),
+            resync_after: Duration::from_secs(60),
+            token_poll: Duration::from_secs(5),
+            queue_max: 256,
+            connections_max: 4096,
+        }
+    }
+}
+
+impl Options {
+    /// The options of `config`.
+    #[must_use]
+    pub fn from_config(config: &Config) -> Self {
+        Self {
+            heartbeat: Duration::from_millis(config.desk.heartbeat_ms.max(1)),
+            connections_max: usize::try_from(config.desk.connections_max).unwrap_or(usize::MAX),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One decision: the handler of the input, then what is due, then what may leave.
+
+use super::{
+    CallAnswer, NumberEvent, NumberInput, draft::Draft, lanes, on_echo, on_request, on_result,
+    on_status, settle, state::Number,
+};
+use crate::{
+    EntityId, Millis, Outcome, RequestId, ToEntity,
+    conversation::{ConversationInput, SendOutcome},
+    effect::CallKey,
+};
+
+/// Events after which a decision takes up nothing new (a step may have 256).
+const EVENTS_SOFT_MAX: usize = 150;
+
+/// Why a number decides.
+#[derive(Clone, Copy, Debug)]
+pub enum Occasion<'a> {
+    /// Something was told.
+    Input {
+        /// Idempotency key of the input.
+        key: [u8; 16],
+        /// The input.
+        input: &'a NumberInput,
+    },
+    /// The result of a call.
+    CallResult {
+        /// Which attempt of which request.
+        key: CallKey,
+        /// What came of it.
+        answer: &'a CallAnswer,
+    },
+    /// The time stated by [`Number::wake_ms`] has come. Deciding too early is harmless.
+    Wake,
+}
+
+/// A decision in the making.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) me: EntityId,
+    pub(super) now_ms: Millis,
+    /// Until then calls asked for by an earlier owner may run.
+    pub(super) foreign_calls_over_ms: Millis,
+    pub(super) draft: Draft<'a>,
+    pub(super) out: Outcome<NumberEvent, ()>,
+}
+
+impl Number {
+    /// Decides. Changes nothing: the events do, by [`apply`](Self::apply). Commands of clients never come here, so
+    /// there is never a reply.
+    ///
+    /// `foreign_calls_over_ms`: earliest moment at which a call asked for by an earlier owner of the partition can be
+    /// over, 0 when none can be running. An attempt without a result is not judged before.
+    #[must_use]
+    pub fn decide(
+        &self,
+        me: EntityId,
+        occasion: Occasion<'_>,
+        now_ms: Millis,
+        foreign_calls_over_ms: Millis,
+    ) -> Outcome<NumberEvent, ()> {
+        let draft = Draft::new(self);
+        let mut turn = Turn { me, now_ms, foreign_calls_over_ms, draft, out: Outcome::default() };
+        match occasion {
+            Occasion::Input { input, .. } => turn.on_input(input),
+            Occasion::CallResult { key, answer } => on_result::on_result(&mut turn, key, answer),
+            Occasion::Wake => settle::on_wake(&mut turn),
+        }
+        settle::run_timers(&mut turn);
+        lanes::grant(&mut turn);
+        turn.out
+    }
+
+    /// When the number wants to decide again by itself.
+    #[must_use]
+    pub fn wake_ms(&self) -> Option<Millis> {
+        settle::wake_ms(self)
+    }
+}
+
+impl Turn<'_> {
+    fn on_input(&mut self, input: &NumberInput) {
+        match input {
+            NumberInput::Configure(config) => {
+                let core = self.draft.core();
+                // A stopped number starts again with any configuration: the operator has acted.
+                if core.config.as_ref() != Some(config) || core.paused_until_ms == Millis::MAX {
+                    self.record(NumberEvent::Configured(config.clone()));
+                }
+            }
+            NumberInput::Request(request) => on_request::on_request(self, request),
+            NumberInput::Cancel { request, not_after_ms } => {
+                on_request::on_cancel(self, *request, *not_after_ms);
+            }
+            NumberInput::StatusSeen { request, message, wamid, failed, at_ms } => {
+                let seen = on_status::Seen { message: *message, wamid, at_ms: *at_ms };
+                on_status::on_status(self, *request, &seen, *failed);
+            }
+            NumberInput::EchoSeen { conversation, message, text_hash, at_ms } => {
+                on_echo::on_echo(self, *conversation, *message, *text_hash, *at_ms);
+            }
+            NumberInput::Parked(parked) => self.record(NumberEvent::Parked(parked.clone())),
+        }
+    }
+
+    /// Records an event and sees it at once.
+    pub(super) fn record(&mut self, event: NumberEvent) {
+        self.draft.apply(&event);
+        self.out.events.push(event);
+    }
+
+    /// Whether the step has room for another action.
+    pub(super) fn has_room(&self) -> bool {
+        self.out.events.len() < EVENTS_SOFT_MAX
+    }
+
+    /// Ends a request (or corrects its end) and tells its conversation.
+    pub(super) fn end(&mut self, request: RequestId, outcome: SendOutcome) {
+        use super::state::Request;
+        let conversation = match self.draft.request(request) {
+            Some(Request::Live(live)) => live.request.conversation,
+            Some(Request::Ended(ended)) => ended.conversation,
+            None => return,
+        };
+        let at_ms = self.now_ms;
+        self.record(NumberEvent::Ended { request, outcome: outcome.clone(), at_ms });
+        self.tell(conversation, request, outcome);
+    }
+
+    /// Ends a request of which no attempt is known to have left: with `outcome`, or as unknown when an earlier attempt's
+    /// outcome was never found out.
+    pub(super) fn end_unsent(&mut self, request: RequestId, outcome: SendOutcome) {
+        let doubtful = self.draft.live(request).is_some_and(|live| live.tries.unknown > 0);
+        self.end(request, if doubtful { SendOutcome::Unknown } else { outcome });
+    }
+
+    /// Tells a conversation what came of a request.
+    pub(super) fn tell(&mut self, to: EntityId, request: RequestId, outcome: SendOutcome) {
+        let input = ConversationInput::SendOutcome { request, outcome };
+        self.out.messages.push(ToEntity::Conversation(to, Box::new(input)));
+    }
+}

@@ -1,0 +1,45 @@
+//! A conversation asks for a send, or takes one back.
+
+use super::{
+    NumberEvent, SendRequest,
+    decide::Turn,
+    state::{Request, Stage},
+};
+use crate::{Millis, RequestId, conversation::SendOutcome, effect::CallKey};
+
+/// Queues a request. A repeat is ignored; one that was taken back before it came ends at once.
+pub(super) fn on_request(turn: &mut Turn<'_>, request: &SendRequest) {
+    let id = request.request;
+    if turn.draft.request(id).is_some() {
+        return;
+    }
+    let order = turn.draft.next_order();
+    turn.record(NumberEvent::Queued { request: Box::new(request.clone()), order });
+    if turn.draft.core().cancels.contains_key(&id) {
+        turn.end(id, SendOutcome::Cancelled);
+    }
+}
+
+/// Takes a request back. What may be under way is only kept from being repeated: its result decides.
+pub(super) fn on_cancel(turn: &mut Turn<'_>, id: RequestId, not_after_ms: Millis) {
+    match turn.draft.request(id) {
+        None => {
+            if turn.now_ms <= not_after_ms {
+                turn.record(NumberEvent::CancelKept { request: id, not_after_ms });
+            }
+        }
+        Some(Request::Ended(_)) => {}
+        Some(Request::Live(live)) => match live.stage {
+            Stage::Waiting | Stage::RetryAt { .. } => {
+                turn.end_unsent(id, SendOutcome::Cancelled);
+            }
+            Stage::Calling { .. } | Stage::Reconciling { .. } if live.cancelled => {}
+            Stage::Calling { .. } | Stage::Reconciling { .. } => {
+                if live.is_calling() {
+                    turn.out.cancels.push(CallKey { request: id, attempt: live.attempt });
+                }
+                turn.record(NumberEvent::CancelNoted { request: id });
+            }
+        },
+    }
+}

@@ -1,0 +1,71 @@
+//! What is due. Runs after every input and on wake, in pieces that fit a step.
+
+use super::{
+    NumberEvent,
+    decide::Turn,
+    index::{Key, due_range, forget_range},
+    lanes, on_result, retry,
+    state::{Number, Stage},
+};
+use crate::{Millis, RequestId, conversation::SendOutcome, effect::CallKey};
+
+/// Ended requests forgotten in one step.
+const FORGOTTEN_MAX: usize = 100;
+/// Ended requests are forgotten this much late, many at a time, ms.
+const FORGET_TOGETHER_MS: Millis = 5_000;
+
+/// When something is due.
+pub(super) fn wake_ms(number: &Number) -> Option<Millis> {
+    let due = number.index.range(due_range(Millis::MAX)).next().and_then(at_ms);
+    let forget = number.index.range(forget_range(Millis::MAX)).next().and_then(at_ms);
+    let forget = forget.map(|at_ms| at_ms.saturating_add(FORGET_TOGETHER_MS));
+    [due, forget, lanes::next_grant_ms(number)].into_iter().flatten().min()
+}
+
+fn at_ms(key: &Key) -> Option<Millis> {
+    match key {
+        Key::Due(at_ms, _) | Key::Forget(at_ms, _) => Some(*at_ms),
+        _ => None,
+    }
+}
+
+/// What only time brings: ended requests are forgotten.
+pub(super) fn on_wake(turn: &mut Turn<'_>) {
+    let over: Vec<RequestId> = turn
+        .draft
+        .keys(forget_range(turn.now_ms))
+        .filter_map(|key| match key {
+            Key::Forget(_, id) => Some(*id),
+            _ => None,
+        })
+        .take(FORGOTTEN_MAX)
+        .collect();
+    for request in over {
+        turn.record(NumberEvent::Forgotten { request });
+    }
+}
+
+/// Calls without a result, reconciliations without a status, requests whose time has passed.
+pub(super) fn run_timers(turn: &mut Turn<'_>) {
+    while turn.has_room() {
+        let due = turn.draft.keys(due_range(turn.now_ms)).next();
+        let Some(Key::Due(_, id)) = due.copied() else { return };
+        on_due(turn, id);
+    }
+}
+
+fn on_due(turn: &mut Turn<'_>, id: RequestId) {
+    let Some(live) = turn.draft.live(id) else { return };
+    match live.stage {
+        Stage::Waiting | Stage::RetryAt { .. } => turn.end_unsent(id, SendOutcome::Cancelled),
+        Stage::Calling { .. } if turn.now_ms < turn.foreign_calls_over_ms => {
+            let over_ms = turn.foreign_calls_over_ms;
+            turn.record(NumberEvent::CallMayRun { request: id, over_ms });
+        }
+        Stage::Calling { .. } => {
+            let key = CallKey { request: id, attempt: live.attempt };
+            on_result::reconcile(turn, key);
+        }
+        Stage::Reconciling { .. } => retry::on_still_unknown(turn, id),
+    }
+}

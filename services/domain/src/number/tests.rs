@@ -1,0 +1,9 @@
+//! Tests of sending: scenarios, and a random world.
+
+mod cancels;
+mod echoes;
+mod kit;
+mod lanes;
+mod random;
+mod results;
+mod watch;

@@ -1,0 +1,28 @@
+//! `tandem archive rebuild`: the read model anew from the log.
+
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use archive::SqliteRepository;
+use bus::sqlite::{Options, Store};
+use chassis::{clock::Clock, config::Config, seal::Sealer};
+
+/// Opens the directory (refused while a process has it) and projects every log from its beginning.
+pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Config::load(path)?;
+    anyhow::ensure!(
+        config.data_dir.join(bus::sqlite::DATABASE_FILE).exists(),
+        "there is no installation in {}: set data_dir",
+        config.data_dir.display()
+    );
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let options = Options { partitions: config.partitions, ..Options::default() };
+    let store = Store::open(&config.data_dir, options)?;
+    let sealer = Sealer::open_dir(&config.data_dir)?;
+    let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
+    let repository = Arc::new(SqliteRepository::open(&file, sealer.fingerprint())?);
+    runtime.block_on(archive::rebuild(&store.bus(), repository, Clock::system()))?;
+    store.close();
+    crate::cli::say("the read model was built anew from the log");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,130 @@
+//! What decides: storage, entities on the runtime, the executor of sends, and the read model.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use archive::{Archive, Projector, SqliteRepository};
+use bus::{
+    AppendError, Bus, InboxEntry,
+    sqlite::{Options, Store},
+};
+use chassis::{
+    clock::Clock,
+    config::Config,
+    health::Health,
+    seal::Sealer,
+    task::Shutdown,
+};
+use router::{RouterHost, configure, door::Doors, send::SendExecutor};
+use runtime::{Node, NodeOptions, Settings};
+use whatsapp::graph::{GraphClient, GraphConfig};
+
+/// Pause before an append of the configuration is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// The running core.
+pub(super) struct Core {
+    store: Store,
+    pub(super) bus: Bus,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) archive: Archive,
+    node: Node,
+}
+
+impl Core {
+    pub(super) async fn start(
+        config: &Config,
+        clock: &Clock,
+        shutdown: &Shutdown,
+        health: &Health,
+    ) -> anyhow::Result<Self> {
+        let options = Options {
+            partitions: config.partitions,
+            min_free_bytes: config.limits.min_free_disk_bytes,
+            ..Options::default()
+        };
+        let dir = config.data_dir.clone();
+        let store = tokio::task::spawn_blocking(move || Store::open(&dir, options))
+            .await
+            .context("opening the store was aborted")??;
+        let sealer = Arc::new(Sealer::open_dir(&config.data_dir)?);
+        let bus = store.bus();
+        let host = RouterHost::new(config, Arc::clone(&sealer))?;
+        let doors = Doors::open(config, &sealer, &bus, clock, shutdown);
+        let graph = GraphClient::new(&GraphConfig {
+            base_url: config.graph.base_url.clone(),
+            version: config.graph.version.clone(),
+            ..GraphConfig::default()
+        })?;
+        let executor =
+            SendExecutor::new(config, graph, doors, Arc::clone(&sealer), clock.clone());
+        let node = Node::start(NodeOptions {
+            clock: clock.clone(),
+            settings: settings(config),
+            ..NodeOptions::new(bus.clone(), Arc::new(host), Arc::new(executor), config.node.clone())
+        })
+        .await?;
+        let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
+        let repository = SqliteRepository::open(&file, sealer.fingerprint())?;
+        let projector = Projector::new(bus.clone(), Arc::new(repository), clock.clone());
+        projector.start(shutdown, health);
+        let wait = Duration::from_millis(config.limits.read_wait_ms);
+        let archive = projector.archive(Sealer::clone(&sealer)).with_wait(wait);
+        Ok(Self { store, bus, sealer, archive, node })
+    }
+
+    /// Waits until every partition is served.
+    pub(super) async fn wait_until_ready(&self, bound: Duration) -> anyhow::Result<()> {
+        let mut readiness = self.node.readiness();
+        tokio::time::timeout(bound, readiness.wait_for(runtime::Readiness::is_ready))
+            .await
+            .context("the partitions were not served in time")?
+            .context("the node ended while starting")?;
+        Ok(())
+    }
+
+    /// Tells every workspace and number what it is configured as.
+    pub(super) async fn configure(&self, config: &Config, clock: &Clock) -> anyhow::Result<()> {
+        for input in configure::inputs(config, &self.sealer, clock.wall_ms())? {
+            let partition = input.target.partition(self.bus.partitions);
+            let entry = InboxEntry::new(vec![input]).encode()?;
+            // A full disk is no reason not to start: what was accepted is served meanwhile, and an
+            // unchanged configuration is known already.
+            loop {
+                match self.bus.inbox.append(partition, entry.clone()).await {
+                    Ok(_) => break,
+                    Err(AppendError::Full(why)) => {
+                        tracing::warn!(why, "the configuration could not be stored");
+                        break;
+                    }
+                    Err(AppendError::Unknown(why)) => {
+                        tracing::warn!(why, "the configuration is stored again");
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop(self, bound: Duration) {
+        if let Err(error) = self.node.stop(bound).await {
+            tracing::warn!(%error, "the node did not stop in good order");
+        }
+        let store = self.store;
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::warn!("closing the store was aborted");
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let limits = &config.limits;
+    let mut settings = Settings { fenced_wait_ms: limits.fenced_pause_ms, ..Settings::default() };
+    settings.shard.start_by_ms = limits.start_by_ms;
+    settings.shard.hard_limit_ms = limits.call_hard_limit_ms;
+    settings.shard.checkpoint_interval_ms = limits.checkpoint_interval_ms;
+    settings.shard.idle_ms = limits.passivate_after_ms;
+    settings
+}
