@@ -44,6 +44,8 @@ pub(crate) struct Traffic {
     /// Share of the customer messages on coexistence numbers that the phone answers.
     pub(crate) phone_echo_share: f64,
     pub(crate) phone_think_ms: u64,
+    /// Messages per second that owners of phones write unasked, to customers who wrote before.
+    pub(crate) phone_per_s: f64,
     /// Customers whose phone number the business never learns (BSUID only).
     pub(crate) hidden_share: f64,
     /// Customers who have a second conversation, with a number of another business.
@@ -61,6 +63,7 @@ impl Default for Traffic {
             reaction_share: 0.02,
             phone_echo_share: 0.1,
             phone_think_ms: 800,
+            phone_per_s: 0.0,
             hidden_share: 0.1,
             shared_share: 0.05,
         }

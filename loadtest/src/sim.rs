@@ -51,6 +51,8 @@ pub(crate) enum Event {
     PhoneAnswers {
         chat: ChatId,
     },
+    /// The owner of some phone writes unasked.
+    PhoneWrites,
     /// Meta reports something.
     Report {
         report: UpdateId,
@@ -119,7 +121,7 @@ impl State {
             tolerance_calls: rules.rate_tolerance_calls,
             known_after_us: rules.inbound_known_after_ms * 1_000,
         };
-        let ledger = Ledger::new(rules.clone(), scenario.product.phone_floor_timeout_ms, &world);
+        let ledger = Ledger::new(rules.clone(), &scenario.product, &world);
         Self {
             rates: world
                 .numbers
@@ -155,6 +157,7 @@ impl State {
                 Event::Choose { chat } => self.on_choose(chat, now_us),
                 Event::Patience { chat, turn } => self.on_patience(chat, turn, now_us),
                 Event::PhoneAnswers { chat } => self.on_phone_answers(chat, now_us),
+                Event::PhoneWrites => self.on_phone_writes(due_us, now_us),
                 Event::Report { report } => self.on_report(report, now_us),
                 Event::Flush { business } => self.on_flush(business),
                 Event::Deliver { delivery } => self.outbox.make_ready(delivery),
@@ -186,7 +189,9 @@ impl State {
 
     /// Nothing is on its way from Meta's side and nothing will begin by itself.
     pub(crate) fn is_quiet(&self) -> bool {
-        let idle = |event: &Event| matches!(event, Event::Arrival | Event::Patience { .. });
+        let idle = |event: &Event| {
+            matches!(event, Event::Arrival | Event::PhoneWrites | Event::Patience { .. })
+        };
         !self.talking
             && self.sends_unanswered == 0
             && self.outbox.is_quiet()

@@ -129,13 +129,19 @@ impl Brain {
         self.plan_reply(sim, conversation, false);
     }
 
-    pub(super) fn on_unassigned(&mut self, conversation: &str) {
-        self.held.remove(conversation);
+    pub(super) fn on_unassigned(&mut self, sim: &Sim, conversation: &str) {
+        if let Some(chat) = self.held.remove(conversation).and_then(|held| held.chat) {
+            sim.with(|state, now_us| state.on_desk_lost(chat, now_us));
+        }
     }
 
     /// What the agent has now, after a connection was lost. Every customer may have written meanwhile.
     pub(super) fn on_snapshot(&mut self, sim: &Sim, assigned: &[String]) {
-        self.held.retain(|conversation, _| assigned.contains(conversation));
+        let lost: Vec<String> =
+            self.held.keys().filter(|held| !assigned.contains(*held)).cloned().collect();
+        for conversation in lost {
+            self.on_unassigned(sim, &conversation);
+        }
         for conversation in assigned {
             self.on_assigned(sim, conversation);
         }

@@ -146,8 +146,10 @@ impl<'a> Session<'a> {
                 self.learn(brain, &assigned.conversation_id, position).await;
                 brain.on_assigned(self.sim, &assigned.conversation_id);
             }
-            Some(Event::Unassigned(gone)) => brain.on_unassigned(&gone.conversation_id),
-            Some(Event::EpisodeResolved(gone)) => brain.on_unassigned(&gone.conversation_id),
+            Some(Event::Unassigned(gone)) => brain.on_unassigned(self.sim, &gone.conversation_id),
+            Some(Event::EpisodeResolved(gone)) => {
+                brain.on_unassigned(self.sim, &gone.conversation_id)
+            }
             Some(Event::Message(joined)) => {
                 let message = joined.message.unwrap_or_default();
                 self.sim.with(|state, _| state.on_seen(self.agent, &message.wamid));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::scenario::ProductSettings;
 use crate::table::{Table, key};
 use crate::world::{AgentId, BusinessId, ChatId, World};
 
 use super::finding::{Findings, Verdict};
-use super::floor::Floor;
+use super::floor::{Floor, PhoneTimers};
 use super::{JudgeRules, SendState};
 
 key!(
@@ -126,11 +127,13 @@ pub(crate) struct Ledger {
     pub(super) findings: Findings,
     /// Nothing failed between the product and us since then.
     pub(super) calm_since_us: u64,
-    pub(super) phone_silence_us: u64,
+    pub(super) timers: PhoneTimers,
 }
 
 impl Ledger {
-    pub(crate) fn new(rules: JudgeRules, phone_floor_timeout_ms: u64, world: &World) -> Self {
+    pub(crate) fn new(rules: JudgeRules, product: &ProductSettings, world: &World) -> Self {
+        let (answer_ms, silence_ms) =
+            (product.phone_answer_timeout_ms, product.phone_floor_timeout_ms);
         Self {
             rules,
             messages: Table::new(),
@@ -142,7 +145,7 @@ impl Ledger {
             floors: world.customers.iter().map(|_| Floor::default()).collect(),
             findings: Findings::default(),
             calm_since_us: 0,
-            phone_silence_us: phone_floor_timeout_ms * 1_000,
+            timers: PhoneTimers::new(answer_ms, silence_ms),
         }
     }
 
@@ -201,7 +204,8 @@ impl Ledger {
         self.floors[chat].desk(asked_us, now_us);
     }
 
-    pub(crate) fn resolve_asked(&mut self, chat: ChatId, now_us: u64) {
+    /// An agent asked to resolve, or lost the conversation: from here on the bot may speak.
+    pub(crate) fn desk_left(&mut self, chat: ChatId, now_us: u64) {
         self.floors[chat].left(now_us);
     }
 
@@ -242,7 +246,8 @@ impl Ledger {
 
     pub(super) fn record(&mut self, arrival: Arrival, origin: Origin) -> MessageId {
         let Arrival { chat, wamid, ts_s, at_us, plain, text } = arrival;
-        self.floors[chat].word(at_us);
+        let timers = self.timers;
+        self.floors[chat].word(origin == Origin::Customer, at_us, timers);
         let id = self.messages.push(Message {
             chat,
             wamid: wamid.clone(),

@@ -45,7 +45,7 @@ impl Ledger {
     /// Whether the floor was taken from the bot in this chat long enough ago that it must be silent.
     pub(crate) fn bot_is_late(&self, chat: ChatId, now_us: u64) -> bool {
         let grace_us = self.rules.stale_grace_ms * 1_000;
-        self.floors[chat].bot_is_late(now_us, self.calm_since_us, grace_us, self.phone_silence_us)
+        self.floors[chat].bot_is_late(now_us, self.calm_since_us, grace_us, self.timers)
     }
 
     /// One opaque id is one message to one customer. Gives whether it was seen before.

@@ -2,6 +2,7 @@
 
 use super::ledger::Arrival;
 use super::*;
+use crate::scenario::ProductSettings;
 use crate::table::Key;
 use crate::world::{AgentId, BusinessId, ChatId, NumberId, World};
 
@@ -19,7 +20,7 @@ fn chat(row: usize) -> ChatId {
 impl Case {
     fn new() -> Self {
         let world = World::build(&crate::fixture::scenario());
-        let ledger = Ledger::new(JudgeRules::default(), 1_800_000, &world);
+        let ledger = Ledger::new(JudgeRules::default(), &ProductSettings::default(), &world);
         Self { world, ledger }
     }
 
@@ -315,7 +316,7 @@ fn stale_bot_turn() {
     case.send(chat(0), "out-3", "sales or billing?", "o-3", 40);
     let kind = "the bot spoke after desk or phone took the floor";
     assert_eq!(case.kinds(&case.honest()), [(Verdict::Violation, kind, 1)]);
-    case.ledger.resolve_asked(chat(0), 50 * S);
+    case.ledger.desk_left(chat(0), 50 * S);
     case.send(chat(0), "out-4", "sales or billing?", "o-4", 60);
     assert_eq!(
         case.kinds(&case.honest()),

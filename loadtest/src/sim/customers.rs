@@ -1,5 +1,7 @@
 //! What customers and the owners of phones do.
 
+use std::sync::Arc;
+
 use rand::Rng;
 
 use crate::judge::{Arrival, MessageId, Speech};
@@ -39,16 +41,25 @@ pub(crate) struct ChatState {
 const TRIES: usize = 8;
 
 impl State {
-    /// Starts or stops the customers' talk.
+    /// Starts or stops what customers and phones begin by themselves.
     pub(crate) fn talk(&mut self, talking: bool, now_us: u64) {
-        if talking
-            && !self.talking
-            && !self.agenda.events().any(|event| matches!(event, Event::Arrival))
-        {
+        let pending = |state: &Self, kind: fn(&Event) -> bool| state.agenda.events().any(kind);
+        if talking && !pending(self, |event| matches!(event, Event::Arrival)) {
             self.agenda.add(now_us, Event::Arrival);
+        }
+        let phones = self.scenario.traffic.phone_per_s > 0.0;
+        if talking && phones && !pending(self, |event| matches!(event, Event::PhoneWrites)) {
+            self.agenda.add(now_us, Event::PhoneWrites);
         }
         self.talking = talking;
         self.closing &= !talking;
+    }
+
+    /// A random gap between events that come `per_s` times a second.
+    fn gap_us(&mut self, per_s: f64) -> u64 {
+        let gap_s = -(1.0 - self.rng.random::<f64>()).ln() / per_s.max(0.001);
+        let gap = std::time::Duration::from_secs_f64(gap_s.min(3_600.0));
+        u64::try_from(gap.as_micros()).unwrap_or(u64::MAX / 2)
     }
 
     /// Open loop: the next arrival waits for nothing that the product does, nor for our own being late.
@@ -56,10 +67,7 @@ impl State {
         if !self.talking {
             return;
         }
-        let rate = self.scenario.traffic.inbound_per_s.max(0.001);
-        let gap_s = -(1.0 - self.rng.random::<f64>()).ln() / rate;
-        let gap = std::time::Duration::from_secs_f64(gap_s.min(3_600.0));
-        let gap_us = u64::try_from(gap.as_micros()).unwrap_or(u64::MAX / 2);
+        let gap_us = self.gap_us(self.scenario.traffic.inbound_per_s);
         self.agenda.add(due_us + gap_us, Event::Arrival);
         if let Some(chat) = self.pick_chat() {
             self.begin_to_write(chat, now_us);
@@ -194,6 +202,24 @@ impl State {
         if on_phone && self.chance(share) {
             let at_us = now_us + self.around_us(think_ms);
             self.agenda.add(at_us, Event::PhoneAnswers { chat });
+        }
+    }
+
+    /// Open loop, like the customers.
+    pub(super) fn on_phone_writes(&mut self, due_us: u64, now_us: u64) {
+        if !self.talking {
+            return;
+        }
+        let gap_us = self.gap_us(self.scenario.traffic.phone_per_s);
+        self.agenda.add(due_us + gap_us, Event::PhoneWrites);
+        let world = Arc::clone(&self.world);
+        let phones = world.numbers.iter().filter(|(_, number)| number.mode == Mode::Coexistence);
+        let chats: Vec<ChatId> =
+            phones.flat_map(|(_, number)| number.chats.iter().copied()).collect();
+        let row = self.rng.random_range(0..chats.len().max(1));
+        let known = chats.get(row).filter(|chat| self.chats[**chat].last_inbound_us.is_some());
+        if let Some(chat) = known.copied() {
+            self.on_phone_answers(chat, now_us);
         }
     }
 

@@ -52,8 +52,14 @@ impl State {
         self.ledger.reply_answered(key, fate);
     }
 
+    /// An agent lost a conversation without having asked for it.
+    pub(crate) fn on_desk_lost(&mut self, chat: ChatId, now_us: u64) {
+        self.ledger.desk_left(chat, now_us);
+        self.on_resolved(chat);
+    }
+
     pub(crate) fn on_resolve_asked(&mut self, chat: ChatId, now_us: u64) {
-        self.ledger.resolve_asked(chat, now_us);
+        self.ledger.desk_left(chat, now_us);
         self.on_resolved(chat);
     }
 }

@@ -289,3 +289,20 @@ fn sabotage_holds_bot_turns_until_they_are_stale_and_bursts_until_they_are_over(
     assert!(held.iter_mut().all(|one| one.try_recv().is_ok()), "all at once");
     assert!(Lab::new(None).state.hold(&number, body_text.as_bytes(), S).is_none());
 }
+
+#[test]
+fn phones_write_unasked_and_everyone_goes_on_after_a_pause() {
+    let mut lab = Lab::with(None, |scenario| {
+        scenario.traffic.phone_per_s = 10.0;
+        scenario.traffic.inbound_per_s = 10.0;
+    });
+    let mut counts = Vec::new();
+    for (talking, until_us) in [(true, 60 * S), (false, 120 * S), (true, 180 * S)] {
+        lab.state.talk(talking, until_us - 60 * S);
+        lab.state.advance(until_us);
+        counts.push((lab.state.stats.inbound, lab.state.stats.phone_echoes));
+    }
+    assert!(counts[0].0 > 150 && counts[0].1 > 300, "{counts:?}");
+    assert!(counts[1].1 == counts[0].1, "silent while paused: {counts:?}");
+    assert!(counts[2].0 > counts[1].0 + 150 && counts[2].1 > counts[1].1 + 300, "{counts:?}");
+}

@@ -149,7 +149,7 @@ pub struct ConversationView {
     pub row: ConversationRow,
     /// Who the customer is.
     pub contact: Identity,
-    /// Episodes by time. Empty in lists.
+    /// Episodes by time.
     pub episodes: Vec<EpisodeRow>,
     /// Notes by time, with their text. Empty in lists.
     pub notes: Vec<(NoteRow, String)>,

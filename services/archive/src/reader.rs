@@ -15,7 +15,7 @@ use crate::{
     ArchiveError, Repository, metrics,
     model::{
         ConversationCursor, ConversationFilter, ConversationRow, ConversationView, EpisodeRow,
-        MessageRow, MessageView, ThreadCursor,
+        MessageRow, MessageView, StoredConversation, ThreadCursor,
     },
     progress::Progress,
 };
@@ -94,18 +94,7 @@ impl Archive {
     ) -> Result<Fresh<Option<ConversationView>>, ArchiveError> {
         let stale = self.is_stale(at_least).await;
         let stored = self.repository.conversation(business, id).await?;
-        let value = stored.map(|stored| {
-            let notes = stored.notes.into_iter().map(|note| {
-                let text = self.content(business, &note.content).text.unwrap_or_default();
-                (note, text)
-            });
-            ConversationView {
-                contact: self.contact(business, &stored.row),
-                episodes: fold_episodes(stored.row.id, stored.episodes),
-                notes: notes.collect(),
-                row: stored.row,
-            }
-        });
+        let value = stored.map(|stored| self.view(business, stored));
         Ok(Fresh { value, stale })
     }
 
@@ -120,14 +109,21 @@ impl Archive {
         after: Option<ConversationCursor>,
         limit: usize,
     ) -> Result<Vec<ConversationView>, ArchiveError> {
-        let rows = self.repository.conversations(business, filter, after, limit).await?;
-        let views = rows.into_iter().map(|row| ConversationView {
-            contact: self.contact(business, &row),
-            row,
-            episodes: Vec::new(),
-            notes: Vec::new(),
+        let stored = self.repository.conversations(business, filter, after, limit).await?;
+        Ok(stored.into_iter().map(|stored| self.view(business, stored)).collect())
+    }
+
+    fn view(&self, business: &BusinessId, stored: StoredConversation) -> ConversationView {
+        let notes = stored.notes.into_iter().map(|note| {
+            let text = self.content(business, &note.content).text.unwrap_or_default();
+            (note, text)
         });
-        Ok(views.collect())
+        ConversationView {
+            contact: self.contact(business, &stored.row),
+            episodes: fold_episodes(stored.row.id, stored.episodes),
+            notes: notes.collect(),
+            row: stored.row,
+        }
     }
 
     /// At most `limit` messages after `after` in thread order, and whether there are more. `None` when the

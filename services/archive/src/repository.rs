@@ -7,10 +7,7 @@ use domain::{BusinessId, Hash16, MessageId, Millis, conversation::ConversationEv
 use crate::{
     ArchiveError,
     chain::Cursor,
-    model::{
-        ConversationCursor, ConversationFilter, ConversationRow, MessageRow, StoredConversation,
-        ThreadRows,
-    },
+    model::{ConversationCursor, ConversationFilter, MessageRow, StoredConversation, ThreadRows},
 };
 
 /// One decided step.
@@ -68,14 +65,14 @@ pub trait Repository: Send + Sync + 'static {
         business: &BusinessId,
         id: Hash16,
     ) -> Result<Option<StoredConversation>, ArchiveError>;
-    /// Conversations, newest message first.
+    /// Conversations with their episodes (not their notes), newest message first.
     async fn conversations(
         &self,
         business: &BusinessId,
         filter: &ConversationFilter,
         after: Option<ConversationCursor>,
         limit: usize,
-    ) -> Result<Vec<ConversationRow>, ArchiveError>;
+    ) -> Result<Vec<StoredConversation>, ArchiveError>;
     /// Messages of a thread from `from_ms` on by time, about `limit` of them: those of the last
     /// millisecond are complete. `None` when the business has no such conversation.
     async fn thread(

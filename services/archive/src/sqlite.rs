@@ -23,10 +23,7 @@ use domain::{BusinessId, Hash16, MessageId, Millis};
 use crate::{
     ArchiveError,
     chain::Cursor,
-    model::{
-        ConversationCursor, ConversationFilter, ConversationRow, MessageRow, StoredConversation,
-        ThreadRows,
-    },
+    model::{ConversationCursor, ConversationFilter, MessageRow, StoredConversation, ThreadRows},
     repository::{Applied, Batch, Repository},
 };
 use connections::Connections;
@@ -90,7 +87,7 @@ impl Repository for SqliteRepository {
         filter: &ConversationFilter,
         after: Option<ConversationCursor>,
         limit: usize,
-    ) -> Result<Vec<ConversationRow>, ArchiveError> {
+    ) -> Result<Vec<StoredConversation>, ArchiveError> {
         let (business, filter) = (business.clone(), filter.clone());
         self.connections.read(move |db| read::list(db, &business, &filter, after, limit)).await
     }

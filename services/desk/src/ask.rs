@@ -28,7 +28,9 @@ const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AskError {
     /// The store takes nothing now; nothing was stored.
-    #[error("the system is overloaded or its disk is full; nothing was stored: repeat later with the same command id")]
+    #[error(
+        "the system is overloaded or its disk is full; nothing was stored: repeat later with the same command id"
+    )]
     Full,
     /// The input is larger than an entry may be; nothing was stored.
     #[error("it is too large; nothing was stored")]

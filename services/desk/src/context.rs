@@ -41,11 +41,8 @@ impl DeskContext {
                 let number_id = naming::number_id(&hash, &number.phone_number_id);
                 (number_id.hash, number.phone_number_id.clone())
             });
-            let context = BusinessContext {
-                workspace,
-                agents: agents.collect(),
-                numbers: numbers.collect(),
-            };
+            let context =
+                BusinessContext { workspace, agents: agents.collect(), numbers: numbers.collect() };
             (id, context)
         });
         Self { node: config.node.clone(), businesses: businesses.collect() }

@@ -6,7 +6,8 @@ use domain::{Hash16, RequestId};
 
 use crate::fault::Fault;
 
-const WRONG: &str = "page_token: it is not one of this listing; use next_page_token of the page before";
+const WRONG: &str =
+    "page_token: it is not one of this listing; use next_page_token of the page before";
 
 /// Longest token that is looked at.
 const TOKEN_BYTES_MAX: usize = 2048;

@@ -82,8 +82,11 @@ impl TokenSource {
     }
 
     fn tokens(&self) -> Vec<(Option<AgentId>, String)> {
-        let mut tokens: BTreeMap<Option<AgentId>, String> =
-            self.agent_tokens.iter().map(|(agent, token)| (Some(agent.clone()), token.clone())).collect();
+        let mut tokens: BTreeMap<Option<AgentId>, String> = self
+            .agent_tokens
+            .iter()
+            .map(|(agent, token)| (Some(agent.clone()), token.clone()))
+            .collect();
         tokens.extend(self.business_token.clone().map(|token| (None, token)));
         for (who, path) in self.files() {
             match read(&path) {
@@ -172,7 +175,10 @@ impl Tokens {
             match <[Principal; 1]>::try_from(same) {
                 Ok([principal]) => table.principals.push(Arc::new(principal)),
                 Err(same) => {
-                    tracing::error!(count = same.len(), "a token is given more than once and is refused for all; give each its own");
+                    tracing::error!(
+                        count = same.len(),
+                        "a token is given more than once and is refused for all; give each its own"
+                    );
                 }
             }
         }

@@ -7,7 +7,10 @@ pub(crate) mod root;
 use std::{fmt, sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, PartitionId};
-use chassis::{clock::Clock, task::TaskKind};
+use chassis::{
+    clock::Clock,
+    task::{self, TaskKind},
+};
 use ractor::{Actor, ActorRef, SpawnErr};
 use tokio::sync::{oneshot, watch};
 
@@ -22,6 +25,9 @@ use root::{Root, RootMsg};
 
 /// How long a shard may take to say how it stands.
 const STATUS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a killed node may take to let its bus go.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a node is made of.
 #[derive(Clone)]
@@ -74,6 +80,9 @@ pub enum NodeError {
     /// What it says of itself has no encoded form.
     #[error("the lease could not be encoded")]
     Encode(#[from] bus::CodecError),
+    /// The installation has no such partition.
+    #[error("there is no partition {0}")]
+    NoSuchPartition(PartitionId),
     /// It has stopped.
     #[error("the node has stopped")]
     Stopped,
@@ -137,7 +146,17 @@ impl Node {
         let context = Context::new(options);
         let (ready, readiness) = watch::channel(Readiness::default());
         let arguments = root::RootArguments { context: Arc::clone(&context), ready };
-        let (root, _) = Actor::spawn(None, Root, arguments).await?;
+        let (root, ended) = Actor::spawn(None, Root, arguments).await?;
+        let ending = context.ending.clone();
+        let watched = async move {
+            drop(ended.await);
+            if ending.is_cancelled() {
+                Ok(())
+            } else {
+                Err("the root supervisor of the node ended")
+            }
+        };
+        task::spawn_fallible(TaskKind::Core, "node-root", watched).detach();
         let follower = placement::Follower::new(Arc::clone(&context), root.clone());
         context.spawn(TaskKind::Follower, "lease", follower.run());
         Ok(Self { context, root, readiness })
@@ -148,6 +167,9 @@ impl Node {
     /// # Errors
     /// When it could not be taken, or the node has stopped.
     pub async fn take(&self, partition: PartitionId) -> Result<(), NodeError> {
+        if partition.0 >= self.context.bus.partitions {
+            return Err(NodeError::NoSuchPartition(partition));
+        }
         let (answer, answered) = oneshot::channel();
         self.tell(RootMsg::Take { partition, answer })?;
         Ok(answered.await.map_err(|_| NodeError::Stopped)??)
@@ -205,10 +227,13 @@ impl Node {
     pub async fn stop(self, within: Duration) -> Result<(), NodeError> {
         let stopped = tokio::time::timeout(within, self.stop_in_order()).await;
         self.kill();
+        // Everything was told to end; what holds the bus lets it go at its next await.
+        drop(tokio::time::timeout(GONE_WITHIN, self.context.gone()).await);
         stopped.map_err(|_| NodeError::Deadline)?
     }
 
     async fn stop_in_order(&self) -> Result<(), NodeError> {
+        self.context.ending.cancel();
         let (answer, answered) = oneshot::channel();
         self.tell(RootMsg::Stop(answer))?;
         answered.await.map_err(|_| NodeError::Stopped)?;
@@ -221,6 +246,7 @@ impl Node {
 
     /// Ends at once, as a crash would: nothing more is decided, appended, saved or called.
     pub fn kill(&self) {
+        self.context.ending.cancel();
         self.context.dead.cancel();
         self.root.kill();
     }

@@ -11,6 +11,8 @@ pub struct ShardSettings {
     pub wakes_in_flight_max: usize,
     /// A call may start this long after the sending of the log request that showed us to be last.
     pub start_by_ms: u64,
+    /// An owner that was shown to be last longer ago than this asks the leader: an idle one notices a fence.
+    pub verify_ms: u64,
     /// A call is over this long after it was handed to its executor.
     pub hard_limit_ms: u64,
     /// A checkpoint is begun this long after the last one...
@@ -43,6 +45,7 @@ impl Default for ShardSettings {
             input_bytes_in_flight_max: 16 * 1024 * 1024,
             wakes_in_flight_max: 256,
             start_by_ms: 2_000,
+            verify_ms: 10_000,
             hard_limit_ms: 10_000,
             checkpoint_interval_ms: 30_000,
             checkpoint_log_bytes: 16 * 1024 * 1024,

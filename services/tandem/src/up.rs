@@ -72,7 +72,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
 
 fn describe_metrics() {
     archive::metrics::describe();
-    //desk::metrics::describe();
+    desk::metrics::describe();
     gateway::metrics::describe();
     router::metrics::describe();
     runtime::metrics::describe();

@@ -152,7 +152,6 @@ impl At<'_> {
             Event::SendResolved { request, outcome, .. } => {
                 messages::resolved(self, *request, outcome)
             }
-            Event::SendCancelled { request } => messages::cancelled(self, *request),
             Event::NoteAdded { n, agent, content, at_ms } => {
                 let agent = agent.as_ref().map(|agent| agent.0.as_str());
                 routing::note(self, *n, agent, content, *at_ms)
@@ -178,8 +177,9 @@ impl At<'_> {
             }
             Event::ItemEnded { item, at_ms } => routing::item_ended(self, *item, *at_ms),
             Event::Forwarding { to, .. } => forward::forwarding(self, to.hash),
-            // Told as events of their own where they change what is shown.
-            Event::CommandAnswered { .. }
+            // Told by events of their own where they change what is shown (a cancelled send by its end).
+            Event::SendCancelled { .. }
+            | Event::CommandAnswered { .. }
             | Event::WaitChanged { .. }
             | Event::PhoneSpoke { .. }
             | Event::LowerMoved { .. }

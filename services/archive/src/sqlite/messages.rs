@@ -137,11 +137,6 @@ pub(super) fn resolved(
     }
 }
 
-/// A send was taken back before it left.
-pub(super) fn cancelled(at: &At<'_>, request: RequestId) -> Result<(), ArchiveError> {
-    ended(at, request, Outcome::Cancelled)
-}
-
 /// Of several outcomes the one that says most counts.
 fn ended(at: &At<'_>, request: RequestId, outcome: Outcome) -> Result<(), ArchiveError> {
     at.update(

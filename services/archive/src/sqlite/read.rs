@@ -28,14 +28,7 @@ pub(super) fn conversation(
         .next()
         .transpose()?;
     let Some(row) = row else { return Ok(None) };
-    let episodes = db
-        .prepare_cached(
-            "SELECT e.* FROM episodes e JOIN conversations c
-             ON c.business = e.business AND c.id = e.conversation
-             WHERE c.business = ?1 AND c.root = ?2 ORDER BY e.opened_ms, e.conversation, e.n",
-        )?
-        .query_and_then(params![business.0, root.0], episode_row)?
-        .collect::<Result<_, _>>()?;
+    let episodes = episodes(db, business, root)?;
     let notes = db
         .prepare_cached(
             "SELECT n.* FROM notes n JOIN conversations c
@@ -47,13 +40,28 @@ pub(super) fn conversation(
     Ok(Some(StoredConversation { row, episodes, notes }))
 }
 
+/// Episodes of all addresses of a conversation.
+fn episodes(
+    db: &Connection,
+    business: &BusinessId,
+    root: Hash16,
+) -> Result<Vec<EpisodeRow>, ArchiveError> {
+    db.prepare_cached(
+        "SELECT e.* FROM episodes e JOIN conversations c
+         ON c.business = e.business AND c.id = e.conversation
+         WHERE c.business = ?1 AND c.root = ?2 ORDER BY e.opened_ms, e.conversation, e.n",
+    )?
+    .query_and_then(params![business.0, root.0], episode_row)?
+    .collect()
+}
+
 pub(super) fn list(
     db: &Connection,
     business: &BusinessId,
     filter: &ConversationFilter,
     after: Option<ConversationCursor>,
     limit: usize,
-) -> Result<Vec<ConversationRow>, ArchiveError> {
+) -> Result<Vec<StoredConversation>, ArchiveError> {
     let mut sql =
         "SELECT * FROM conversations WHERE business = ?1 AND forwarded_to IS NULL".to_owned();
     let mut values = vec![Value::from(business.0.clone())];
@@ -75,7 +83,9 @@ pub(super) fn list(
     condition(" ORDER BY last_message_ms DESC, id DESC LIMIT #", Value::from(limit));
     db.prepare_cached(&sql)?
         .query_and_then(rusqlite::params_from_iter(values), |row| {
-            conversation_row(db, business, row)
+            let row = conversation_row(db, business, row)?;
+            let episodes = episodes(db, business, row.id)?;
+            Ok(StoredConversation { row, episodes, notes: Vec::new() })
         })?
         .collect()
 }

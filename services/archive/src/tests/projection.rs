@@ -105,6 +105,7 @@ async fn every_end_of_a_send_is_shown() {
             ended(of(3), failed),
             asked(of(4), 40, "cancelled"),
             ConversationEvent::SendCancelled { request: of(4) },
+            ended(of(4), SendOutcome::Cancelled),
             asked(of(5), 50, "cancelled too late"),
             ConversationEvent::SendCancelled { request: of(5) },
             accepted(of(5), 5, 50),

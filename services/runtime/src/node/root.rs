@@ -6,6 +6,7 @@ use bus::PartitionId;
 use metrics::gauge;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{oneshot, watch};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Readiness;
 use crate::{
@@ -71,6 +72,7 @@ pub(crate) struct RootState {
     cannot_serve: BTreeMap<PartitionId, StopReason>,
     placed: bool,
     stopping: Option<Vec<oneshot::Sender<()>>>,
+    _alive: TaskTrackerToken,
 }
 
 impl RootState {
@@ -195,7 +197,7 @@ impl RootState {
         }
     }
 
-    fn actor_ended(&mut self, myself: &ActorRef<RootMsg>, actor: ActorId, error: &str) {
+    async fn actor_ended(&mut self, myself: &ActorRef<RootMsg>, actor: ActorId, error: &str) {
         let mut ended = self.shards.iter().filter(|(_, entry)| entry.actor.get_id() == actor);
         let Some(partition) = ended.next().map(|(partition, _)| *partition) else { return };
         let Some(entry) = self.shards.remove(&partition) else { return };
@@ -206,6 +208,13 @@ impl RootState {
         }
         for answer in entry.releasing {
             let _ = answer.send(());
+        }
+        // Who asked for it while it was ending gets the next one.
+        if !entry.taking.is_empty() && self.stopping.is_none() {
+            self.start_shard(myself, partition).await;
+            if let Some(next) = self.shards.get_mut(&partition) {
+                next.taking = entry.taking;
+            }
         }
         self.tell_readiness();
         self.end_if_stopped(myself);
@@ -251,6 +260,7 @@ impl Actor for Root {
         arguments: RootArguments,
     ) -> Result<RootState, ActorProcessingErr> {
         Ok(RootState {
+            _alive: arguments.context.alive(),
             context: arguments.context,
             ready: arguments.ready,
             shards: BTreeMap::new(),
@@ -276,7 +286,9 @@ impl Actor for Root {
             RootMsg::Shards(answer) => drop(answer.send(state.shard_actors())),
             RootMsg::ShardServes(partition) => state.serves(partition),
             RootMsg::ShardEnded { partition, error } => state.shard_ended(partition, error),
-            RootMsg::ActorEnded { actor, error } => state.actor_ended(&myself, actor, &error),
+            RootMsg::ActorEnded { actor, error } => {
+                state.actor_ended(&myself, actor, &error).await;
+            }
         }
         Ok(())
     }

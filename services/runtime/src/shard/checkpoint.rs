@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bus::{Checkpoint, CodecError, EntityId, PartName, PartPut, Position};
 
-use super::{
-    Action, Alarm, Now, Phase, Shard, StopReason, own_entity, summary::Summary,
-};
+use super::{Action, Alarm, Now, Phase, Shard, StopReason, own_entity, summary::Summary};
 
 /// When checkpoints are due, and the one being made.
 #[derive(Debug)]

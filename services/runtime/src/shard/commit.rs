@@ -25,7 +25,7 @@ pub(super) struct Commit {
     /// Boot clock when the latest log request was sent whose answer showed us to be last.
     pub(super) shown_boot_ms: u64,
     failed_reads: u32,
-    older_reads: u32,
+    pub(super) older_reads: u32,
     /// Calls and cancels that wait for a younger proof that we are last.
     pub(super) held: VecDeque<Held>,
     pub(super) confirming: bool,

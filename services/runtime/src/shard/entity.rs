@@ -20,7 +20,7 @@ pub(super) enum Stand {
     Loading,
     /// In memory.
     Live,
-    /// The input at this ticket failed; its earlier steps must be durable before it is loaded again.
+    /// It failed at this ticket; its earlier steps must be durable before it is loaded again.
     Poisoned(Ticket),
     /// It cannot be made from what is stored; its inputs are dead-lettered.
     Quarantined(String),
@@ -230,9 +230,8 @@ impl Shard {
         self.take_back(entity, life);
         self.poisoned.remove(&entity);
         let text = format!("the entity is quarantined: {error}");
-        let slot = self.slot(entity);
-        slot.stand = Stand::Quarantined(text);
-        slot.snapshot = Snapshot::Idle;
+        self.unask(entity);
+        self.slot(entity).stand = Stand::Quarantined(text);
         self.checkpoint_blocked(now, out);
         self.drive(entity, out);
     }
@@ -246,7 +245,6 @@ impl Shard {
         slot.stand = Stand::Cold;
         if matches!(slot.snapshot, Snapshot::Asked) {
             slot.snapshot = Snapshot::Wanted;
-            self.saves.unasked();
         }
         self.live = self.live.saturating_sub(1);
         out.push(Action::Close { life });

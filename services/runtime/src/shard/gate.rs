@@ -108,7 +108,16 @@ impl Shard {
         }));
     }
 
-    /// The leader's last record, read because calls were late.
+    /// An owner without commits learns of a fence by asking.
+    pub(super) fn verify_if_idle(&mut self, now: Now, out: &mut Vec<Action>) {
+        let shown_ms = now.boot_ms.saturating_sub(self.commit.shown_boot_ms);
+        if shown_ms >= self.settings.verify_ms && !self.commit.confirming {
+            self.commit.confirming = true;
+            out.push(Action::ReadLast { why: Why::Confirm, delay_ms: 0 });
+        }
+    }
+
+    /// The leader's last record, read because calls were late or nothing was committed for long.
     pub(super) fn on_confirmed(
         &mut self,
         now: Now,
@@ -120,6 +129,7 @@ impl Shard {
         match last {
             Some((_, head)) if head.incarnation == self.commit.last.head.incarnation => {
                 self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
+                self.commit.older_reads = 0;
                 self.let_calls_out(now, out);
             }
             Some((seq, _)) if seq > self.commit.last.seq => self.stop(StopReason::Fenced, out),

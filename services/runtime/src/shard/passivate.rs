@@ -9,6 +9,11 @@ const LOOK_EVERY_MS: u64 = 1_000;
 
 impl Shard {
     pub(super) fn on_tick(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.verify_if_idle(now, out);
+        self.passivate(now, out);
+    }
+
+    fn passivate(&mut self, now: Now, out: &mut Vec<Action>) {
         let excess = self.live.saturating_sub(self.settings.live_max);
         if excess == 0
             || !matches!(self.phase, Phase::Serving)

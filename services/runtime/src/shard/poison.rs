@@ -54,10 +54,19 @@ impl Shard {
             let progress = self.pending.get(ticket).map(|pending| &pending.progress);
             matches!(progress, Some(Progress::Dispatched(l)) if *l == life)
         };
-        match slot.undurable.iter().find(with_it).copied() {
-            Some(ticket) => self.poison(entity, life, ticket, error, out),
-            None if self.end_life(entity, life, out) => self.ask_if_wanted(now, entity, out),
-            None => {}
+        if let Some(ticket) = slot.undurable.iter().find(with_it).copied() {
+            return self.poison(entity, life, ticket, error, out);
+        }
+        // What it decided must be durable before it is loaded again, though nothing failed.
+        let after_all = slot.undurable.last().map(|ticket| ticket + 1);
+        if !self.end_life(entity, life, out) {
+            return;
+        }
+        if let Some(ticket) = after_all {
+            self.slot(entity).stand = Stand::Poisoned(ticket);
+            self.poisoned.insert(entity);
+        } else {
+            self.ask_if_wanted(now, entity, out);
         }
     }
 

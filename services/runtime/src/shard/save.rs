@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     Action, Alarm, Life, Now, Shard, Ticket,
     entity::{Slot, Stand},
-    size, own_entity,
+    own_entity, size,
 };
 
 /// Most parts and bytes of one save; an entity's parts stay together.
@@ -38,17 +38,13 @@ pub(super) struct Saves {
     queue: VecDeque<(EntityId, Vec<PartPut>)>,
     flight: Vec<(EntityId, Vec<PartPut>)>,
     attempts: u32,
+    /// Entities wanted or asked.
     asked: usize,
 }
 
 impl Saves {
     pub(super) fn asked(&self) -> usize {
         self.asked
-    }
-
-    /// One entity that was asked will not answer.
-    pub(super) fn unasked(&mut self) {
-        self.asked = self.asked.saturating_sub(1);
     }
 
     pub(super) fn push(&mut self, entity: EntityId, puts: Vec<PartPut>) {
@@ -87,6 +83,7 @@ impl Shard {
         let slot = self.slot(entity);
         if matches!(slot.snapshot, Snapshot::Idle) {
             slot.snapshot = Snapshot::Wanted;
+            self.saves.asked += 1;
             self.ask_if_wanted(now, entity, out);
         }
     }
@@ -97,22 +94,30 @@ impl Shard {
             return;
         }
         if slot.dirty.is_empty() {
-            slot.snapshot = Snapshot::Idle;
+            self.unask(entity);
             return self.entity_saved(now, entity, out);
         }
         match slot.stand {
             Stand::Cold => self.load(entity, out),
             Stand::Loading | Stand::Poisoned(_) => {}
             Stand::Quarantined(_) => {
-                slot.snapshot = Snapshot::Idle;
+                self.unask(entity);
                 self.checkpoint_blocked(now, out);
             }
             Stand::Live => {
                 slot.snapshot = Snapshot::Asked;
-                self.saves.asked += 1;
                 let parts = slot.dirty.keys().cloned().collect();
                 out.push(Action::Snapshot { life: slot.life, parts });
             }
+        }
+    }
+
+    /// Nobody waits for this entity's parts any more.
+    pub(super) fn unask(&mut self, entity: EntityId) {
+        let Some(slot) = self.entities.get_mut(&entity) else { return };
+        if matches!(slot.snapshot, Snapshot::Wanted | Snapshot::Asked) {
+            slot.snapshot = Snapshot::Idle;
+            self.saves.asked = self.saves.asked.saturating_sub(1);
         }
     }
 
@@ -129,7 +134,7 @@ impl Shard {
         if slot.life != life || !matches!(slot.snapshot, Snapshot::Asked) {
             return;
         }
-        self.saves.unasked();
+        self.saves.asked = self.saves.asked.saturating_sub(1);
         let fits = |(_, bytes): &(PartName, Option<Bytes>)| {
             bytes.as_ref().is_none_or(|bytes| bytes.len() <= VALUE_BYTES_MAX)
         };

@@ -108,8 +108,11 @@ impl OutsideCall {
         let always_open = context.settings.shard.breaks.start_by;
         let start_by_boot_ms = self.start_by_boot_ms;
         let (fenced, cancelled) = (self.fenced.clone(), self.cancelled.clone());
+        let dead = context.dead.clone();
         Door::new(move || {
-            if cancelled.is_set() {
+            if dead.is_cancelled() {
+                Err(TooLate::Fenced)
+            } else if cancelled.is_set() {
                 Err(TooLate::Cancelled)
             } else if always_open {
                 Ok(())

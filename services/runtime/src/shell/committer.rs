@@ -7,6 +7,7 @@ use bus::{LogAppendError, PartitionId};
 use bytes::Bytes;
 use metrics::{counter, histogram};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     context::{Context, sleep_ms},
@@ -23,6 +24,7 @@ pub(crate) struct CommitterState {
     pub(crate) context: Arc<Context>,
     pub(crate) partition: PartitionId,
     pub(crate) shard: ActorRef<ShardMsg>,
+    pub(crate) _alive: TaskTrackerToken,
 }
 
 pub(crate) enum CommitMsg {
@@ -83,15 +85,16 @@ impl Actor for Committer {
         message: CommitMsg,
         state: &mut CommitterState,
     ) -> Result<(), ActorProcessingErr> {
+        let (CommitMsg::Append { delay_ms, .. } | CommitMsg::ReadLast { delay_ms, .. }) = message;
+        sleep_ms(delay_ms).await;
+        if state.context.is_dead() {
+            return Ok(());
+        }
         let notice = match message {
-            CommitMsg::Append { number, expected_last, record, delay_ms } => {
-                sleep_ms(delay_ms).await;
+            CommitMsg::Append { number, expected_last, record, .. } => {
                 state.append(number, expected_last, record).await
             }
-            CommitMsg::ReadLast { why, delay_ms } => {
-                sleep_ms(delay_ms).await;
-                state.read_last(why).await
-            }
+            CommitMsg::ReadLast { why, .. } => state.read_last(why).await,
         };
         // A shard that is gone needs no answer.
         drop(state.shard.cast(ShardMsg::Notice(notice)));

@@ -7,7 +7,10 @@ use chassis::{
     clock::Clock,
     task::{self, TaskKind},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 use crate::{
     Random, Settings,
@@ -26,15 +29,32 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// Cancelled when the node dies at once: every task ends at its next await.
     pub(crate) dead: CancellationToken,
+    /// Cancelled when the node is told to end, in order or at once.
+    pub(crate) ending: CancellationToken,
     /// Calls: they outlive their shard, and an orderly end waits for them.
     calls: TaskTracker,
+    /// Every task and actor that holds the bus.
+    all: TaskTracker,
 }
 
 impl Context {
     pub(crate) fn new(options: crate::NodeOptions) -> Arc<Self> {
         let crate::NodeOptions { bus, host, executor, clock, random, name, settings } = options;
-        let (dead, calls) = (CancellationToken::new(), TaskTracker::new());
-        Arc::new(Self { bus, host, executor, clock, random, name, settings, dead, calls })
+        let (dead, ending) = (CancellationToken::new(), CancellationToken::new());
+        let (calls, all) = (TaskTracker::new(), TaskTracker::new());
+        Arc::new(Self {
+            bus,
+            host,
+            executor,
+            clock,
+            random,
+            name,
+            settings,
+            dead,
+            ending,
+            calls,
+            all,
+        })
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -52,13 +72,25 @@ impl Context {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        task::spawn(kind, name, mortal(self.dead.clone(), future)).detach();
+        let future = self.all.track_future(mortal(self.dead.clone(), future));
+        task::spawn(kind, name, future).detach();
     }
 
     /// As [`Context::spawn`], for a call: an orderly end of the node waits for it.
     pub(crate) fn spawn_call(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let future = self.calls.track_future(mortal(self.dead.clone(), future));
-        task::spawn(TaskKind::Call, "outside-call", future).detach();
+        let future = self.calls.track_future(future);
+        self.spawn(TaskKind::Call, "outside-call", future);
+    }
+
+    /// To be held by an actor for as long as it holds the bus.
+    pub(crate) fn alive(&self) -> TaskTrackerToken {
+        self.all.token()
+    }
+
+    /// Waits until no task or actor is left that holds the bus.
+    pub(crate) async fn gone(&self) {
+        self.all.close();
+        self.all.wait().await;
     }
 
     /// Waits until no call is left.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::context::Context;
 
@@ -14,23 +15,27 @@ pub(crate) struct PublishMsg(pub(crate) String, pub(crate) Bytes);
 
 impl Actor for Publisher {
     type Msg = PublishMsg;
-    type State = Arc<Context>;
+    type State = (Arc<Context>, TaskTrackerToken);
     type Arguments = Arc<Context>;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<PublishMsg>,
         context: Arc<Context>,
-    ) -> Result<Arc<Context>, ActorProcessingErr> {
-        Ok(context)
+    ) -> Result<(Arc<Context>, TaskTrackerToken), ActorProcessingErr> {
+        let alive = context.alive();
+        Ok((context, alive))
     }
 
     async fn handle(
         &self,
         _myself: ActorRef<PublishMsg>,
         PublishMsg(topic, body): PublishMsg,
-        context: &mut Arc<Context>,
+        (context, _): &mut (Arc<Context>, TaskTrackerToken),
     ) -> Result<(), ActorProcessingErr> {
+        if context.is_dead() {
+            return Ok(());
+        }
         if let Err(error) = context.bus.signals.publish(&topic, body).await {
             tracing::debug!(%error, "signal not published");
         }
@@ -41,7 +46,7 @@ impl Actor for Publisher {
         &self,
         _myself: ActorRef<PublishMsg>,
         _event: SupervisionEvent,
-        _context: &mut Arc<Context>,
+        _state: &mut (Arc<Context>, TaskTrackerToken),
     ) -> Result<(), ActorProcessingErr> {
         Ok(())
     }

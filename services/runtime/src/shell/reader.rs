@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bus::{BusError, PartitionId, ReadLimit};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{context::Context, shard_actor::ShardMsg};
 use crate::shard::Notice;
@@ -14,6 +15,7 @@ pub(crate) struct ReaderState {
     pub(crate) context: Arc<Context>,
     pub(crate) partition: PartitionId,
     pub(crate) shard: ActorRef<ShardMsg>,
+    pub(crate) _alive: TaskTrackerToken,
 }
 
 /// Read after this sequence, this much.

@@ -8,6 +8,7 @@ use chassis::task::{self, AbortOnDrop, TaskKind};
 use metrics::{counter, gauge};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     calls::{Flag, SetOnDrop},
@@ -79,6 +80,7 @@ pub(crate) struct ShardState {
     /// When the next tick is scheduled, boot clock.
     tick_boot_ms: Option<u64>,
     counted: Counted,
+    _alive: TaskTrackerToken,
 }
 
 /// Counters already given to the metrics.
@@ -220,9 +222,11 @@ impl Actor for ShardActor {
     ) -> Result<ShardState, ActorProcessingErr> {
         let ShardArguments { context, partition, root } = arguments;
         let shard = myself.clone();
-        let committer = CommitterState { context: Arc::clone(&context), partition, shard };
+        let _alive = context.alive();
+        let committer = CommitterState { context: Arc::clone(&context), partition, shard, _alive };
         let shard = myself.clone();
-        let reader = ReaderState { context: Arc::clone(&context), partition, shard };
+        let _alive = context.alive();
+        let reader = ReaderState { context: Arc::clone(&context), partition, shard, _alive };
         let cell: ActorCell = myself.get_cell();
         let (committer, _) = Actor::spawn_linked(None, Committer, committer, cell.clone()).await?;
         let (reader, _) = Actor::spawn_linked(None, Reader, reader, cell.clone()).await?;
@@ -236,6 +240,7 @@ impl Actor for ShardActor {
             drop(shard.cast(ShardMsg::TookOver(Box::new(result))));
         });
         Ok(ShardState {
+            _alive: context.alive(),
             context,
             partition,
             root,

@@ -33,7 +33,12 @@ pub struct Product {
 }
 
 impl Product {
-    pub(super) async fn start(
+    /// Starts `program` on `dir/tandem.toml` and waits until it is ready; its log goes to `dir/product.log`. `environment`
+    /// is added to this process's own, of which no setting of ours is passed on.
+    ///
+    /// # Errors
+    /// When it does not become ready within `bound`; its log says why.
+    pub async fn start(
         program: &Path,
         dir: &Path,
         environment: &[(&str, &str)],

@@ -7,8 +7,10 @@ use chassis::{
     clock::Clock,
     config::Config,
     listener,
+    seal::Sealer,
     task::{Shutdown, TaskKind},
 };
+use desk::{Desk, DeskContext, DeskParts, Options, TokenSource};
 use gateway::{Directory, Handler, Limits, Server};
 
 use super::core::Core;
@@ -72,9 +74,30 @@ async fn start_gateway(
 
 async fn start_desk(
     config: &Config,
-    _core: &Core,
-    _clock: &Clock,
-    _shutdown: &Shutdown,
+    core: &Core,
+    clock: &Clock,
+    shutdown: &Shutdown,
 ) -> anyhow::Result<SocketAddr> {
-    Ok(config.desk.listen)
+    let section = &config.desk;
+    let bound =
+        listener::bind("desk", section.listen, section.tls.is_some(), section.insecure_listen);
+    let listener = bound.await?;
+    let tls = section
+        .tls
+        .as_ref()
+        .map(|tls| listener::tls_acceptor(tls, listener::HTTP2))
+        .transpose()?;
+    let address = listener.local_addr().context("the desk's address is not known")?;
+    let parts = DeskParts {
+        bus: core.bus.clone(),
+        archive: core.archive.clone(),
+        sealer: Sealer::clone(&core.sealer),
+        clock: clock.clone(),
+        context: DeskContext::from_config(config, &core.sealer),
+        tokens: TokenSource::from_config(config),
+        options: Options::from_config(config),
+    };
+    let desk = Desk::start(parts, shutdown).await?;
+    shutdown.spawn_fallible(TaskKind::Listener, "desk", desk.serve(listener, tls)).detach();
+    Ok(address)
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::kit::{
-    START_MS, World, accepted, conversation, id, not_started, refused, request, unknown,
+    CALL_OVER_MS, START_MS, World, accepted, conversation, id, not_started, refused, request, unknown,
 };
 use crate::{
     RequestId,
+    conversation::SendOutcome,
     effect::CallKey,
     number::{CallAnswer, Lane, NumberInput, Retry, SendRequest},
 };
@@ -171,7 +172,14 @@ impl Run {
             }
             Act::Meet { pick, fate } => self.meet(*pick, *fate),
             Act::Status { pick, failed } => {
-                if let Some(request) = self.left.keys().nth(*pick).copied() {
+                // A conversation passes a status on only while it does not know the outcome.
+                let open = |request: &&RequestId| {
+                    !matches!(
+                        self.world.outcome(**request),
+                        Some(SendOutcome::Accepted { .. } | SendOutcome::Failed { .. })
+                    )
+                };
+                if let Some(request) = self.left.keys().filter(open).nth(*pick).copied() {
                     self.world.status(request, failed.then_some(131_026));
                 }
             }
@@ -262,7 +270,6 @@ impl Run {
             self.take_calls();
         }
         assert!(self.world.watch.live.is_empty(), "{} never ended", self.world.watch.live.len());
-        use crate::conversation::SendOutcome;
         for asked in &self.asked {
             let told = self.world.outcome(asked.request);
             let told = told.unwrap_or_else(|| panic!("{:?} was told nothing", asked.request));

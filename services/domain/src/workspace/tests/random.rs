@@ -98,7 +98,7 @@ struct Run {
 
 impl Run {
     fn session(&self, agent: usize, back: usize) -> SessionId {
-        self.sessions[agent].iter().rev().nth(back).copied().unwrap_or(session(255))
+        self.sessions[agent].iter().rev().nth(back).copied().unwrap_or_else(|| session(255))
     }
 
     fn sign_in(&mut self, agent: usize, again: bool, ago_ms: u64) {
@@ -200,7 +200,7 @@ impl Run {
 fn on_offer(world: &mut World, act: &Act, pick: usize) {
     let Some((offer, agent)) = world.offered.iter().rev().nth(pick).cloned() else { return };
     let open = world.workspace.agents.get(&agent).and_then(|agent| agent.session.as_ref());
-    let on = open.map_or(session(255), |open| open.id);
+    let on = open.map_or_else(|| session(255), |open| open.id);
     let answer = match act {
         Act::Delivered { .. } => world.delivered(&agent.0, on, offer),
         Act::Accept { .. } => world.accept(&agent.0, on, offer),

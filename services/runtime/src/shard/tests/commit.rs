@@ -89,11 +89,9 @@ fn the_place_of_a_record_is_that_of_its_last_step() {
     let mut many: Vec<_> = (1..=9).map(|n| command(n, 1, "large 120000")).collect();
     many.push(command(10, 1, "put a=1"));
     driver.input(many);
-    let places = driver.store.records().into_iter().filter_map(|(_, record)| {
-        match record.body {
-            RecordBody::Steps(steps) => Some((steps.place.index, steps.steps.len())),
-            _ => None,
-        }
+    let places = driver.store.records().into_iter().filter_map(|(_, record)| match record.body {
+        RecordBody::Steps(steps) => Some((steps.place.index, steps.steps.len())),
+        _ => None,
     });
     let mut next = 0;
     for (index, steps) in places.collect::<Vec<_>>() {

@@ -407,26 +407,6 @@ impl Driver {
                     let text = "x".repeat(rest.parse().unwrap());
                     decision.events.push(event(&format!("a={text}")));
                 }
-                "send" => {
-                    let (target, size) = rest.split_once(' ').unwrap();
-                    decision.messages.push(OutMessage {
-                        target: entity_in(target.parse().unwrap(), 7),
-                        business: BusinessId::default(),
-                        key: input.header.key,
-                        body: Bytes::from("m".repeat(size.parse().unwrap())),
-                    });
-                }
-                "call" => decision.calls.push(CallRequest {
-                    call: input.header.key,
-                    business: BusinessId::default(),
-                    body: Bytes::from(rest.to_owned()),
-                }),
-                "cancel" => decision.cancels.push(key(rest.parse().unwrap())),
-                "signal" => {
-                    let topic = rest.to_owned();
-                    decision.signals.push(OutSignal { topic, body: Bytes::new() });
-                }
-                "reply" => decision.reply = Some(Bytes::from(rest.to_owned())),
                 "foreign" => {
                     let over = input.foreign_calls_over_ms;
                     decision.reply = Some(Bytes::from(over.to_string()));
@@ -448,7 +428,7 @@ impl Driver {
                 }
                 "panic-once" => decision.events.push(event("a=after-panic")),
                 "newer" => return Some(Outcome::UnknownVersion("told so".to_owned())),
-                _ => {}
+                _ => effect(&mut decision, input, verb, rest),
             }
         }
         for event in &decision.events {
@@ -457,6 +437,33 @@ impl Driver {
         texts.through = ticket;
         let wake_ms = wake_ms(texts);
         Some(Outcome::Decided(Box::new(Decided { decision, wake_ms })))
+    }
+}
+
+/// Verbs for what leaves.
+fn effect(decision: &mut Decision, input: &DecideInput, verb: &str, rest: &str) {
+    match verb {
+        "send" => {
+            let (target, size) = rest.split_once(' ').unwrap();
+            decision.messages.push(OutMessage {
+                target: entity_in(target.parse().unwrap(), 7),
+                business: BusinessId::default(),
+                key: input.header.key,
+                body: Bytes::from("m".repeat(size.parse().unwrap())),
+            });
+        }
+        "call" => decision.calls.push(CallRequest {
+            call: input.header.key,
+            business: BusinessId::default(),
+            body: Bytes::from(rest.to_owned()),
+        }),
+        "cancel" => decision.cancels.push(key(rest.parse().unwrap())),
+        "signal" => {
+            let topic = rest.to_owned();
+            decision.signals.push(OutSignal { topic, body: Bytes::new() });
+        }
+        "reply" => decision.reply = Some(Bytes::from(rest.to_owned())),
+        _ => {}
     }
 }
 

@@ -74,6 +74,23 @@ fn an_entity_that_ended_unasked_is_loaded_again() {
 }
 
 #[test]
+fn an_entity_that_ended_with_undurable_steps_is_loaded_after_them() {
+    let mut driver = Driver::new(settings());
+    driver.hold.insert("append");
+    driver.input(vec![command(1, 1, "put a=1")]);
+    driver.input(vec![command(2, 1, "put a=2")]);
+    let (life, error) = (1, "killed".to_owned());
+    driver.tell(Notice::EntityGone { entity: entity(1), life, error });
+    driver.input(vec![command(3, 1, "put a=3")]);
+    assert_eq!(driver.loads.len(), 1, "not yet");
+    driver.let_go();
+    assert_eq!(keys(&driver.store), [1, 2, 3]);
+    driver.shard.settings.checkpoint_interval_ms = 1;
+    driver.pass(10);
+    assert_eq!(driver.store.part(entity(1), "a").unwrap().1, "1 2 3 ");
+}
+
+#[test]
 fn an_entity_that_cannot_be_made_is_quarantined_and_set_aside() {
     let mut driver = Driver::new(settings());
     driver.input(vec![command(1, 1, "put a=unloadable"), command(2, 2, "put a=1")]);

@@ -44,7 +44,9 @@ pub(crate) struct Open {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum End {
-    Done { attempt: u8 },
+    Done {
+        attempt: u8,
+    },
     /// Certainly not carried out.
     Failed,
     Unknown,
@@ -59,9 +61,18 @@ pub(crate) struct Calls {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum CallChange {
     /// The intent.
-    Asked { request: Key, open: Open },
-    Moved { request: Key, stage: Stage },
-    Ended { request: Key, end: End },
+    Asked {
+        request: Key,
+        open: Open,
+    },
+    Moved {
+        request: Key,
+        stage: Stage,
+    },
+    Ended {
+        request: Key,
+        end: End,
+    },
 }
 
 impl Calls {

@@ -22,9 +22,15 @@ use super::{
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// The dedupe memory is not looked at.
-    pub(crate) dedupe_broken: bool,
+    dedupe_broken: bool,
     panicked: Mutex<BTreeSet<Key>>,
     kills: Mutex<BTreeMap<Key, u32>>,
+}
+
+impl Shared {
+    pub(crate) fn new(dedupe_broken: bool) -> Self {
+        Self { dedupe_broken, ..Self::default() }
+    }
 }
 
 /// Ends the process in which it is called; false when that is not possible now.

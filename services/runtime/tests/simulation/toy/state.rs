@@ -60,14 +60,32 @@ pub(crate) struct Account {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// A numbered entry; `before` is the digest of the whole live account before this step.
-    Entered { n: u64, before: u64 },
-    Remembered { key: Key, answer: Answer },
-    Credited { amount: u64, minted: bool },
-    Debited { amount: u64 },
-    AlarmSet { id: u64, alarm: Alarm },
-    AlarmFired { id: u64 },
+    Entered {
+        n: u64,
+        before: u64,
+    },
+    Remembered {
+        key: Key,
+        answer: Answer,
+    },
+    Credited {
+        amount: u64,
+        minted: bool,
+    },
+    Debited {
+        amount: u64,
+    },
+    AlarmSet {
+        id: u64,
+        alarm: Alarm,
+    },
+    AlarmFired {
+        id: u64,
+    },
     Call(super::calls::CallChange),
-    JobAt { left: u32 },
+    JobAt {
+        left: u32,
+    },
     Padded(Bytes),
     Poison,
 }

@@ -1,0 +1,209 @@
+//! The `Conversations` service: reading from the read model, and commands of programs and agents.
+
+use std::sync::Arc;
+
+use api::convert;
+use api::v1::{
+    self, AssignRequest, AssignResponse, GetConversationRequest, GetConversationResponse,
+    ListConversationsRequest, ListConversationsResponse, ListMessagesRequest, ListMessagesResponse,
+    ResolveRequest, ResolveResponse, SendRequest, SendResponse, command_result,
+    conversations_server::Conversations,
+};
+use archive::model::{ConversationCursor, ConversationFilter, ConversationView};
+use domain::{AgentId, EntityId, Hash16, conversation::CommandAnswer};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    BusinessContext,
+    command::Act,
+    fault::{self, Fault},
+    metrics, page,
+    server::Shared,
+    tokens::Principal,
+    wire,
+};
+
+const LIST_DEFAULT: usize = 50;
+const LIST_MAX: usize = 500;
+const MESSAGES_DEFAULT: usize = 100;
+const MESSAGES_MAX: usize = 1000;
+
+/// The service.
+#[derive(Clone)]
+pub(crate) struct ConversationsService(pub(crate) Arc<Shared>);
+
+/// What `Send`, `Assign` and `Resolve` answer.
+struct Done {
+    opaque_id: String,
+    position: Option<v1::Position>,
+}
+
+impl ConversationsService {
+    fn caller<T>(
+        &self,
+        request: &Request<T>,
+    ) -> Result<(Arc<Principal>, &BusinessContext), Status> {
+        let principal = self.0.tokens.check(request.metadata())?;
+        let business = self.0.business(&principal)?;
+        Ok((principal, business))
+    }
+
+    async fn act(
+        &self,
+        principal: &Principal,
+        id: Option<&v1::CommandId>,
+        act: Act,
+    ) -> Result<Done, Status> {
+        let kind = act.kind();
+        let pending = self.0.commands.act(principal, id, &act, |_| false).await;
+        let decided = match pending {
+            Ok(pending) => self.0.commands.decided(pending).await,
+            Err(fault) => Err(fault),
+        };
+        let decided = decided.inspect_err(|fault| metrics::command(kind, fault.label()))?;
+        let opaque_id = match &decided.answer {
+            CommandAnswer::Sent { request } => convert::opaque_id(*request),
+            CommandAnswer::Done => String::new(),
+            CommandAnswer::Refused(_) | CommandAnswer::Moved { .. } => {
+                metrics::command(kind, "refused");
+                return Err(match convert::command_answer(&decided.answer) {
+                    command_result::Result::Refused(why) => fault::refused(why),
+                    _ => Status::internal("the answer has no meaning here"),
+                });
+            }
+        };
+        metrics::command(kind, "done");
+        Ok(Done { opaque_id, position: decided.position })
+    }
+}
+
+fn conversation(id: &str) -> Result<EntityId, Fault> {
+    convert::parse_conversation_id(id).ok_or(Fault::NoConversation)
+}
+
+fn filter(
+    business: &BusinessContext,
+    request: &ListConversationsRequest,
+) -> Result<ConversationFilter, Fault> {
+    let number = match request.phone_number_id.as_str() {
+        "" => None,
+        wanted => {
+            let found = business.numbers.iter().find(|(_, id)| *id == wanted);
+            let unknown = || Fault::invalid("phone_number_id: the business has no such number");
+            Some(*found.ok_or_else(unknown)?.0)
+        }
+    };
+    let agent = request.assigned_agent_id.as_str();
+    let assigned = (!agent.is_empty()).then(|| AgentId::from(agent));
+    Ok(ConversationFilter { number, assigned })
+}
+
+#[tonic::async_trait]
+impl Conversations for ConversationsService {
+    async fn get(
+        &self,
+        request: Request<GetConversationRequest>,
+    ) -> Result<Response<GetConversationResponse>, Status> {
+        let (principal, business) = self.caller(&request)?;
+        let request = request.into_inner();
+        let id = conversation(&request.conversation_id)?.hash;
+        let at_least = wire::at_least(request.at_least.as_ref());
+        let read = self.0.commands.archive.conversation(&principal.business, id, at_least).await;
+        let read = read.map_err(Fault::from)?;
+        let view = read.value.ok_or(Fault::NoConversation)?;
+        let notes = view.notes.iter().map(|(note, text)| wire::note(note, text.clone()));
+        Ok(Response::new(GetConversationResponse {
+            conversation: Some(wire::conversation(business, &view)),
+            episodes: view.episodes.iter().map(wire::episode).collect(),
+            notes: notes.collect(),
+            stale: read.stale,
+        }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<ListConversationsRequest>,
+    ) -> Result<Response<ListConversationsResponse>, Status> {
+        let (principal, business) = self.caller(&request)?;
+        let request = request.into_inner();
+        let filter = filter(business, &request)?;
+        let after = page::conversations_cursor(&request.page_token)?;
+        let size = page::size(request.page_size, LIST_DEFAULT, LIST_MAX);
+        let archive = &self.0.commands.archive;
+        let views = archive.conversations(&principal.business, &filter, after, size + 1).await;
+        let mut views = views.map_err(Fault::from)?;
+        let more = views.len() > size;
+        views.truncate(size);
+        let next_page_token = match views.last().filter(|_| more) {
+            Some(last) => page::conversations_token(cursor(last)),
+            None => String::new(),
+        };
+        let conversations = views.iter().map(|view| wire::conversation(business, view)).collect();
+        Ok(Response::new(ListConversationsResponse { conversations, next_page_token }))
+    }
+
+    async fn list_messages(
+        &self,
+        request: Request<ListMessagesRequest>,
+    ) -> Result<Response<ListMessagesResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let request = request.into_inner();
+        let id: Hash16 = conversation(&request.conversation_id)?.hash;
+        let after = page::thread_cursor(&request.page_token)?;
+        let size = page::size(request.page_size, MESSAGES_DEFAULT, MESSAGES_MAX);
+        let at_least = wire::at_least(request.at_least.as_ref());
+        let archive = &self.0.commands.archive;
+        let read = archive.messages(&principal.business, id, after.as_ref(), size, at_least).await;
+        let read = read.map_err(Fault::from)?;
+        let (views, more) = read.value.ok_or(Fault::NoConversation)?;
+        let next_page_token = match views.last().filter(|_| more) {
+            Some(last) => page::thread_token(&last.cursor),
+            None => String::new(),
+        };
+        let messages = views.into_iter().map(wire::message).collect();
+        Ok(Response::new(ListMessagesResponse { messages, next_page_token, stale: read.stale }))
+    }
+
+    async fn send(&self, request: Request<SendRequest>) -> Result<Response<SendResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let request = request.into_inner();
+        let message = request.message.ok_or_else(|| Fault::invalid("message: set it"))?;
+        let act = Act::Send(message);
+        let done = self.act(&principal, request.command_id.as_ref(), act).await?;
+        Ok(Response::new(SendResponse { opaque_id: done.opaque_id, position: done.position }))
+    }
+
+    async fn assign(
+        &self,
+        request: Request<AssignRequest>,
+    ) -> Result<Response<AssignResponse>, Status> {
+        let (principal, business) = self.caller(&request)?;
+        let request = request.into_inner();
+        let agent = AgentId::from(request.agent_id.as_str());
+        if !business.agents.contains(&agent) {
+            return Err(Fault::invalid("agent_id: the business has no such agent").into());
+        }
+        if principal.agent.as_ref().is_some_and(|own| *own != agent) {
+            let text = "an agent's token assigns to that agent only: use the business's token";
+            return Err(Fault::Forbidden(text).into());
+        }
+        let act = Act::Assign { conversation_id: request.conversation_id, agent };
+        let done = self.act(&principal, request.command_id.as_ref(), act).await?;
+        Ok(Response::new(AssignResponse { position: done.position }))
+    }
+
+    async fn resolve(
+        &self,
+        request: Request<ResolveRequest>,
+    ) -> Result<Response<ResolveResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let request = request.into_inner();
+        let act = Act::Resolve { conversation_id: request.conversation_id };
+        let done = self.act(&principal, request.command_id.as_ref(), act).await?;
+        Ok(Response::new(ResolveResponse { position: done.position }))
+    }
+}
+
+fn cursor(view: &ConversationView) -> ConversationCursor {
+    ConversationCursor { last_message_ms: view.row.last_message_ms, id: view.row.id }
+}

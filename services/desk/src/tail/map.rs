@@ -1,0 +1,155 @@
+//! Events of a conversation as programs see them. The place of an event in its step is its place in what was
+//! recorded, so that it stays the same when more kinds of events are shown.
+
+use api::{
+    convert::{self, ms},
+    v1::{
+        self, AgentAssigned, AgentWanted, DeadLettered, DeliveryMerged, Episode, ForwardedTo,
+        ItemEnded, Note, WindowMoved, conversation_event::Event, tail_response,
+    },
+};
+use archive::Archive;
+use bus::Step;
+use domain::{
+    BusinessId,
+    conversation::{ConversationEvent, ResolvedBy, SendOutcome},
+};
+
+use crate::command::conversation_of;
+
+/// The shown events of a step, each with its place in the step.
+pub(super) fn step(
+    archive: &Archive,
+    business: &BusinessId,
+    step: &Step,
+    events: &[ConversationEvent],
+) -> Vec<(u32, tail_response::Event)> {
+    let mut shown = Vec::new();
+    if let Some(conversation) = conversation_of(step.entity) {
+        let conversation_id = convert::conversation_id(conversation);
+        for (place, event) in (0u32..).zip(events) {
+            if let Some((event, at_ms)) = show(archive, business, event, step.now_ms) {
+                let event = v1::ConversationEvent {
+                    conversation_id: conversation_id.clone(),
+                    timestamp_ms: ms(at_ms),
+                    event: Some(event),
+                };
+                shown.push((place, tail_response::Event::Conversation(event)));
+            }
+        }
+    }
+    if let Some(letter) = &step.dead_letter {
+        let place = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        let event = DeadLettered { error: letter.error.clone(), timestamp_ms: ms(step.now_ms) };
+        shown.push((place, tail_response::Event::DeadLettered(event)));
+    }
+    shown
+}
+
+/// An event and its time; `None` for what only the conversation itself needs.
+fn show(
+    archive: &Archive,
+    business: &BusinessId,
+    event: &ConversationEvent,
+    now_ms: u64,
+) -> Option<(Event, u64)> {
+    use ConversationEvent as E;
+    Some(match event {
+        E::MessageRecorded(record) => {
+            let content = archive.content(business, &record.content);
+            (Event::Message(convert::thread_message(record, content)), record.at_ms)
+        }
+        E::SendRequested(record) => {
+            let content = archive.content(business, &record.content);
+            (Event::Message(convert::requested_message(record, content)), record.at_ms)
+        }
+        E::StatusMerged { .. } | E::SendResolved { .. } => {
+            let merged = delivery(event)?;
+            let at_ms = u64::try_from(merged.timestamp_ms).unwrap_or(now_ms);
+            (Event::Delivery(merged), at_ms)
+        }
+        E::NoteAdded { n, agent, content, at_ms } => {
+            let note = Note {
+                number: *n,
+                agent_id: agent.clone().unwrap_or_default().0,
+                text: archive.content(business, content).text.unwrap_or_default(),
+                timestamp_ms: ms(*at_ms),
+            };
+            (Event::Note(note), *at_ms)
+        }
+        E::EpisodeOpened { n, at_ms } => {
+            let episode = Episode { number: *n, opened_ms: ms(*at_ms), ..Episode::default() };
+            (Event::EpisodeOpened(episode), *at_ms)
+        }
+        E::EpisodeResolved { n, by, at_ms } => {
+            let resolved_by = match by {
+                ResolvedBy::Agent(agent) => agent.0.clone(),
+                ResolvedBy::Api => String::new(),
+            };
+            let resolved_ms = ms(*at_ms);
+            let episode = Episode { number: *n, opened_ms: 0, resolved_ms, resolved_by };
+            (Event::EpisodeResolved(episode), *at_ms)
+        }
+        E::FloorChanged { floor, at_ms, .. } => {
+            (Event::FloorChanged(convert::floor(floor)), *at_ms)
+        }
+        E::WindowMoved { until_ms } => {
+            (Event::WindowMoved(WindowMoved { until_ms: ms(*until_ms) }), now_ms)
+        }
+        E::ItemWanted { queue, since_ms, .. } => {
+            let queue_id = queue.0.clone();
+            (Event::Wanted(AgentWanted { queue_id, waiting_since_ms: ms(*since_ms) }), now_ms)
+        }
+        E::ItemAssigned { agent, at_ms, .. } => {
+            (Event::Assigned(AgentAssigned { agent_id: agent.0.clone() }), *at_ms)
+        }
+        E::ItemEnded { at_ms, .. } => (Event::ItemEnded(ItemEnded {}), *at_ms),
+        E::Forwarding { to, .. } => {
+            let conversation_id = convert::conversation_id(to.hash);
+            (Event::ForwardedTo(ForwardedTo { conversation_id }), now_ms)
+        }
+        // Whether a cancelled send was still stopped is what its end says.
+        E::SendCancelled { .. }
+        | E::IdentitySeen { .. }
+        | E::WaitChanged { .. }
+        | E::PhoneSpoke { .. }
+        | E::EchoAutomatic { .. }
+        | E::CommandAnswered { .. }
+        | E::TurnTaken { .. }
+        | E::TimerSet { .. }
+        | E::Joining { .. }
+        | E::JoinEnded { .. }
+        | E::LowerMoved { .. }
+        | E::Absorbed { .. }
+        | E::KeySeen { .. } => return None,
+    })
+}
+
+fn delivery(event: &ConversationEvent) -> Option<DeliveryMerged> {
+    Some(match event {
+        ConversationEvent::StatusMerged { message, request, status, at_ms, error, .. } => {
+            DeliveryMerged {
+                message_id: convert::message_id(*message),
+                opaque_id: request.map(convert::opaque_id).unwrap_or_default(),
+                delivery: convert::delivery_of_status(*status).into(),
+                timestamp_ms: ms(*at_ms),
+                error_code: error.unwrap_or(0),
+            }
+        }
+        ConversationEvent::SendResolved { request, outcome, at_ms } => {
+            let (message_id, error_code) = match outcome {
+                SendOutcome::Accepted { message, .. } => (convert::message_id(*message), 0),
+                SendOutcome::Failed { code, .. } => (String::new(), *code),
+                SendOutcome::Cancelled | SendOutcome::Unknown => (String::new(), 0),
+            };
+            DeliveryMerged {
+                message_id,
+                opaque_id: convert::opaque_id(*request),
+                delivery: convert::delivery_of_outcome(outcome).into(),
+                timestamp_ms: ms(*at_ms),
+                error_code,
+            }
+        }
+        _ => return None,
+    })
+}

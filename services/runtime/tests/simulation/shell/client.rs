@@ -1,0 +1,148 @@
+//! Clients: they append commands to inboxes, send again what is not answered, and repeat at will.
+
+use std::time::Duration;
+
+use bus::{AppendError, Bus, EntityId, InboxEntry, Input, Key, PartitionId};
+use bytes::Bytes;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::sleep;
+
+use crate::{
+    check::Judge,
+    mix::{Commands, Mix, rng},
+    toy::{self, Command, Lane, Poison},
+};
+
+/// Longest a client goes on trying to append one entry.
+const TRIES_MAX: u32 = 2_000;
+
+pub(crate) struct Client {
+    number: u8,
+    bus: Bus,
+    judge: Judge,
+    rng: ChaCha8Rng,
+    mix: Mix,
+    commands: u32,
+    sent: Vec<(PartitionId, Bytes, Vec<Key>)>,
+}
+
+impl Client {
+    pub(crate) fn new(number: u8, bus: Bus, judge: Judge, mix: &Mix) -> Self {
+        let rng = rng(mix.seed, 100 + u64::from(number));
+        let (commands, sent) = (0, Vec::new());
+        Self { number, bus, judge, rng, mix: mix.clone(), commands, sent }
+    }
+
+    /// Sends everything it has to send; true when all of it is acknowledged.
+    pub(crate) async fn run(mut self) -> bool {
+        let mean_ms = self.mix.faulty_ms / u64::from(self.mix.entries);
+        for _ in 0..self.mix.entries {
+            let is_burst = self.rng.random_ratio(1, 2);
+            let wait_ms = self.rng.random_range(0..=if is_burst { 3 } else { 4 * mean_ms });
+            sleep(Duration::from_millis(wait_ms)).await;
+            let entry = self.draw_entry();
+            if !self.append(entry.clone()).await {
+                return false;
+            }
+            self.sent.push(entry);
+            if self.rng.random_ratio(self.mix.commands.repeats, 100) {
+                let again = self.sent[self.rng.random_range(0..self.sent.len())].clone();
+                self.judge.count("entries repeated");
+                if !self.append(again).await {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    async fn append(&mut self, (partition, entry, keys): (PartitionId, Bytes, Vec<Key>)) -> bool {
+        for _ in 0..TRIES_MAX {
+            match self.bus.inbox.append(partition, entry.clone()).await {
+                Ok(seq) => {
+                    self.judge.with(|checker| checker.on_acked(partition, seq, &keys));
+                    return true;
+                }
+                Err(AppendError::Full(_)) => self.judge.count("inbox full"),
+                Err(_) => self.judge.count("client appends not answered"),
+            }
+            sleep(Duration::from_millis(self.rng.random_range(1..500))).await;
+        }
+        false
+    }
+
+    fn draw_entry(&mut self) -> (PartitionId, Bytes, Vec<Key>) {
+        let partition = self.rng.random_range(0..self.mix.partitions);
+        let count = if self.rng.random_ratio(1, 3) { self.rng.random_range(2..=5) } else { 1 };
+        let inputs: Vec<Input> = (0..count).map(|_| self.draw_input(partition)).collect();
+        let keys = inputs.iter().map(|input| input.header.key).collect();
+        (PartitionId(partition), InboxEntry::new(inputs).encode().unwrap(), keys)
+    }
+
+    fn draw_input(&mut self, partition: u16) -> Input {
+        let target = self.draw_account(partition);
+        let command = self.draw_command();
+        self.commands += 1;
+        let key = toy::key(self.number, self.commands);
+        toy::input(key, target, &command, self.rng.random_ratio(1, 2))
+    }
+
+    fn draw_account(&mut self, partition: u16) -> EntityId {
+        toy::account(partition, self.rng.random_range(0..self.mix.accounts), self.mix.partitions)
+    }
+
+    fn draw_any_account(&mut self) -> EntityId {
+        let partition = self.rng.random_range(0..self.mix.partitions);
+        self.draw_account(partition)
+    }
+
+    fn draw_command(&mut self) -> Command {
+        let Commands { deposit, pay, call, alarm, job, poison, kill, large, .. } =
+            self.mix.commands;
+        let weights = [deposit, pay, call, alarm, job, poison, kill, large];
+        let amount = self.rng.random_range(1..1_000);
+        match pick(&mut self.rng, &weights) {
+            0 => Command::Deposit(amount),
+            1 => {
+                let count = self.rng.random_range(1..=3);
+                Command::Pay {
+                    to: (0..count).map(|_| (self.draw_any_account(), amount)).collect(),
+                    pad: 0,
+                }
+            }
+            2 => Command::Call(if self.rng.random() { Lane::Repeat } else { Lane::Never }),
+            3 => {
+                let broken_ms = if self.rng.random_ratio(1, 4) { 1_500 } else { 0 };
+                let pay = self.rng.random_ratio(1, 2).then(|| (self.draw_any_account(), amount));
+                Command::Alarm { after_ms: self.rng.random_range(0..10_000), broken_ms, pay }
+            }
+            4 => Command::Job { left: self.rng.random_range(1..6) },
+            5 => Command::Poison(match self.rng.random_range(0..5) {
+                0 => Poison::Panic,
+                1 => Poison::PanicOnce,
+                2 => Poison::PanicInApply,
+                3 => Poison::Refuse,
+                _ => Poison::TooManyEvents,
+            }),
+            6 => Command::Kill { times: if self.rng.random_ratio(1, 3) { 1_000 } else { 1 } },
+            _ => Command::Pay {
+                to: vec![(self.draw_any_account(), amount), (self.draw_any_account(), amount)],
+                pad: self.rng.random_range(10_000..40_000),
+            },
+        }
+    }
+}
+
+/// Index drawn by weight; 0 when all weights are.
+pub(crate) fn pick(rng: &mut ChaCha8Rng, weights: &[u32]) -> usize {
+    let sum: u32 = weights.iter().sum();
+    let mut left = rng.random_range(0..sum.max(1));
+    for (index, weight) in weights.iter().enumerate() {
+        match left.checked_sub(*weight) {
+            Some(rest) => left = rest,
+            None => return index,
+        }
+    }
+    0
+}

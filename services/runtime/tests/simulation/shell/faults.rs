@@ -1,0 +1,175 @@
+//! What goes wrong while a run is faulty, and the healing of all of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bus::{
+    PartitionId,
+    sim::{Faults, SimBus},
+};
+use chassis::clock::Clock;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::sleep;
+
+use super::{client::pick, cluster::Cluster};
+use crate::{
+    check::Judge,
+    mix::{Mix, Weights, rng},
+};
+
+/// Wall clocks stay within these bounds of the truth; the toy's reconciliation outlasts their span.
+const SKEW_MS: std::ops::RangeInclusive<i64> = -8_000..=2_000;
+
+/// What ends a fault.
+#[derive(Clone, Copy, Debug)]
+enum Mend {
+    Start(usize),
+    Resume(usize),
+    Connect(usize),
+    Requests,
+}
+
+pub(crate) struct Scheduler {
+    mix: Mix,
+    sim: SimBus,
+    judge: Judge,
+    clock: Clock,
+    rng: ChaCha8Rng,
+    due: BTreeMap<(u64, u64), Mend>,
+    mends: u64,
+    skews: BTreeMap<usize, i64>,
+}
+
+impl Scheduler {
+    pub(crate) fn new(mix: &Mix, sim: SimBus, judge: Judge, clock: Clock) -> Self {
+        let rng = rng(mix.seed, 2);
+        let (due, skews) = (BTreeMap::new(), BTreeMap::new());
+        Self { mix: mix.clone(), sim, judge, clock, rng, due, mends: 0, skews }
+    }
+
+    fn later(&mut self, from_ms: u64, to_ms: u64, mend: Mend) {
+        self.mends += 1;
+        let at_ms = self.clock.boot_ms() + self.rng.random_range(from_ms..=to_ms);
+        self.due.insert((at_ms, self.mends), mend);
+    }
+
+    /// Lets things go wrong for as long as the mix says.
+    pub(crate) async fn run(&mut self, cluster: &mut Cluster) {
+        let end_ms = self.clock.boot_ms() + self.mix.faulty_ms;
+        let mut next_ms = self.clock.boot_ms();
+        while self.clock.boot_ms() < end_ms {
+            let due_ms = self.due.first_key_value().map_or(u64::MAX, |((at_ms, _), _)| *at_ms);
+            let until_ms = due_ms.min(next_ms).saturating_sub(self.clock.boot_ms());
+            sleep(Duration::from_millis(until_ms)).await;
+            if due_ms <= self.clock.boot_ms() {
+                if let Some((_, mend)) = self.due.pop_first() {
+                    self.mend(cluster, mend).await;
+                }
+            } else if next_ms <= self.clock.boot_ms() {
+                next_ms = self.clock.boot_ms() + self.rng.random_range(50..1_500);
+                self.harm(cluster);
+            }
+            self.revive(cluster);
+        }
+    }
+
+    /// A node that an input ended starts again.
+    fn revive(&mut self, cluster: &Cluster) {
+        for index in 0..cluster.len() {
+            let awaited =
+                self.due.values().any(|mend| matches!(mend, Mend::Start(due) if *due == index));
+            if !cluster.is_running(index) && !awaited {
+                self.later(100, 3_000, Mend::Start(index));
+            }
+        }
+    }
+
+    async fn mend(&mut self, cluster: &mut Cluster, mend: Mend) {
+        match mend {
+            Mend::Start(index) => cluster.start(index).await,
+            Mend::Resume(index) => cluster.pause(index, false),
+            Mend::Connect(index) => cluster.cut(index, false),
+            Mend::Requests => self.sim.set_faults(Faults::default()),
+        }
+    }
+
+    fn harm(&mut self, cluster: &Cluster) {
+        let index = self.rng.random_range(0..cluster.len());
+        let partition = PartitionId(self.rng.random_range(0..self.mix.partitions));
+        let Weights { kill, take, release, stop, pause, cut, requests, skew, nap, quiet } =
+            self.mix.weights;
+        let weights = [quiet, kill, take, release, stop, pause, cut, requests, skew, nap];
+        match pick(&mut self.rng, &weights) {
+            0 => {}
+            1 => cluster.kill(index),
+            2 => cluster.take(index, partition),
+            3 => cluster.release(index, partition),
+            4 => drop(cluster.stop(index)),
+            5 => {
+                cluster.pause(index, true);
+                let most_ms = if self.rng.random_ratio(1, 2) { 3_000 } else { 30_000 };
+                self.later(100, most_ms, Mend::Resume(index));
+            }
+            6 => {
+                cluster.cut(index, true);
+                self.later(100, 10_000, Mend::Connect(index));
+            }
+            7 => {
+                let faults = self.draw_faults();
+                self.judge.note(|| format!("{faults:?}"));
+                self.judge.count("request faults");
+                self.sim.set_faults(faults);
+                self.later(200, 8_000, Mend::Requests);
+            }
+            8 => {
+                let skew = self.skews.entry(index).or_default();
+                let to_ms = self.rng.random_range(SKEW_MS);
+                cluster.skew(index, to_ms - *skew);
+                *skew = to_ms;
+            }
+            _ => {
+                let ms = self.rng.random_range(100..20_000);
+                self.judge.note(|| format!("everything sleeps for {ms} ms"));
+                self.judge.count("naps");
+                cluster.nap(ms);
+                self.clock.suspend(ms);
+            }
+        }
+    }
+
+    fn draw_faults(&mut self) -> Faults {
+        let most = self.mix.request_faults;
+        let mut draw = || {
+            if self.rng.random_ratio(1, 2) { self.rng.random_range(0.0..=most) } else { 0.0 }
+        };
+        Faults {
+            lost: draw(),
+            unanswered: draw(),
+            late: draw(),
+            slow: draw() * 3.0,
+            full: draw(),
+            unavailable: draw(),
+            signal_lost: draw(),
+            ..Faults::default()
+        }
+    }
+
+    /// Heals everything.
+    pub(crate) async fn heal(&mut self, cluster: &mut Cluster) {
+        self.judge.note(|| "everything is healed".to_owned());
+        self.due.clear();
+        self.sim.set_faults(Faults::default());
+        for index in 0..cluster.len() {
+            cluster.pause(index, false);
+            cluster.cut(index, false);
+            cluster.start(index).await;
+        }
+    }
+
+    /// Starts what an input ended after the healing.
+    pub(crate) async fn keep_up(&mut self, cluster: &mut Cluster) {
+        for index in 0..cluster.len() {
+            cluster.start(index).await;
+        }
+    }
+}

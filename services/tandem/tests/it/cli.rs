@@ -1,0 +1,138 @@
+//! The commands as an operator runs them.
+
+use std::{path::Path, process::Output, time::Duration};
+
+use api::v1::{Conversation, Message};
+use tandem::stage::Stage;
+use tokio::process::Command;
+
+use super::{
+    conversations::Conversations,
+    ordeal::{Ordeal, business_tokens},
+    play::{Play, assert_clean, programs, scenario, set},
+    shop::{CLINIC_SECRET, SECRET, TOKEN, config},
+};
+
+const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
+
+/// Runs a command to its end, with none of this process's own settings.
+async fn tandem(args: &[&str], config: &Path) -> Output {
+    let mut command = Command::new(programs().tandem);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TANDEM_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args).arg("--config").arg(config).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
+    output.expect("the command ends").unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused_with_every_fault() {
+    let play = Play::begin("config check").await;
+    let file = play.dir().join("tandem.toml");
+    std::fs::write(&file, config(play.dir(), "http://127.0.0.1:9")).unwrap();
+    let good = tandem(&["config", "check"], &file).await;
+    assert!(good.status.success(), "{}", said(&good));
+    assert!(said(&good).contains("businesses 2, numbers 2"), "{}", said(&good));
+
+    let text =
+        config(play.dir(), "http://127.0.0.1:9").replace("mode = \"api\"", "mode = \"telegraph\"");
+    std::fs::write(&file, text).unwrap();
+    let bad = tandem(&["config", "check"], &file).await;
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(said(&bad).contains("telegraph"), "{}", said(&bad));
+
+    let text = config(play.dir(), "http://127.0.0.1:9")
+        .replacen(
+            "phone_number_id = \"200000000000303\"",
+            "phone_number_id = \"200000000000202\"",
+            1,
+        )
+        .replace("listen = \"127.0.0.1:0\"", "listen = \"0.0.0.0:0\"");
+    std::fs::write(&file, text).unwrap();
+    let bad = tandem(&["config", "check"], &file).await;
+    assert_eq!(bad.status.code(), Some(1));
+    for fault in ["gateway.listen", "desk.listen", "admin.listen", "phone_number_id"] {
+        assert!(said(&bad).contains(fault), "no {fault} in: {}", said(&bad));
+    }
+    let missing = tandem(&["up"], &play.dir().join("no-such-file.toml")).await;
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(said(&missing).contains("no-such-file.toml"), "{}", said(&missing));
+}
+
+#[tokio::test]
+async fn a_printed_configuration_has_no_secrets() {
+    let play = Play::begin("config print").await;
+    let file = play.dir().join("tandem.toml");
+    std::fs::write(&file, config(play.dir(), "http://127.0.0.1:9")).unwrap();
+    let printed = tandem(&["config", "print"], &file).await;
+    assert!(printed.status.success(), "{}", said(&printed));
+    let text = said(&printed);
+    assert!(text.contains("[redacted]") && text.contains("200000000000202"), "{text}");
+    for secret in [SECRET, CLINIC_SECRET, TOKEN, "shop-verify", "graph-token"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_per_directory_a_good_stop_under_load_and_a_rebuild() {
+    let play = Play::begin("up").await;
+    let lively = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", 60.0));
+    let stage = Stage::open(programs(), play.dir(), &lively).await.unwrap();
+    let mut ordeal = Ordeal::begin("up", stage, Vec::new()).await;
+    ordeal.traffic(300).await;
+    let config = ordeal.stage.config_file();
+    for command in [&["up"][..], &["archive", "rebuild"]] {
+        let second = tandem(command, &config).await;
+        assert_eq!(second.status.code(), Some(1), "{}", said(&second));
+        let holder = ordeal.product.id().unwrap().to_string();
+        assert!(said(&second).contains(&holder), "{command:?}: {}", said(&second));
+    }
+    for (path, part) in [("healthz", ""), ("readyz", ""), ("metrics", "tandem_gateway_posts_total")]
+    {
+        let url = format!("http://{}/{path}", ordeal.product.addresses.admin);
+        let answer = reqwest::get(url).await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.text().await.unwrap().contains(part), "{path}");
+    }
+    let flight = ordeal.control().in_flight().await.unwrap();
+    let status = ordeal.product.stop(Duration::from_secs(30)).await.unwrap();
+    println!("up: SIGTERM with {flight} in flight: {status}");
+    assert!(status.success(), "{status}");
+    ordeal.restart(&[]).await;
+    ordeal.traffic(200).await;
+    let report = ordeal.control().settle(Duration::from_secs(90)).await.unwrap();
+    assert_clean("up", &report);
+
+    let before = everything(&ordeal).await;
+    assert!(before.len() > 20);
+    ordeal.product.stop(Duration::from_secs(30)).await.unwrap();
+    let rebuilt = tandem(&["archive", "rebuild"], &config).await;
+    assert!(rebuilt.status.success(), "{}", said(&rebuilt));
+    ordeal.restart(&[]).await;
+    assert_eq!(everything(&ordeal).await, before);
+}
+
+/// All conversations of all businesses with their threads, without what agents change by coming back.
+async fn everything(ordeal: &Ordeal) -> Vec<(Conversation, Vec<Message>)> {
+    let mut all = Vec::new();
+    for token in business_tokens(&ordeal.stage.config_file()) {
+        let mut api = Conversations::connect(ordeal.product.addresses.desk, &token).await;
+        all.extend(api.everything().await);
+    }
+    for (conversation, _) in &mut all {
+        conversation.position = None;
+        conversation.floor = None;
+        conversation.assigned_agent_id = String::new();
+        conversation.waiting_queue_id = String::new();
+        conversation.waiting_since_ms = 0;
+    }
+    all
+}

@@ -1,0 +1,63 @@
+//! Kill -9 at random and at each failpoint, under load.
+
+use std::time::Duration;
+
+use rand::Rng as _;
+use tandem::stage::Stage;
+
+use super::{
+    ordeal::Ordeal,
+    play::{Play, assert_clean, assert_no_errors, programs, seeded, times},
+};
+
+pub(crate) const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/kill.toml");
+/// What the plan demands.
+const WEBHOOKS_PER_S_MIN: u64 = 500;
+const OPEN_CONVERSATIONS_MIN: usize = 200;
+/// Reconciliation alone takes 45 s; a send may need it twice.
+pub(crate) const SETTLE: Duration = Duration::from_secs(180);
+
+/// Where the product kills itself, and at which pass: late enough that there is traffic.
+const FAILPOINTS: [(&str, u64); 6] = [
+    ("append|200", 400),
+    ("decide|commit", 600),
+    ("commit|call", 60),
+    ("call|result", 60),
+    ("result|commit", 40),
+    ("checkpoint", 6),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_kills_under_load_all_threads_are_equal() {
+    let play = Play::begin("kill").await;
+    let mut rng = seeded("kill");
+    let stage = Stage::open(programs(), play.dir(), SCENARIO).await.unwrap();
+    let mut ordeal = Ordeal::begin("kill", stage, Vec::new()).await;
+    ordeal.traffic(3_000).await;
+    for n in 1..=times("TANDEM_KILLS", 6) {
+        ordeal.traffic(rng.random_range(300..1_500)).await;
+        let open = ordeal.open_conversations().await;
+        let flight = ordeal.strike(&mut rng).await;
+        println!("kill {n}: {open} conversations open, in flight {flight}");
+        assert!(open >= OPEN_CONVERSATIONS_MIN, "only {open} conversations are open");
+        ordeal.restart(&[]).await;
+    }
+    for (name, nth) in FAILPOINTS {
+        ordeal.traffic(300).await;
+        ordeal.strike(&mut rng).await;
+        ordeal.restart(&[("TANDEM_FAILPOINT", &format!("{name}:{nth}"))]).await;
+        let flight = ordeal.dies_by_itself(Duration::from_secs(60)).await;
+        println!("failpoint {name}: in flight {flight}");
+        assert!(!flight.is_null(), "nothing was in flight at {name}");
+        ordeal.restart(&[]).await;
+    }
+    ordeal.traffic(1_000).await;
+    let per_s = ordeal.webhooks_per_s();
+    println!("kill: {per_s} webhooks/s while up");
+    let report = ordeal.control().settle(SETTLE).await.unwrap();
+    assert_clean("kill", &report);
+    assert_no_errors(&ordeal.log(), &[]);
+    let status = ordeal.product.stop(Duration::from_secs(30)).await.unwrap();
+    assert!(status.success(), "{status}");
+    assert!(per_s >= WEBHOOKS_PER_S_MIN, "only {per_s} webhooks/s");
+}

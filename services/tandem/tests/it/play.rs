@@ -1,0 +1,170 @@
+//! What every test needs: the two programs, its turn, a directory that stays when it fails, and the verdict.
+
+use std::{path::Path, time::Duration};
+
+use chassis::clock::Clock;
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::Value;
+use tandem::stage::{Control, Programs};
+use tempfile::TempDir;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use toml::Table;
+
+/// Two processes under load are enough for a small machine.
+static TURN: Semaphore = Semaphore::const_new(1);
+/// Lines of the product's log that a failed test shows.
+const LOG_TAIL: usize = 40;
+
+/// A test's turn and its directory.
+#[derive(Debug)]
+pub(crate) struct Play {
+    name: &'static str,
+    dir: Option<TempDir>,
+    _turn: SemaphorePermit<'static>,
+}
+
+impl Play {
+    pub(crate) async fn begin(name: &'static str) -> Self {
+        let turn = TURN.acquire().await.unwrap();
+        Self { name, dir: Some(testkit::temp_dir().unwrap()), _turn: turn }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.as_ref().unwrap().path()
+    }
+}
+
+impl Drop for Play {
+    fn drop(&mut self) {
+        let Some(dir) = self.dir.take().filter(|_| std::thread::panicking()) else { return };
+        let path = dir.keep();
+        println!("{}: data, configuration and logs stay in {}", self.name, path.display());
+        for log in logs_below(&path) {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            println!("--- the end of {}", log.display());
+            let lines: Vec<&str> = text.lines().collect();
+            for line in &lines[lines.len().saturating_sub(LOG_TAIL)..] {
+                println!("{line}");
+            }
+        }
+    }
+}
+
+fn logs_below(dir: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut logs = Vec::new();
+    for path in entries.map(|entry| entry.path()) {
+        if path.is_dir() {
+            logs.extend(logs_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "log") {
+            logs.push(path);
+        }
+    }
+    logs
+}
+
+/// Product and simulator as built beside this test.
+pub(crate) fn programs() -> Programs {
+    let tandem = std::path::PathBuf::from(env!("CARGO_BIN_EXE_tandem"));
+    let loadtest = tandem.with_file_name("loadtest");
+    Programs::at(tandem, loadtest).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A shipped scenario, changed.
+pub(crate) fn scenario(text: &str, change: impl FnOnce(&mut Table)) -> String {
+    let mut table: Table = text.parse().unwrap();
+    change(&mut table);
+    toml::to_string(&table).unwrap()
+}
+
+/// Sets `section.key`.
+pub(crate) fn set(table: &mut Table, section: &str, key: &str, value: impl Into<toml::Value>) {
+    let section = table.get_mut(section).and_then(toml::Value::as_table_mut).unwrap();
+    section.insert(key.to_owned(), value.into());
+}
+
+/// How often, from the environment.
+pub(crate) fn times(variable: &str, default: u64) -> u64 {
+    let told = std::env::var(variable).ok();
+    told.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
+}
+
+/// The generator of this run's strikes; it says how to repeat it.
+pub(crate) fn seeded(name: &str) -> StdRng {
+    let seed = times("TANDEM_TEST_SEED", Clock::system().wall_ms());
+    println!("{name}: TANDEM_TEST_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+/// A number of a report.
+pub(crate) fn count(report: &Value, key: &str) -> u64 {
+    report[key].as_u64().unwrap_or_else(|| panic!("the report has no {key}: {report:#}"))
+}
+
+/// Waits until the report of the simulator satisfies `enough`.
+pub(crate) async fn until(
+    control: &Control,
+    what: &str,
+    bound: Duration,
+    enough: impl Fn(&Value) -> bool,
+) -> Value {
+    let clock = Clock::system();
+    let end_ms = clock.boot_ms() + u64::try_from(bound.as_millis()).unwrap();
+    loop {
+        let report = control.report().await.unwrap();
+        if enough(&report) {
+            return report;
+        }
+        assert!(clock.boot_ms() < end_ms, "{what} did not happen within {bound:?}: {report:#}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+/// The world came to rest and the judge found nothing: what was acknowledged is in the threads, in order, once.
+pub(crate) fn assert_clean(name: &str, report: &Value) {
+    let keys = [
+        "inbound",
+        "acked",
+        "decided",
+        "sends",
+        "delivered",
+        "lost",
+        "duplicated",
+        "violations",
+        "repeated_unknown",
+        "posts",
+        "posts_failed",
+        "answers_withheld",
+        "webhook_ms_p50",
+        "webhook_ms_p99",
+        "offer_ms_p50",
+        "offer_ms_p99",
+        "rate_peaks",
+    ];
+    let facts: Vec<String> = keys.iter().map(|key| format!("{key} {}", report[*key])).collect();
+    println!("{name}: {}", facts.join("  "));
+    println!("{name}: rest {}", report["rest"]);
+    let verdicts =
+        ["lost", "duplicated", "violations", "simulator_panics"].map(|k| count(report, k));
+    assert_eq!(verdicts, [0; 4], "findings: {:#}", report["findings"]);
+    assert_eq!(report["judged"], true, "{report:#}");
+    assert_eq!(report["rest"]["settled"], true, "{:#}", report["rest"]);
+    assert!(count(report, "acked") > 0, "nothing happened: {report:#}");
+    assert_eq!(count(report, "decided"), count(report, "acked"), "{report:#}");
+}
+
+/// The product's log has no line of level ERROR but those that contain one of `expected`.
+pub(crate) fn assert_no_errors(log: &Path, expected: &[&str]) {
+    let text = std::fs::read_to_string(log).unwrap();
+    let errors: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("\"level\":\"ERROR\""))
+        .filter(|line| !expected.iter().any(|part| line.contains(part)))
+        .collect();
+    assert!(
+        errors.is_empty(),
+        "{} ERROR lines, the first: {:#?}",
+        errors.len(),
+        &errors[..errors.len().min(5)]
+    );
+}
