@@ -47,7 +47,7 @@ docs: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
 
 bench: setup
-	$(CARGO) bench --locked --workspace
+	$(CARGO) bench --locked -p tandem
 
 soak: setup nats fuzz-build
 	$(CARGO) build --locked -p tandem -p loadtest

@@ -1,1 +1,10 @@
+//! The edge as its clients meet it: a real gRPC client, a real server on a free port, the embedded bus, and a
+//! scripted stand-in for the entities.
 
+mod commands;
+mod conversations;
+mod edge;
+mod entities;
+mod session;
+mod tail;
+mod world;

@@ -33,6 +33,8 @@ use tokio::sync::{mpsc, oneshot};
 /// Calls that may wait at one door; the Number grants at most 250 ms of its rate ahead, so 250 at 1,000/s.
 const WAITING_MAX: usize = 1024;
 
+/// Departures are counted this much longer than a second (see [`SlidingLog::with_margin`]): 1 % of the rate.
+const MARGIN_US: u64 = 10_000;
 /// A granted call departs within this or not at all: `start_by` is 2 s, with room for a slow connection.
 const HELD_US: u64 = 12_000_000;
 /// A call that waits is looked at again at least this often: its `start_by` may have passed.
@@ -118,7 +120,7 @@ impl Doors {
         let numbers = config.businesses.iter().flat_map(|business| &business.numbers);
         let doors = numbers.map(|number| {
             let id = naming::number_id(&hash, &number.phone_number_id);
-            let log = SlidingLog::new(number.rate(), true, clock.boot_us());
+            let log = SlidingLog::new(number.rate(), true, clock.boot_us()).with_margin(MARGIN_US);
             let log = Arc::new(Mutex::new(log));
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
             let keeper = Keeper {

@@ -54,7 +54,11 @@ pub(super) fn grant(turn: &mut Turn<'_>) {
     let mut content_bytes = 0;
     while turn.has_room() && content_bytes < STEP_CONTENT_BYTES_MAX {
         let Some((lane, id)) = next(turn) else { return };
+        let before = turn.out.events.len();
         content_bytes += intend(turn, lane, id);
+        if turn.out.events.len() == before {
+            return;
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct SlidingLog {
     held: BTreeMap<u64, u64>,
     /// The latest time seen; the clock does not go back behind it.
     now_us: u64,
+    /// How much longer than a second everything counts.
+    margin_us: u64,
 }
 
 impl SlidingLog {
@@ -54,7 +56,16 @@ impl SlidingLog {
             last_start_us: None,
             held: BTreeMap::new(),
             now_us,
+            margin_us: 0,
         }
+    }
+
+    /// Lets everything count `margin_us` longer than a second: departures are measured here, but judged where they
+    /// arrive, and the way there takes a little more or less each time.
+    #[must_use]
+    pub fn with_margin(mut self, margin_us: u64) -> Self {
+        self.margin_us = margin_us;
+        self
     }
 
     /// Changes the rate. When it rises, what was forgotten under the lower rate is assumed to be as new as it can be.
@@ -142,7 +153,9 @@ impl SlidingLog {
                 (None, None) => return from_us,
             };
         }
-        blocking_us.map_or(from_us, |at_us| from_us.max(at_us.saturating_add(COUNTS_FOR_US)))
+        blocking_us.map_or(from_us, |at_us| {
+            from_us.max(at_us.saturating_add(COUNTS_FOR_US + self.margin_us))
+        })
     }
 
     /// Time goes on; held calls whose time is over count as having left at its end.

@@ -50,7 +50,11 @@ pub(super) fn run_timers(turn: &mut Turn<'_>) {
     while turn.has_room() {
         let due = turn.draft.keys(due_range(turn.now_ms)).next();
         let Some(Key::Due(_, id)) = due.copied() else { return };
+        let before = turn.out.events.len();
         on_due(turn, id);
+        if turn.out.events.len() == before {
+            return;
+        }
     }
 }
 

@@ -34,10 +34,11 @@ pub(super) fn match_touched(turn: &mut Turn<'_>) {
     queues.retain(|queue| plan.config.queues.contains_key(queue));
     while turn.has_room() {
         let drawn = draw(turn, &plan, &queues);
-        if drawn.items.is_empty() {
+        let pairs = matcher::solve(&drawn.problem);
+        if pairs.is_empty() {
             break;
         }
-        for pair in matcher::solve(&drawn.problem) {
+        for pair in pairs {
             if !turn.has_room() {
                 break;
             }

@@ -20,7 +20,8 @@ pub(super) struct Wanted<'a> {
     pub(super) priority: i32,
 }
 
-/// Queues a new need; a repeat changes nothing, a newer version replaces what is known, an older one is answered.
+/// Queues a new need; a repeat is answered and changes nothing, so is an older version; a newer one replaces what is
+/// known.
 pub(super) fn on_wanted(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
     let known = turn.draft.item(wanted.item).cloned();
     match known {
@@ -30,10 +31,12 @@ pub(super) fn on_wanted(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
         }
         Some(Item::Gone(_)) => queue_or_refuse(turn, wanted),
         Some(Item::Live(live)) if live.version == wanted.version => {
-            if let Place::Assigned { agent, .. } = live.place {
-                let news = WorkspaceNews::Assigned { agent };
-                tell(turn, wanted.conversation, wanted.item, live.version, news);
-            }
+            // Both sides compare: the answer says who has it, if anybody.
+            let news = match live.place {
+                Place::Assigned { agent, .. } => WorkspaceNews::Assigned { agent },
+                Place::Waiting | Place::Offered { .. } => WorkspaceNews::Unassigned,
+            };
+            tell(turn, wanted.conversation, wanted.item, live.version, news);
         }
         Some(Item::Live(live)) => {
             let assigned = matches!(live.place, Place::Assigned { .. });

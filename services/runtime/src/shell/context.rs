@@ -72,7 +72,8 @@ impl Context {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let future = self.all.track_future(mortal(self.dead.clone(), future));
+        let mortal = self.clone_mortal(future);
+        let future = self.all.track_future(mortal);
         task::spawn(kind, name, future).detach();
     }
 
@@ -80,6 +81,29 @@ impl Context {
     pub(crate) fn spawn_call(&self, future: impl Future<Output = ()> + Send + 'static) {
         let future = self.calls.track_future(future);
         self.spawn(TaskKind::Call, "outside-call", future);
+    }
+
+    /// Runs `future` unless and until the node dies; `None`: it died.
+    pub(crate) async fn mortal<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.dead.cancelled() => None,
+            output = future => Some(output),
+        }
+    }
+
+    fn clone_mortal<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = ()> + Send + use<F> {
+        let dead = self.dead.clone();
+        async move {
+            tokio::select! {
+                biased;
+                () = dead.cancelled() => {}
+                () = future => {}
+            }
+        }
     }
 
     /// To be held by an actor for as long as it holds the bus.
@@ -102,14 +126,6 @@ impl Context {
     /// Waits before a bus request is repeated.
     pub(crate) async fn pause(&self, attempts: u32) {
         sleep_ms(self.random.jitter_ms(self.settings.shard.retry_ms(attempts.max(1)))).await;
-    }
-}
-
-async fn mortal(dead: CancellationToken, future: impl Future<Output = ()>) {
-    tokio::select! {
-        biased;
-        () = dead.cancelled() => {}
-        () = future => {}
     }
 }
 

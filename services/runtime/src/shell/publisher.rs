@@ -36,7 +36,8 @@ impl Actor for Publisher {
         if context.is_dead() {
             return Ok(());
         }
-        if let Err(error) = context.bus.signals.publish(&topic, body).await {
+        let published = context.mortal(context.bus.signals.publish(&topic, body)).await;
+        if let Some(Err(error)) = published {
             tracing::debug!(%error, "signal not published");
         }
         Ok(())

@@ -58,9 +58,10 @@ impl Actor for Reader {
         ReadMsg(after, limit): ReadMsg,
         state: &mut ReaderState,
     ) -> Result<(), ActorProcessingErr> {
-        let notice = state.read(after, limit).await;
-        // A shard that is gone needs no answer.
-        drop(state.shard.cast(ShardMsg::Notice(notice)));
+        if let Some(notice) = state.context.mortal(state.read(after, limit)).await {
+            // A shard that is gone needs no answer.
+            drop(state.shard.cast(ShardMsg::Notice(notice)));
+        }
         Ok(())
     }
 

@@ -234,10 +234,12 @@ impl Actor for ShardActor {
         let (publisher, _) = Actor::spawn_linked(None, Publisher, publisher, cell).await?;
         let shard = myself.clone();
         let take_over = TakeOver::new(Arc::clone(&context), partition);
+        let of_task = Arc::clone(&context);
         let taking = task::spawn_abort_on_drop(TaskKind::Maintenance, "take-over", async move {
-            let result = Box::pin(take_over.run()).await;
-            // A shard that was stopped meanwhile needs no answer.
-            drop(shard.cast(ShardMsg::TookOver(Box::new(result))));
+            if let Some(result) = of_task.mortal(Box::pin(take_over.run())).await {
+                // A shard that was stopped meanwhile needs no answer.
+                drop(shard.cast(ShardMsg::TookOver(Box::new(result))));
+            }
         });
         Ok(ShardState {
             _alive: context.alive(),

@@ -12,6 +12,7 @@ mod steps;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
 };
 
@@ -78,6 +79,7 @@ struct Mark {
 pub(crate) struct Checker {
     pub(crate) now_ms: u64,
     pub(crate) report: Report,
+    stored_hash: DefaultHasher,
     partitions: u16,
     start_by_ms: u64,
     held: BTreeMap<PartitionId, Held>,
@@ -99,6 +101,7 @@ impl Checker {
         Self {
             now_ms: 0,
             report: Report::new(verbose),
+            stored_hash: DefaultHasher::new(),
             partitions,
             start_by_ms,
             held: (0..partitions).map(|id| (PartitionId(id), Held::default())).collect(),
@@ -114,8 +117,24 @@ impl Checker {
         }
     }
 
+    /// Digest of everything that was stored.
+    pub(crate) fn stored_digest(&self) -> String {
+        format!("{:016x}", self.stored_hash.finish())
+    }
+
     /// Something was stored.
     pub(crate) fn on_applied(&mut self, applied: Applied<'_>) {
+        match applied {
+            Applied::Inbox(partition, seq, body) | Applied::Log(partition, seq, body) => {
+                (partition, seq, body).hash(&mut self.stored_hash);
+            }
+            Applied::Part(_, entity, part) => {
+                (entity, &part.name, part.position, &part.bytes).hash(&mut self.stored_hash);
+            }
+            Applied::Checkpoint(partition, checkpoint) => {
+                (partition, checkpoint.position).hash(&mut self.stored_hash);
+            }
+        }
         match applied {
             Applied::Inbox(partition, seq, body) => self.on_inbox(partition, seq, body),
             Applied::Log(partition, seq, body) => self.on_log(partition, seq, body),

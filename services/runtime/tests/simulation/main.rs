@@ -7,7 +7,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![expect(clippy::print_stdout, reason = "event logs and summaries are what a test prints")]
 
+mod bites;
 mod check;
+mod load;
+mod machine;
 mod mix;
 mod outcome;
 mod shell;
@@ -66,11 +69,21 @@ fn shell_survives() {
 }
 
 #[test]
-fn shell_repeats_itself() {
+fn machine_survives() {
+    run_all("machine_survives", 200, |seed, verbose| {
+        machine::run(&Mix { verbose, ..Mix::everything(seed) })
+    });
+}
+
+#[test]
+fn same_seed_same_history() {
     quiet_panics();
     for seed in 0..20 {
         let mix = Mix::everything(seed);
-        let (first, second) = (shell::run(&mix), shell::run(&mix));
-        assert_eq!(first.digest, second.digest, "seed {seed} has two histories");
+        for run in [shell::run, machine::run] {
+            let (first, second) = (run(&mix), run(&mix));
+            assert_eq!(first.digest, second.digest, "seed {seed} has two histories");
+            assert_eq!(first.counts, second.counts, "seed {seed} has two histories");
+        }
     }
 }

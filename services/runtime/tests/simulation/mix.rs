@@ -88,7 +88,7 @@ impl Mix {
             stop: often(2),
             pause: often(6),
             cut: often(4),
-            requests: often(8),
+            requests: often(10),
             skew: often(3),
             nap: often(1),
             quiet: 2,
@@ -100,7 +100,7 @@ impl Mix {
             alarm: often(3),
             job: often(2),
             poison: often(2),
-            kill: often(1),
+            kill: u32::from(often(1) + often(1) == 2),
             large: often(1),
             repeats: often(20),
         };

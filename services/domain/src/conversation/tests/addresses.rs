@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use crate::{
-    EntityId, ItemId, Millis, content::ContentKind, conversation::*, number::NumberInput,
+    EntityId, ItemId, Millis, content::ContentKind, conversation::*, number::NumberInput, persist,
     workspace::WorkspaceInput,
 };
 
@@ -78,6 +78,22 @@ fn the_whole_state_of_the_phone_is_taken_over() {
     world.say(P, inbound(3, T0 + MIN), "by phone");
     assert!(world.thread.messages.contains_key(&message(3)));
     assert_eq!(world.get(P).wake_ms(), None);
+    assert!(persist::encode(&world.get(P)).unwrap().len() < 1_000, "it keeps the pointer only");
+}
+
+/// An automatic greeting while the join is under way has not answered, nor taken the bot's chance.
+#[test]
+fn a_greeting_during_a_join_leaves_the_bot_its_question() {
+    let mut world = World::new(bot_rules());
+    world.hold_channels = true;
+    world.say(B, paired(1, T0), "hi");
+    world.at(T0 + 2 * S).echo(2, T0 + 2 * S);
+    world.give(B, ConversationInput::EchoWasAutomatic { message: message(2) });
+    assert_eq!((world.floor(), world.said().len()), (Floor::Nobody, 0));
+    world.hold_channels = false;
+    world.pump();
+    assert_eq!(world.said(), ["question"]);
+    assert_eq!(world.floor(), Floor::Bot { turn: 1 });
 }
 
 /// The normal path after every send that was begun by phone number.
@@ -190,6 +206,22 @@ fn open_items(world: &World) -> Vec<(ItemId, EntityId)> {
         }
     }
     open.into_iter().collect()
+}
+
+/// Who waits at one address may have been answered on the phone at the other.
+#[test]
+fn the_phones_answer_at_one_address_answers_the_other() {
+    for (asks, answers) in [(P, B), (B, P)] {
+        let mut world = World::new(plain_rules());
+        world.say(asks, inbound(1, T0), "hi");
+        world.at(T0 + MIN).give(answers, ConversationInput::Echo(echo(2, T0 + MIN)));
+        world.at(T0 + 2 * MIN);
+        let last = Inbound { kind: ContentKind::Reaction, ..paired(3, T0 + 2 * MIN) };
+        world.give(B, ConversationInput::Inbound(last));
+        let joined = world.get(B);
+        assert_eq!((joined.floor(), joined.waiting_since_ms()), (&Floor::Phone, None));
+        assert_eq!(open_items(&world), [], "asked at {asks}");
+    }
 }
 
 #[test]

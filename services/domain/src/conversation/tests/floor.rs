@@ -187,6 +187,19 @@ fn an_automatic_echo_gives_back_the_parked_item_with_its_age() {
     }
 }
 
+/// What the greeting seemed to answer, nobody has answered.
+#[test]
+fn an_automatic_echo_leaves_a_late_message_unanswered() {
+    let mut world = World::new(plain_rules());
+    world.inbound(1, T0);
+    world.at(T0 + S).sent(None, false);
+    world.at(T0 + 6 * S).echo(2, T0 + 5 * S);
+    world.give(B, ConversationInput::EchoWasAutomatic { message: message(2) });
+    assert_eq!(world.get(B).waiting_since_ms(), None);
+    world.inbound(3, T0 + 3 * S);
+    assert_eq!(world.get(B).waiting_since_ms(), Some(T0 + 3 * S));
+}
+
 #[test]
 fn a_person_after_an_automatic_echo_keeps_the_floor() {
     let mut world = World::new(plain_rules());

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::kit::{
-    CALL_OVER_MS, START_MS, World, accepted, conversation, id, not_started, refused, request, unknown,
+    CALL_OVER_MS, START_MS, World, accepted, conversation, id, not_started, refused, request,
+    unknown,
 };
 use crate::{
     RequestId,

@@ -48,6 +48,11 @@ fn a_repeated_need_changes_nothing_and_a_newer_one_keeps_the_offer() {
     let on = world.sign_in("ana", 1);
     world.wanted(1, "q", START_MS);
     assert_eq!(world.wanted(1, "q", START_MS).events, []);
+    assert_eq!(
+        world.told,
+        [(item(1), 1, WorkspaceNews::Unassigned)],
+        "a repeat learns that it waits"
+    );
     world.wanted_version(1, 2, "q", START_MS);
     assert_eq!(world.offered.len(), 1);
     world.accept_newest(1, on);

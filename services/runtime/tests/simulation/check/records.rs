@@ -91,7 +91,7 @@ impl Checker {
             self.report.count("records of several steps");
         }
         let mut decided: BTreeMap<Place, ()> = BTreeMap::new();
-        let mut dropped_before = self.held(partition).taken.clone();
+        let taken_before = self.held(partition).taken.clone();
         for (index, step) in (0_u32..).zip(steps) {
             let position = Position { generation, seq, index };
             if let Some(at) = step.place {
@@ -105,16 +105,15 @@ impl Checker {
             }
             self.on_step(partition, position, step);
         }
-        let held = self.held(partition);
-        for (source, number) in &held.taken {
-            let stated = taken.iter().find(|(stated, _)| stated == source).map(|(_, n)| *n);
-            let before = dropped_before.insert(*source, *number);
-            let changed = before.is_none_or(|before| before != *number);
-            if changed && stated != Some(*number) {
+        for (source, number) in self.held(partition).taken.clone() {
+            let stated = taken.iter().find(|(stated, _)| *stated == source).map(|(_, n)| *n);
+            let changed = taken_before.get(&source) != Some(&number);
+            if changed && stated != Some(number) {
                 let text = format!(
                     "partition {partition} {seq}: {source} taken {number}, said {stated:?}"
                 );
-                return self.broken(Rule::Channel, || text);
+                self.broken(Rule::Taken, || text);
+                break;
             }
         }
         self.check_left_out(partition, before, place, &decided);

@@ -33,6 +33,8 @@ pub(crate) enum Rule {
     Gate,
     /// Channel messages are numbered and taken without gap or repetition.
     Channel,
+    /// A record states what it took of each channel.
+    Taken,
     /// Money is neither made nor lost on the way.
     Money,
     /// A call starts once, in time, and is repeated by its lane's policy only.

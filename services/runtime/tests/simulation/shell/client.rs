@@ -2,54 +2,47 @@
 
 use std::time::Duration;
 
-use bus::{AppendError, Bus, EntityId, InboxEntry, Input, Key, PartitionId};
-use bytes::Bytes;
+use bus::{AppendError, Bus};
 use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
 use crate::{
     check::Judge,
-    mix::{Commands, Mix, rng},
-    toy::{self, Command, Lane, Poison},
+    load::{Entry, Load},
+    mix::Mix,
 };
 
 /// Longest a client goes on trying to append one entry.
 const TRIES_MAX: u32 = 2_000;
 
 pub(crate) struct Client {
-    number: u8,
     bus: Bus,
     judge: Judge,
-    rng: ChaCha8Rng,
-    mix: Mix,
-    commands: u32,
-    sent: Vec<(PartitionId, Bytes, Vec<Key>)>,
+    load: Load,
+    entries: u32,
+    mean_ms: u64,
 }
 
 impl Client {
     pub(crate) fn new(number: u8, bus: Bus, judge: Judge, mix: &Mix) -> Self {
-        let rng = rng(mix.seed, 100 + u64::from(number));
-        let (commands, sent) = (0, Vec::new());
-        Self { number, bus, judge, rng, mix: mix.clone(), commands, sent }
+        let (load, entries) = (Load::new(number, mix), mix.entries);
+        Self { bus, judge, load, entries, mean_ms: mix.faulty_ms / u64::from(entries) }
     }
 
     /// Sends everything it has to send; true when all of it is acknowledged.
     pub(crate) async fn run(mut self) -> bool {
-        let mean_ms = self.mix.faulty_ms / u64::from(self.mix.entries);
-        for _ in 0..self.mix.entries {
-            let is_burst = self.rng.random_ratio(1, 2);
-            let wait_ms = self.rng.random_range(0..=if is_burst { 3 } else { 4 * mean_ms });
+        for _ in 0..self.entries {
+            let is_burst = self.load.rng.random_ratio(1, 2);
+            let wait_ms = if is_burst { 3 } else { 4 * self.mean_ms };
+            let wait_ms = self.load.rng.random_range(0..=wait_ms);
             sleep(Duration::from_millis(wait_ms)).await;
-            let entry = self.draw_entry();
-            if !self.append(entry.clone()).await {
+            let (entry, again) = self.load.next();
+            if !self.append(&entry).await {
                 return false;
             }
-            self.sent.push(entry);
-            if self.rng.random_ratio(self.mix.commands.repeats, 100) {
-                let again = self.sent[self.rng.random_range(0..self.sent.len())].clone();
+            if let Some(again) = again {
                 self.judge.count("entries repeated");
-                if !self.append(again).await {
+                if !self.append(&again).await {
                     return false;
                 }
             }
@@ -57,92 +50,20 @@ impl Client {
         true
     }
 
-    async fn append(&mut self, (partition, entry, keys): (PartitionId, Bytes, Vec<Key>)) -> bool {
+    async fn append(&mut self, entry: &Entry) -> bool {
         for _ in 0..TRIES_MAX {
-            match self.bus.inbox.append(partition, entry.clone()).await {
+            match self.bus.inbox.append(entry.partition, entry.bytes.clone()).await {
                 Ok(seq) => {
-                    self.judge.with(|checker| checker.on_acked(partition, seq, &keys));
+                    let Entry { partition, keys, .. } = entry;
+                    self.judge.with(|checker| checker.on_acked(*partition, seq, keys));
                     return true;
                 }
                 Err(AppendError::Full(_)) => self.judge.count("inbox full"),
                 Err(_) => self.judge.count("client appends not answered"),
             }
-            sleep(Duration::from_millis(self.rng.random_range(1..500))).await;
+            let wait_ms = self.load.rng.random_range(1..500);
+            sleep(Duration::from_millis(wait_ms)).await;
         }
         false
     }
-
-    fn draw_entry(&mut self) -> (PartitionId, Bytes, Vec<Key>) {
-        let partition = self.rng.random_range(0..self.mix.partitions);
-        let count = if self.rng.random_ratio(1, 3) { self.rng.random_range(2..=5) } else { 1 };
-        let inputs: Vec<Input> = (0..count).map(|_| self.draw_input(partition)).collect();
-        let keys = inputs.iter().map(|input| input.header.key).collect();
-        (PartitionId(partition), InboxEntry::new(inputs).encode().unwrap(), keys)
-    }
-
-    fn draw_input(&mut self, partition: u16) -> Input {
-        let target = self.draw_account(partition);
-        let command = self.draw_command();
-        self.commands += 1;
-        let key = toy::key(self.number, self.commands);
-        toy::input(key, target, &command, self.rng.random_ratio(1, 2))
-    }
-
-    fn draw_account(&mut self, partition: u16) -> EntityId {
-        toy::account(partition, self.rng.random_range(0..self.mix.accounts), self.mix.partitions)
-    }
-
-    fn draw_any_account(&mut self) -> EntityId {
-        let partition = self.rng.random_range(0..self.mix.partitions);
-        self.draw_account(partition)
-    }
-
-    fn draw_command(&mut self) -> Command {
-        let Commands { deposit, pay, call, alarm, job, poison, kill, large, .. } =
-            self.mix.commands;
-        let weights = [deposit, pay, call, alarm, job, poison, kill, large];
-        let amount = self.rng.random_range(1..1_000);
-        match pick(&mut self.rng, &weights) {
-            0 => Command::Deposit(amount),
-            1 => {
-                let count = self.rng.random_range(1..=3);
-                Command::Pay {
-                    to: (0..count).map(|_| (self.draw_any_account(), amount)).collect(),
-                    pad: 0,
-                }
-            }
-            2 => Command::Call(if self.rng.random() { Lane::Repeat } else { Lane::Never }),
-            3 => {
-                let broken_ms = if self.rng.random_ratio(1, 4) { 1_500 } else { 0 };
-                let pay = self.rng.random_ratio(1, 2).then(|| (self.draw_any_account(), amount));
-                Command::Alarm { after_ms: self.rng.random_range(0..10_000), broken_ms, pay }
-            }
-            4 => Command::Job { left: self.rng.random_range(1..6) },
-            5 => Command::Poison(match self.rng.random_range(0..5) {
-                0 => Poison::Panic,
-                1 => Poison::PanicOnce,
-                2 => Poison::PanicInApply,
-                3 => Poison::Refuse,
-                _ => Poison::TooManyEvents,
-            }),
-            6 => Command::Kill { times: if self.rng.random_ratio(1, 3) { 1_000 } else { 1 } },
-            _ => Command::Pay {
-                to: vec![(self.draw_any_account(), amount), (self.draw_any_account(), amount)],
-                pad: self.rng.random_range(10_000..40_000),
-            },
-        }
-    }
-}
-
-/// Index drawn by weight; 0 when all weights are.
-pub(crate) fn pick(rng: &mut ChaCha8Rng, weights: &[u32]) -> usize {
-    let sum: u32 = weights.iter().sum();
-    let mut left = rng.random_range(0..sum.max(1));
-    for (index, weight) in weights.iter().enumerate() {
-        match left.checked_sub(*weight) {
-            Some(rest) => left = rest,
-            None => return index,
-        }
-    }
-    0
 }

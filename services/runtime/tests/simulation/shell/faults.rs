@@ -11,9 +11,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
-use super::{client::pick, cluster::Cluster};
+use super::cluster::Cluster;
 use crate::{
     check::Judge,
+    load::pick,
     mix::{Mix, Weights, rng},
 };
 

@@ -1,0 +1,124 @@
+//! Take-over, one request at a time (design.md 4.3).
+
+use bus::{Incarnation, Record, RecordBody, RecordHead};
+use bytes::Bytes;
+use rand::Rng;
+use runtime::shard::{Action, Link, Owned, Recovery, StopReason, Verdict, judge, timer_entity};
+
+use super::{World, flight::What};
+
+/// Wait before a request of a take-over is repeated.
+const AGAIN_MS: u64 = 50;
+
+fn head_of(last: Option<&(u64, Bytes)>) -> Option<(u64, RecordHead)> {
+    last.map(|(seq, bytes)| (*seq, Record::decode(bytes).unwrap().head))
+}
+
+impl World {
+    pub(super) fn take_last(&mut self, id: u64) {
+        let owner = &self.owners[&id];
+        let (partition, node) = (owner.partition, owner.node);
+        let last = head_of(self.store.last_record(partition).as_ref());
+        let head = RecordHead {
+            generation: 1,
+            epoch: last.map_or(0, |(_, head)| head.epoch) + 1,
+            incarnation: Incarnation(self.rng.random()),
+            number: 0,
+            previous_seq: last.map_or(0, |(seq, _)| seq),
+        };
+        let now_ms = self.clocks(node).wall_ms;
+        let body = RecordBody::Epoch { node: format!("n{node}"), now_ms };
+        let record = Record::new(head, body).encode().unwrap();
+        self.fly(id, 0, What::TakeEpoch { head, record, had_owner: last.is_some() });
+    }
+
+    pub(super) fn take_epoch(&mut self, id: u64, head: RecordHead, record: Bytes, had_owner: bool) {
+        let partition = self.owners[&id].partition;
+        let lost = self.chance();
+        let unanswered = self.chance();
+        if !lost {
+            let appended = self.store.append_log(partition, head.previous_seq, record.clone());
+            match appended {
+                _ if unanswered => {}
+                Some(seq) => {
+                    let sent_boot_ms = None;
+                    let what = What::TakeReadBack { head, seq, had_owner, sent_boot_ms };
+                    return self.fly(id, 0, what);
+                }
+                None => return self.fly(id, 0, What::TakeJudge { head, record, had_owner }),
+            }
+        }
+        self.fly(id, AGAIN_MS, What::TakeEpoch { head, record, had_owner });
+    }
+
+    pub(super) fn take_judge(&mut self, id: u64, head: RecordHead, record: Bytes, had_owner: bool) {
+        let last = head_of(self.store.last_record(self.owners[&id].partition).as_ref());
+        let found = last.as_ref().map(|(seq, head)| (*seq, head));
+        match judge(head.incarnation, head.number, head.previous_seq, found) {
+            Verdict::Worked(seq) => {
+                let sent_boot_ms = None;
+                self.fly(id, 0, What::TakeReadBack { head, seq, had_owner, sent_boot_ms });
+            }
+            Verdict::Fenced => self.owner_ends(id, &StopReason::Fenced),
+            Verdict::SendAgain | Verdict::Older => {
+                self.fly(id, AGAIN_MS, What::TakeEpoch { head, record, had_owner });
+            }
+        }
+    }
+
+    /// First the moment of sending, then the moment of the answer.
+    pub(super) fn take_read_back(
+        &mut self,
+        id: u64,
+        head: RecordHead,
+        seq: u64,
+        had_owner: bool,
+        sent_boot_ms: Option<u64>,
+    ) {
+        let owner = &self.owners[&id];
+        let (partition, boot_ms) = (owner.partition, self.clocks(owner.node).boot_ms);
+        let Some(shown_boot_ms) = sent_boot_ms else {
+            let sent_boot_ms = Some(boot_ms);
+            return self.fly(id, 0, What::TakeReadBack { head, seq, had_owner, sent_boot_ms });
+        };
+        let last = head_of(self.store.last_record(partition).as_ref());
+        if last != Some((seq, head)) {
+            return self.owner_ends(id, &StopReason::Fenced);
+        }
+        let owned = Owned {
+            partition,
+            partitions: self.mix.partitions,
+            epoch: Link { seq, head },
+            had_owner,
+            shown_boot_ms,
+            acked_boot_ms: boot_ms,
+            inbox_last: self.store.last_input(partition),
+        };
+        self.fly(id, 0, What::TakeReplay(owned));
+    }
+
+    pub(super) fn take_replay(&mut self, id: u64, owned: Owned) {
+        let (partition, node) = (owned.partition, self.owners[&id].node);
+        let checkpoint = self.store.checkpoint(partition);
+        let timers = self.store.load(timer_entity(partition));
+        let replayed = Recovery::begin(owned, checkpoint, &timers).and_then(|mut recovery| {
+            for (seq, bytes) in self.store.records_after(partition, recovery.read_after()) {
+                if !recovery.record(seq, &bytes)? {
+                    break;
+                }
+            }
+            recovery.finish(self.settings())
+        });
+        let (mut shard, alarms) = match replayed {
+            Ok(replayed) => replayed,
+            Err(reason) => return self.owner_ends(id, &reason),
+        };
+        let mut actions: Vec<Action> = alarms.into_iter().map(Action::Alarm).collect();
+        shard.start(self.clocks(node), &mut actions);
+        if let Some(owner) = self.owners.get_mut(&id) {
+            owner.machine = Some(Box::new(shard));
+        }
+        self.fly(id, 0, What::Tick);
+        self.perform_all(id, actions);
+    }
+}
