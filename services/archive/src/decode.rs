@@ -71,7 +71,7 @@ pub(crate) fn batch(
 ) -> Result<Option<Batch>, DecodeError> {
     let after = follower.last();
     let mut steps = Vec::new();
-    let mut count = 0;
+    let mut count: u64 = 0;
     for (seq, bytes) in records {
         let record = Record::decode(bytes).map_err(|source| DecodeError::Record {
             partition,
@@ -99,9 +99,10 @@ pub(crate) fn batch(
             decode_steps(partition, generation, *seq, body.steps, &mut steps)?;
         }
     }
-    ::metrics::counter!(metrics::RECORDS_TOTAL).increment(count);
     match follower.last() {
-        Some(last) if count > 0 => Ok(Some(Batch { partition, after, last, steps })),
+        Some(last) if count > 0 => {
+            Ok(Some(Batch { partition, after, last, records: count, steps }))
+        }
         _ => Ok(None),
     }
 }
@@ -116,9 +117,6 @@ fn decode_steps(
     for (index, step) in (0u32..).zip(from) {
         let events =
             step_events(&step).map_err(|source| DecodeError::Event { partition, seq, source })?;
-        if step.dead_letter.is_some() {
-            ::metrics::counter!(metrics::DEAD_LETTERS_TOTAL).increment(1);
-        }
         into.push(DecodedStep {
             position: Position { generation, seq, index },
             business: BusinessId(step.header.business.0),

@@ -184,9 +184,13 @@ impl Projector {
     async fn apply(&self, batch: Batch) -> Result<Applied, ProjectorError> {
         let partition = batch.partition.0.to_string();
         let newest_ms = batch.steps.last().map(|step| step.now_ms);
-        let seq = batch.last.seq;
+        let (records, seq) = (batch.records, batch.last.seq);
+        let dead_letters = batch.steps.iter().filter(|step| step.dead_letter.is_some()).count();
         let applied = self.repository.apply(batch).await?;
         if applied == Applied::Done {
+            ::metrics::counter!(metrics::RECORDS_TOTAL).increment(records);
+            let dead_letters = u64::try_from(dead_letters).unwrap_or(u64::MAX);
+            ::metrics::counter!(metrics::DEAD_LETTERS_TOTAL).increment(dead_letters);
             if let Some(newest_ms) = newest_ms {
                 let lag_ms = self.clock.wall_ms().saturating_sub(newest_ms);
                 ::metrics::gauge!(metrics::LAG_MS, "partition" => partition.clone())

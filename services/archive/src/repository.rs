@@ -36,7 +36,9 @@ pub struct Batch {
     pub after: Option<Cursor>,
     /// Its last record.
     pub last: Cursor,
-    /// The steps of its records.
+    /// How many records it has.
+    pub records: u64,
+    /// Their steps.
     pub steps: Vec<DecodedStep>,
 }
 

@@ -71,6 +71,8 @@ impl Session {
         let mut signals = opened.signals;
         let mut heartbeat = interval(options.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Not at once: the snapshot of the sign-in is on its way.
+        heartbeat.reset();
         let mut resync = interval(options.resync_after);
         resync.reset();
         let mut silence = pin!(sleep(options.silence_max));

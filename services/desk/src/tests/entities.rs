@@ -162,7 +162,7 @@ impl Entities {
         let answer = match script.remembered.get(&(hash, command.id)) {
             Some(answer) => answer.clone(),
             None => {
-                let answer = scripted.unwrap_or_else(|| match command.kind {
+                let answer = scripted.unwrap_or(match command.kind {
                     CommandKind::Send { .. } => {
                         CommandAnswer::Sent { request: RequestId { conversation: hash, n: 1 } }
                     }

@@ -59,10 +59,13 @@ fn due_ms(key: &Key) -> Option<Millis> {
 
 /// Sends home what the configuration no longer knows: sessions and items of removed agents, items of removed queues.
 fn find_lost(turn: &mut Turn<'_>) {
-    repeat(turn, |turn| match turn.draft.keys(lost_range()).next().cloned() {
-        Some(Key::LostItem(item)) => on_lost_item(turn, item),
-        Some(Key::LostAgent(agent)) => on_lost_agent(turn, &agent),
-        _ => {}
+    repeat(turn, |turn| {
+        let lost = turn.draft.keys(lost_range()).next().cloned();
+        match lost {
+            Some(Key::LostItem(item)) => on_lost_item(turn, item),
+            Some(Key::LostAgent(agent)) => on_lost_agent(turn, &agent),
+            _ => {}
+        }
     });
 }
 
@@ -101,10 +104,13 @@ fn return_item(turn: &mut Turn<'_>, item: ItemId) {
 /// Offers whose deadline passed, conversations held long enough.
 fn run_timers(turn: &mut Turn<'_>) {
     let now_ms = turn.now_ms;
-    repeat(turn, |turn| match turn.draft.keys(due_range(now_ms)).next().cloned() {
-        Some(Key::Due(_, Timer::Offer(item))) => on_deadline(turn, item),
-        Some(Key::Due(_, Timer::Hold(agent))) => on_hold_over(turn, &agent),
-        _ => {}
+    repeat(turn, |turn| {
+        let due = turn.draft.keys(due_range(now_ms)).next().cloned();
+        match due {
+            Some(Key::Due(_, Timer::Offer(item))) => on_deadline(turn, item),
+            Some(Key::Due(_, Timer::Hold(agent))) => on_hold_over(turn, &agent),
+            _ => {}
+        }
     });
 }
 

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bus::{Checkpoint, CodecError, EntityId, PartName, PartPut, Position};
 
-use super::{Action, Alarm, Now, Phase, Shard, StopReason, own_entity, summary::Summary};
+use super::{
+    Action, Alarm, Now, Phase, Shard, StopReason,
+    entity::{Slot, Stand},
+    own_entity,
+    summary::Summary,
+};
 
 /// When checkpoints are due, and the one being made.
 #[derive(Debug)]
@@ -160,7 +165,9 @@ impl Shard {
         self.checkpoints.active = None;
         self.checkpoints.stored = Some(position);
         self.counts.checkpointed();
-        for slot in self.entities.values_mut().filter(|slot| !slot.is_stuck()) {
+        // Parts being loaded may have been read before they were saved for this checkpoint.
+        let may_forget = |slot: &&mut Slot| !slot.is_stuck() && slot.stand != Stand::Loading;
+        for slot in self.entities.values_mut().filter(may_forget) {
             while slot.recent.front().is_some_and(|step| step.position <= position) {
                 slot.recent.pop_front();
             }

@@ -58,7 +58,8 @@ impl Shard {
             return self.poison(entity, life, ticket, error, out);
         }
         // What it decided must be durable before it is loaded again, though nothing failed.
-        let after_all = slot.undurable.last().map(|ticket| ticket + 1);
+        let decided = slot.undurable.iter().rev().find(|ticket| !slot.queue.contains(ticket));
+        let after_all = decided.map(|ticket| ticket + 1);
         if !self.end_life(entity, life, out) {
             return;
         }

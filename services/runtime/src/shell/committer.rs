@@ -86,18 +86,19 @@ impl Actor for Committer {
         state: &mut CommitterState,
     ) -> Result<(), ActorProcessingErr> {
         let (CommitMsg::Append { delay_ms, .. } | CommitMsg::ReadLast { delay_ms, .. }) = message;
-        sleep_ms(delay_ms).await;
-        if state.context.is_dead() {
-            return Ok(());
-        }
-        let notice = match message {
-            CommitMsg::Append { number, expected_last, record, .. } => {
-                state.append(number, expected_last, record).await
+        let answer = async {
+            sleep_ms(delay_ms).await;
+            match message {
+                CommitMsg::Append { number, expected_last, record, .. } => {
+                    state.append(number, expected_last, record).await
+                }
+                CommitMsg::ReadLast { why, .. } => state.read_last(why).await,
             }
-            CommitMsg::ReadLast { why, .. } => state.read_last(why).await,
         };
-        // A shard that is gone needs no answer.
-        drop(state.shard.cast(ShardMsg::Notice(notice)));
+        if let Some(notice) = state.context.mortal(answer).await {
+            // A shard that is gone needs no answer.
+            drop(state.shard.cast(ShardMsg::Notice(notice)));
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ mod store;
 mod take;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -52,6 +52,8 @@ struct Owner {
     node: usize,
     machine: Option<Box<Shard>>,
     lives: BTreeMap<Life, Living>,
+    /// What entities have said and the machine has not heard.
+    said: BTreeMap<Life, VecDeque<Notice>>,
     calls: BTreeMap<CallId, CallKept>,
     /// It stands still until then.
     frozen_until_ms: u64,

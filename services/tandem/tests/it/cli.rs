@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::{
     conversations::Conversations,
     ordeal::{Ordeal, business_tokens},
-    play::{Play, assert_clean, programs, scenario, set},
+    play::{Play, assert_clean, get, programs, scenario, set},
     shop::{CLINIC_SECRET, SECRET, TOKEN, config},
 };
 
@@ -98,9 +98,7 @@ async fn one_process_per_directory_a_good_stop_under_load_and_a_rebuild() {
     for (path, part) in [("healthz", ""), ("readyz", ""), ("metrics", "tandem_gateway_posts_total")]
     {
         let url = format!("http://{}/{path}", ordeal.product.addresses.admin);
-        let answer = reqwest::get(url).await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        assert!(answer.text().await.unwrap().contains(part), "{path}");
+        assert!(get(&url).await.contains(part), "{path}");
     }
     let flight = ordeal.control().in_flight().await.unwrap();
     let status = ordeal.product.stop(Duration::from_secs(30)).await.unwrap();

@@ -1,7 +1,7 @@
 //! A full disk: the data directory on a small tmpfs, filled up under traffic.
 
 use std::{
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,

@@ -9,7 +9,7 @@ use tandem::stage::{Control, Product, Stage};
 
 use super::{
     conversations::Conversations,
-    play::{count, until},
+    play::{count, get, until},
 };
 
 /// Longest wait for so much traffic.
@@ -133,8 +133,7 @@ impl Ordeal {
 
     /// The product's counter or gauge of this name and label text, all such lines added up.
     pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
-        let url = format!("http://{}/metrics", self.product.addresses.admin);
-        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let text = get(&format!("http://{}/metrics", self.product.addresses.admin)).await;
         text.lines()
             .filter(|line| line.starts_with(name) && line.contains(label))
             .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())

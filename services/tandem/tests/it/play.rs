@@ -25,6 +25,7 @@ pub(crate) struct Play {
 
 impl Play {
     pub(crate) async fn begin(name: &'static str) -> Self {
+        chassis::listener::install_crypto_provider();
         let turn = TURN.acquire().await.unwrap();
         Self { name, dir: Some(testkit::temp_dir().unwrap()), _turn: turn }
     }
@@ -41,8 +42,9 @@ impl Drop for Play {
         println!("{}: data, configuration and logs stay in {}", self.name, path.display());
         for log in logs_below(&path) {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            println!("--- the end of {}", log.display());
-            let lines: Vec<&str> = text.lines().collect();
+            println!("--- the end of {}, without INFO", log.display());
+            let told = |line: &&str| !line.contains("\"level\":\"INFO\"");
+            let lines: Vec<&str> = text.lines().filter(told).collect();
             for line in &lines[lines.len().saturating_sub(LOG_TAIL)..] {
                 println!("{line}");
             }
@@ -68,6 +70,18 @@ pub(crate) fn programs() -> Programs {
     let tandem = std::path::PathBuf::from(env!("CARGO_BIN_EXE_tandem"));
     let loadtest = tandem.with_file_name("loadtest");
     Programs::at(tandem, loadtest).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A client that goes nowhere but to this machine.
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// The body of an answer that must be 200.
+pub(crate) async fn get(url: &str) -> String {
+    let answer = http().get(url).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{url}");
+    answer.text().await.unwrap()
 }
 
 /// A shipped scenario, changed.

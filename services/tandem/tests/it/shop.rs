@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     conversations::Conversations,
-    play::{Play, assert_no_errors, programs},
+    play::{Play, assert_no_errors, http, programs},
 };
 
 pub(crate) const SECRET: &str = "shop-secret-0123456789abcdef0000";
@@ -97,8 +97,7 @@ impl Shop {
         std::fs::write(play.dir().join("tandem.toml"), text).unwrap();
         let bound = Duration::from_secs(30);
         let product = Product::start(&programs().tandem, play.dir(), &[], bound).await.unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { play, product, graph, http }
+        Self { play, product, graph, http: http() }
     }
 
     pub(crate) async fn read(&self, token: &str) -> Vec<(Conversation, Vec<Message>)> {

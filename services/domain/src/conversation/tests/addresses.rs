@@ -267,6 +267,16 @@ fn a_recycled_phone_points_to_the_latest_pairing_in_any_order() {
     }
 }
 
+#[test]
+fn who_loses_a_phone_is_told_and_asks_for_it_again_at_once() {
+    let mut world = World::new(plain_rules());
+    world.at(T0 + 3 * H);
+    for (n, upper, hour) in [(1, B, 0), (2, C, 1), (3, B, 2), (4, C, 3)] {
+        pair_with(&mut world, upper, n, T0 + hour * H);
+        assert_eq!(world.get(P).forwards_to(), Some(address(upper)));
+    }
+}
+
 /// What the phone asked for while it was the first customer's goes to the first customer, for ever.
 #[test]
 fn outcomes_of_a_recycled_phone_go_to_its_heir() {

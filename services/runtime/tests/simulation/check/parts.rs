@@ -50,7 +50,7 @@ impl Checker {
         }
         if entity.kind == KIND {
             self.check_part(entity, part);
-        } else {
+        } else if part.name.0.starts_with(|first: char| first.is_ascii_digit()) {
             let held = self.held.get_mut(&partition).unwrap();
             held.buckets.insert(part.name.clone(), part.clone());
         }

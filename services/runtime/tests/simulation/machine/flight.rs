@@ -64,6 +64,8 @@ pub(super) enum What {
     Tick,
     /// One message of this entity's mailbox.
     Entity(Life),
+    /// The next of what this entity has said.
+    Said(Life),
     /// A call before its first byte, and after its last.
     Door {
         entity: EntityId,
@@ -97,7 +99,7 @@ impl World {
         if self.rng.random_ratio(1, 3) {
             self.now_ms += self.rng.random_range(0..=4);
         }
-        if self.rng.random_ratio(1, 16) {
+        if !self.faulty || self.rng.random_ratio(1, 16) {
             self.revive();
         }
         let due: Vec<u64> = self.flights.iter().map(|flight| self.due_ms(flight)).collect();
@@ -122,6 +124,7 @@ impl World {
             What::Answer(notice) => self.notice(owner, notice),
             What::Tick => self.tick(owner),
             What::Entity(life) => self.run_entity(owner, life),
+            What::Said(life) => self.said(owner, life),
             What::Door { entity, request, start_by_boot_ms } => {
                 self.door(owner, entity, request, start_by_boot_ms);
             }
@@ -156,6 +159,10 @@ impl World {
                 What::Send { target, entry } => Landing::Inbox(target, entry),
                 What::Save(puts) => Landing::Save(partition, puts),
                 What::PutCheckpoint(checkpoint) => Landing::Checkpoint(partition, checkpoint),
+                What::Back(returned) => {
+                    self.checker().on_call_over(returned.call);
+                    continue;
+                }
                 _ => continue,
             };
             if self.rng.random_ratio(1, 2) && flight.due_ms <= self.now_ms {

@@ -17,6 +17,7 @@ impl World {
             node,
             machine: None,
             lives: BTreeMap::new(),
+            said: BTreeMap::new(),
             calls: BTreeMap::new(),
             frozen_until_ms: 0,
             parked_read: None,

@@ -109,15 +109,30 @@ impl World {
             owner.lives.remove(&life);
             let error = "simulated".to_owned();
             let gone = Notice::EntityGone { entity, life, error };
-            return self.fly(id, 0, What::Answer(gone));
+            return self.say(id, life, gone);
         }
-        let notice = living.run(&self.host);
+        let (notice, node) = (living.run(&self.host), owner.node);
         if self.was_killed() {
-            let node = owner.node;
+            self.checker().report.count("nodes ended by an input");
             return self.crash_node(node);
         }
         if let Some(notice) = notice {
-            self.fly(id, 0, What::Answer(notice));
+            self.say(id, life, notice);
+        }
+    }
+
+    /// An entity tells its machine something; what one entity says is heard in order.
+    fn say(&mut self, id: u64, life: Life, notice: Notice) {
+        if let Some(owner) = self.owners.get_mut(&id) {
+            owner.said.entry(life).or_default().push_back(notice);
+            self.fly(id, 0, What::Said(life));
+        }
+    }
+
+    pub(super) fn said(&mut self, id: u64, life: Life) {
+        let said = self.owners.get_mut(&id).and_then(|owner| owner.said.get_mut(&life));
+        if let Some(notice) = said.and_then(std::collections::VecDeque::pop_front) {
+            self.notice(id, notice);
         }
     }
 

@@ -3,7 +3,7 @@
 use bus::{Incarnation, Record, RecordBody, RecordHead};
 use bytes::Bytes;
 use rand::Rng;
-use runtime::shard::{Action, Link, Owned, Recovery, StopReason, Verdict, judge, timer_entity};
+use runtime::shard::{Action, Link, Owned, Recovery, StopReason, Verdict, judge, own_entity};
 
 use super::{World, flight::What};
 
@@ -100,8 +100,8 @@ impl World {
     pub(super) fn take_replay(&mut self, id: u64, owned: Owned) {
         let (partition, node) = (owned.partition, self.owners[&id].node);
         let checkpoint = self.store.checkpoint(partition);
-        let timers = self.store.load(timer_entity(partition));
-        let replayed = Recovery::begin(owned, checkpoint, &timers).and_then(|mut recovery| {
+        let own = self.store.load(own_entity(partition));
+        let replayed = Recovery::begin(owned, checkpoint, &own).and_then(|mut recovery| {
             for (seq, bytes) in self.store.records_after(partition, recovery.read_after()) {
                 if !recovery.record(seq, &bytes)? {
                     break;

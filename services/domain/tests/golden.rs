@@ -1,0 +1,197 @@
+//! Golden files keep old logs readable: the events and inputs that other builds meet, as version 1 wrote them.
+//!
+//! A change that makes this fail is a new version or a new variant with files of its own, never a new file in the place of an
+//! old one. `TANDEM_GOLDEN_WRITE=1` writes files that do not exist yet.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fmt::Debug, path::PathBuf};
+
+use domain::{
+    AgentId, EntityId, EntityKind, Hash16, ItemId, MessageId, OfferId, QueueId, RequestId, Sealed,
+    SessionId,
+    content::ContentKind,
+    conversation::{
+        Author, ConversationEvent, ConversationInput, Direction, Floor, FloorCause, Inbound,
+        MessageRecord, SendOutcome, SendRecord, StatusKind, Via,
+    },
+    number::{Lane, NumberEvent, SendRequest},
+    persist,
+    workspace::{DeskCommand, OfferEnd, WorkspaceEvent, WorkspaceInput},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
+    let bytes = persist::encode(value).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    if !path.exists() && std::env::var_os("TANDEM_GOLDEN_WRITE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &hex).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(hex, stored.trim(), "{name} is written differently now");
+    let stored: Vec<u8> = (0..stored.trim().len() / 2)
+        .map(|at| u8::from_str_radix(stored.get(2 * at..2 * at + 2).unwrap(), 16).unwrap())
+        .collect();
+    assert_eq!(persist::decode::<T>(&stored).as_ref(), Ok(value));
+}
+
+fn sealed() -> Sealed {
+    Sealed { key_id: 1, bytes: vec![1, 2, 3] }
+}
+
+fn conversation() -> EntityId {
+    EntityId { kind: EntityKind::Conversation, hash: Hash16([1; 16]) }
+}
+
+fn via() -> Via {
+    Via {
+        number: EntityId { kind: EntityKind::Number, hash: Hash16([2; 16]) },
+        workspace: EntityId { kind: EntityKind::Workspace, hash: Hash16([3; 16]) },
+    }
+}
+
+const MESSAGE: MessageId = MessageId(Hash16([4; 16]));
+const REQUEST: RequestId = RequestId { conversation: Hash16([1; 16]), n: 7 };
+const ITEM: ItemId = ItemId { conversation: Hash16([1; 16]), n: 2 };
+
+#[test]
+fn events_of_conversations() {
+    golden(
+        "conversation_events",
+        &vec![
+            ConversationEvent::IdentitySeen { via: via(), who: sealed(), at_ms: 1_795_176_000_000 },
+            ConversationEvent::MessageRecorded(MessageRecord {
+                message: MESSAGE,
+                direction: Direction::In,
+                author: Author::Customer,
+                kind: ContentKind::Unsupported { code: 131_060 },
+                at_ms: 1_795_176_000_000,
+                content: sealed(),
+                target: None,
+                episode: Some(1),
+            }),
+            ConversationEvent::StatusMerged {
+                message: MESSAGE,
+                request: Some(REQUEST),
+                status: StatusKind::Read,
+                at_ms: 1_795_176_001_000,
+                error: None,
+                content: sealed(),
+            },
+            ConversationEvent::SendRequested(SendRecord {
+                request: REQUEST,
+                author: Author::Agent(AgentId::from("ana")),
+                lane: Lane::Agent,
+                kind: ContentKind::Text,
+                at_ms: 1_795_176_002_000,
+                content: sealed(),
+                not_after_ms: 1_795_176_602_000,
+                episode: Some(1),
+            }),
+            ConversationEvent::SendResolved {
+                request: REQUEST,
+                outcome: SendOutcome::Accepted {
+                    message: MESSAGE,
+                    wamid: sealed(),
+                    at_ms: 1_795_176_003_000,
+                    repeated: true,
+                },
+                at_ms: 1_795_176_003_001,
+            },
+            ConversationEvent::FloorChanged {
+                floor: Floor::Desk { agent: AgentId::from("ana") },
+                cause: FloorCause::Assigned,
+                at_ms: 1_795_176_004_000,
+            },
+            ConversationEvent::ItemWanted {
+                item: ITEM,
+                version: 3,
+                queue: QueueId::from("sales"),
+                since_ms: 1_795_176_000_000,
+            },
+            ConversationEvent::EpisodeOpened { n: 1, at_ms: 1_795_176_000_000 },
+            ConversationEvent::WindowMoved { until_ms: 1_795_262_400_000 },
+        ],
+    );
+}
+
+#[test]
+fn events_of_workspaces_and_numbers() {
+    let offer = OfferId { item: ITEM, n: 1 };
+    let agent = AgentId::from("ana");
+    golden(
+        "workspace_events",
+        &vec![
+            WorkspaceEvent::ItemOffered {
+                offer,
+                agent: agent.clone(),
+                at_ms: 1_795_176_000_000,
+                deadline_ms: 1_795_176_030_000,
+                weight: 20,
+            },
+            WorkspaceEvent::OfferEnded {
+                offer,
+                agent: agent.clone(),
+                end: OfferEnd::Missed,
+                at_ms: 1_795_176_030_000,
+            },
+            WorkspaceEvent::AgentLoaded { agent, item: ITEM, weight: 20 },
+        ],
+    );
+    let request = SendRequest {
+        request: REQUEST,
+        conversation: conversation(),
+        customer: Hash16([5; 16]),
+        lane: Lane::Bot,
+        free_form: true,
+        window_until_ms: 1_795_262_400_000,
+        not_after_ms: 1_795_176_600_000,
+        recipient: sealed(),
+        content: sealed(),
+        kind: ContentKind::Text,
+    };
+    golden(
+        "number_events",
+        &vec![
+            NumberEvent::Queued { request: Box::new(request), order: 9 },
+            NumberEvent::Intended {
+                request: REQUEST,
+                attempt: 1,
+                at_ms: 1_795_176_000_000,
+                over_ms: 1_795_176_012_000,
+            },
+            NumberEvent::Ended {
+                request: REQUEST,
+                outcome: SendOutcome::Unknown,
+                at_ms: 1_795_176_050_000,
+            },
+        ],
+    );
+}
+
+#[test]
+fn inputs() {
+    golden(
+        "conversation_inputs",
+        &vec![ConversationInput::Inbound(Inbound {
+            via: via(),
+            message: MESSAGE,
+            at_ms: 1_795_176_000_000,
+            kind: ContentKind::Text,
+            paired: Some(conversation()),
+            who: sealed(),
+            content: sealed(),
+            target: None,
+        })],
+    );
+    golden(
+        "workspace_inputs",
+        &vec![WorkspaceInput::Desk {
+            agent: AgentId::from("ana"),
+            session: SessionId(Hash16([6; 16])),
+            command: DeskCommand::SignIn { opened_ms: 1_795_176_000_000 },
+        }],
+    );
+}
