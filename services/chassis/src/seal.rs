@@ -22,7 +22,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 mod keyfile;
-pub use keyfile::KeyFileError;
+pub use keyfile::{FILE_NAME as KEY_FILE, KeyFileError};
 
 /// Bytes of nonce in front of every sealed value.
 const NONCE_BYTES: usize = 24;

@@ -6,10 +6,12 @@ use chassis::{
     seal::Sealer,
 };
 use domain::{
-    AgentId, BusinessId, QueueId, SkillId, naming,
+    AgentId, BusinessId, QueueId, SessionId, SkillId, naming,
     number::{NumberConfig, NumberInput, NumberMode},
     persist::{self, PersistError},
-    workspace::{AgentConfig, QueueConfig, SkillNeed, WorkspaceConfig, WorkspaceInput},
+    workspace::{
+        AgentConfig, DeskCommand, QueueConfig, SkillNeed, WorkspaceConfig, WorkspaceInput,
+    },
 };
 use runtime::bus::{self, Cause, Header, Input, Key};
 
@@ -26,23 +28,38 @@ const MISSES_MAX: u32 = 2;
 /// How long the conversations of a lost connection are held.
 const LOST_CONNECTION_HOLD_MS: u64 = 120_000;
 
-/// One `Configure` input per workspace and number.
+/// One `Configure` input per workspace and number, and per agent the news that this process started at `started_ms`
+/// (before it took any connection).
 ///
 /// # Errors
 /// [`PersistError`] when an input has no encoded form.
-pub fn inputs(config: &Config, sealer: &Sealer, now_ms: u64) -> Result<Vec<Input>, PersistError> {
+pub fn inputs(
+    config: &Config,
+    sealer: &Sealer,
+    started_ms: u64,
+) -> Result<Vec<Input>, PersistError> {
     let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
     let mut inputs = Vec::new();
     for business in &config.businesses {
         let id = BusinessId(business.id.clone());
         let workspace = naming::workspace_id(&hash, &id, &business.workspace.id);
         let body = persist::encode(&WorkspaceInput::Configure(Box::new(workspace_of(business))))?;
-        inputs.push(input(&hash, &id, workspace, body, now_ms));
+        inputs.push(input(&hash, &id, workspace, body, started_ms));
+        for agent in &business.workspace.agents {
+            // Connections of an earlier life of this process are gone.
+            let restarted = WorkspaceInput::Desk {
+                agent: AgentId(agent.id.clone()),
+                session: SessionId::default(),
+                command: DeskCommand::DeskRestarted { before_ms: started_ms },
+            };
+            let body = persist::encode(&restarted)?;
+            inputs.push(input(&hash, &id, workspace, body, started_ms));
+        }
         for number in &business.numbers {
             let target = naming::number_id(&hash, &number.phone_number_id);
             let body =
                 persist::encode(&NumberInput::Configure(number_of(config, business, number)))?;
-            inputs.push(input(&hash, &id, target, body, now_ms));
+            inputs.push(input(&hash, &id, target, body, started_ms));
         }
     }
     Ok(inputs)
@@ -56,7 +73,7 @@ fn input(
     now_ms: u64,
 ) -> Input {
     // A start is told once, and the next start again: its time tells the two apart.
-    let key = naming::input_key(hash, "configure", &[&target.hash.0, &now_ms.to_be_bytes()]);
+    let key = naming::input_key(hash, "configure", &[&target.hash.0, &body, &now_ms.to_be_bytes()]);
     Input {
         header: Header {
             key: Key(key),

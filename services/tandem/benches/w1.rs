@@ -31,7 +31,8 @@ const PARTITIONS: u16 = 8;
 const CONNECTIONS: u32 = 128;
 
 fn main() {
-    let messages: u32 = std::env::var("W1_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let messages: u32 =
+        std::env::var("W1_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let dir = testkit::temp_dir().unwrap();
     let clock = Clock::system();
@@ -90,10 +91,12 @@ async fn w1(dir: &Path, messages: u32, clock: &Clock) -> W1 {
     let metrics_url = format!("http://{}/metrics", product.addresses.admin);
     let read_model_done = async || {
         let text = http.get(&metrics_url).send().await.unwrap().text().await.unwrap();
-        let (steps, staged) = (sum(&text, "tandem_runtime_steps_total"), sum(&text, "tandem_runtime_in_flight"));
+        let (steps, staged) =
+            (sum(&text, "tandem_runtime_steps_total"), sum(&text, "tandem_runtime_in_flight"));
         steps >= f64::from(messages)
             && staged == 0.0
-            && sum(&text, "tandem_archive_records_total") >= sum(&text, "tandem_runtime_records_total")
+            && sum(&text, "tandem_archive_records_total")
+                >= sum(&text, "tandem_runtime_records_total")
     };
     while !read_model_done().await {
         assert!(seconds(clock, begun_us) < 600.0, "the read model did not catch up");
@@ -116,14 +119,19 @@ async fn w1(dir: &Path, messages: u32, clock: &Clock) -> W1 {
 
 /// append + read + log append of the same bytes, at the group size that 512 writers make.
 async fn raw(dir: &Path, messages: u32, bytes: usize, clock: &Clock) -> f64 {
-    let bus = bus::sqlite::open(dir, Options { partitions: PARTITIONS, ..Options::default() }).unwrap();
+    let bus =
+        bus::sqlite::open(dir, Options { partitions: PARTITIONS, ..Options::default() }).unwrap();
     let value = Bytes::from(vec![7; bytes]);
     let begun_us = clock.boot_us();
     let per_partition = messages / u32::from(PARTITIONS);
     let owners: Vec<_> = (0..PARTITIONS)
         .map(|partition| {
             let (bus, value) = (bus.clone(), value.clone());
-            task::spawn(TaskKind::Call, "owner", own(bus, PartitionId(partition), value, per_partition))
+            task::spawn(
+                TaskKind::Call,
+                "owner",
+                own(bus, PartitionId(partition), value, per_partition),
+            )
         })
         .collect();
     let writers: Vec<_> = (0..512_u32)
@@ -166,7 +174,8 @@ fn seconds(clock: &Clock, since_us: u64) -> f64 {
 fn cpu_s(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let after_name = stat.rsplit_once(") ").unwrap().1;
-    let ticks: u32 = after_name.split(' ').skip(11).take(2).map(|n| n.parse::<u32>().unwrap()).sum();
+    let ticks: u32 =
+        after_name.split(' ').skip(11).take(2).map(|n| n.parse::<u32>().unwrap()).sum();
     f64::from(ticks) / 100.0
 }
 

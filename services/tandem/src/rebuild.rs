@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use archive::SqliteRepository;
 use bus::sqlite::{Options, Store};
-use chassis::{clock::Clock, config::Config, seal::Sealer};
+use chassis::{clock::Clock, config::Config};
 
 /// Opens the directory (refused while a process has it) and projects every log from its beginning.
 pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -18,7 +18,7 @@ pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let options = Options { partitions: config.partitions, ..Options::default() };
     let store = Store::open(&config.data_dir, options)?;
-    let sealer = Sealer::open_dir(&config.data_dir)?;
+    let sealer = crate::keys::open(&config.data_dir)?;
     let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
     let repository = Arc::new(SqliteRepository::open(&file, sealer.fingerprint())?);
     runtime.block_on(archive::rebuild(&store.bus(), repository, Clock::system()))?;

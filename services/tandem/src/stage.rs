@@ -91,7 +91,8 @@ impl Stage {
         let world: Value =
             simulator::export(&programs.loadtest, &scenario_file, &simulator.graph_url).await?;
         let config = product::config_toml(&world, &dir.join("data"), product_toml)?;
-        std::fs::write(dir.join("tandem.toml"), config).context("cannot write the configuration")?;
+        std::fs::write(dir.join("tandem.toml"), config)
+            .context("cannot write the configuration")?;
         Ok(Self { programs, dir: dir.to_path_buf(), simulator })
     }
 

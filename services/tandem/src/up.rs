@@ -44,10 +44,11 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let admin_address = admin.address();
     let _admin = admin.serve(health.clone(), shutdown.clone(), move || metrics.render());
 
+    let started_ms = clock.wall_ms();
     let core = Core::start(config, &clock, &shutdown, &health).await?;
     let edges = Edges::start(config, &core, &clock, &shutdown).await?;
     core.wait_until_ready(READY_WITHIN).await?;
-    core.configure(config, &clock).await?;
+    core.configure(config, started_ms).await?;
     started.ready();
     let (gateway, desk) = (edges.gateway, edges.desk);
     crate::cli::say(

@@ -2,7 +2,7 @@
  *
  * Loaded by LD_PRELOAD into a process under test. Writes and truncations below POWERCUT_ROOT are carried out and
  * remembered per file; fsync and fdatasync of a file carry what is remembered over to POWERCUT_SHADOW. When the process
- * is killed, what was never fsynced is not in the shadow. Unlink and rename are carried over at once (a directory
+ * is killed, what was never fsynced is not in the shadow. Unlink, rename and link are carried over at once (a directory
  * entry may survive a power cut without its own fsync; the tests need the harsher case for bytes). Files that end in
  * -shm are SQLite's shared memory, rebuilt at every start: left out. With POWERCUT_LIES_AFTER=n the disk lies: after n
  * of them, fsync and fdatasync say yes and keep nothing. Test only.
@@ -54,6 +54,7 @@ static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_unlink)(const char *);
 static int (*real_rename)(const char *, const char *);
+static int (*real_linkat)(int, const char *, int, const char *, int);
 
 __attribute__((constructor)) static void start(void) {
     real_open = dlsym(RTLD_NEXT, "open64");
@@ -66,6 +67,7 @@ __attribute__((constructor)) static void start(void) {
     real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
     real_unlink = dlsym(RTLD_NEXT, "unlink");
     real_rename = dlsym(RTLD_NEXT, "rename");
+    real_linkat = dlsym(RTLD_NEXT, "linkat");
     const char *r = getenv("POWERCUT_ROOT"), *s = getenv("POWERCUT_SHADOW");
     const char *lies = getenv("POWERCUT_LIES_AFTER");
     if (lies) lies_after = atol(lies);
@@ -265,3 +267,19 @@ int rename(const char *from, const char *to) {
     }
     return result;
 }
+
+int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags) {
+    int result = real_linkat(from_dir, from, to_dir, to, flags);
+    const char *rest_from = result == 0 ? below(from) : NULL, *rest_to = result == 0 ? below(to) : NULL;
+    if (rest_from && rest_to) {
+        char a[2 * PATH_MAX], b[2 * PATH_MAX];
+        snprintf(a, sizeof a, "%s%s", shadow, rest_from);
+        snprintf(b, sizeof b, "%s%s", shadow, rest_to);
+        pthread_mutex_lock(&lock);
+        real_linkat(AT_FDCWD, a, AT_FDCWD, b, 0);
+        pthread_mutex_unlock(&lock);
+    }
+    return result;
+}
+
+int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }

@@ -54,6 +54,9 @@ int main(int argc, char **argv) {
     fd = file("renamed.tmp", O_RDWR | O_CREAT);
     put(fd, "whole");
     if (fsync(fd) || rename(at("renamed.tmp"), at("renamed"))) return 4;
+    fd = file("linked.tmp", O_RDWR | O_CREAT);
+    put(fd, "whole");
+    if (fsync(fd) || link(at("linked.tmp"), at("linked")) || unlink(at("linked.tmp"))) return 4;
     fd = file("removed", O_RDWR | O_CREAT);
     put(fd, "gone");
     if (fsync(fd) || unlink(at("removed"))) return 4;
@@ -110,6 +113,7 @@ fn what_was_fsynced_is_kept_and_nothing_else() {
     assert_eq!(kept("cut_short").as_deref(), Some("long"));
     assert_eq!(kept("emptied").as_deref(), Some("old"), "truncated and rewritten, not synced");
     assert_eq!((kept("renamed").as_deref(), kept("renamed.tmp")), (Some("whole"), None));
+    assert_eq!((kept("linked").as_deref(), kept("linked.tmp")), (Some("whole"), None));
     assert_eq!(kept("removed"), None);
     assert_eq!(kept("state-shm"), None);
 }

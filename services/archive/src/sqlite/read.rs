@@ -62,8 +62,10 @@ pub(super) fn list(
     after: Option<ConversationCursor>,
     limit: usize,
 ) -> Result<Vec<StoredConversation>, ArchiveError> {
-    let mut sql =
-        "SELECT * FROM conversations WHERE business = ?1 AND forwarded_to IS NULL".to_owned();
+    // Addresses that only ever saw a status have nothing to show.
+    let mut sql = "SELECT * FROM conversations WHERE business = ?1 AND forwarded_to IS NULL
+         AND last_message_ms > 0"
+        .to_owned();
     let mut values = vec![Value::from(business.0.clone())];
     let mut condition = |text: &str, value: Value| {
         values.push(value);

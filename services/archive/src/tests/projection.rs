@@ -245,6 +245,10 @@ async fn lists_are_filtered_and_paged_newest_first() {
         &[ConversationEvent::ItemAssigned { item: item(3, 1), agent: "ana".into(), at_ms: 5 }],
     );
     model.apply_log(&log).await;
+    let status_only = status(90, None, StatusKind::Sent, 500);
+    log.records.clear();
+    log.step(9, &[status_only]);
+    model.apply_log(&log).await;
     let shop = BusinessId::from(SHOP);
     let mut filter = ConversationFilter::default();
     let mut after = None;

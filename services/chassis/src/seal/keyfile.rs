@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-const FILE_NAME: &str = "installation.key";
+/// The key's file in the data directory.
+pub const FILE_NAME: &str = "installation.key";
 const KEY_BYTES: u64 = 32;
 
 /// Why the installation key could not be used. Every text says what to do.

@@ -170,6 +170,12 @@ pub enum DeskCommand {
     },
     /// The client missed a change: send a snapshot.
     Resync,
+    /// The process that held the agents' connections started anew: a connection opened before is gone, whichever it
+    /// was (the input's own session says nothing).
+    DeskRestarted {
+        /// When it started, Unix ms.
+        before_ms: Millis,
+    },
 }
 
 /// Answer to a desk command.

@@ -25,6 +25,9 @@ pub(super) fn on_desk(
         DeskCommand::SignOut if open => on_session::on_sign_out(turn, agent, session),
         // Its connection is gone already, or another took its place.
         DeskCommand::SignOut => WorkspaceAnswer::Done,
+        DeskCommand::DeskRestarted { before_ms } => {
+            on_session::on_desk_restarted(turn, agent, *before_ms)
+        }
         DeskCommand::Resync if open => {
             let snapshot = offers::snapshot(turn, agent);
             turn.signal(agent, snapshot);

@@ -51,6 +51,22 @@ pub(super) fn on_sign_out(
     WorkspaceAnswer::Done
 }
 
+/// The desk process started anew: nobody else would ever sign the connections out that it held before.
+pub(super) fn on_desk_restarted(
+    turn: &mut Turn<'_>,
+    agent: &AgentId,
+    before_ms: Millis,
+) -> WorkspaceAnswer {
+    let known = turn.draft.agent(agent);
+    let open = known.and_then(|agent| agent.session.as_ref()).map(|open| open.id);
+    // The open connection is the newest one.
+    let opened_ms = known.and_then(|agent| agent.newest).map_or(0, |(opened_ms, _)| opened_ms);
+    match open {
+        Some(session) if opened_ms < before_ms => on_sign_out(turn, agent, session),
+        _ => WorkspaceAnswer::Done,
+    }
+}
+
 /// Takes an agent's open offers back.
 pub(super) fn rescind_offers(turn: &mut Turn<'_>, agent: &AgentId) {
     let offered: Vec<ItemId> = turn

@@ -72,7 +72,7 @@ impl Context {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let mortal = self.clone_mortal(future);
+        let mortal = self.mortal_task(future);
         let future = self.all.track_future(mortal);
         task::spawn(kind, name, future).detach();
     }
@@ -92,7 +92,7 @@ impl Context {
         }
     }
 
-    fn clone_mortal<F: Future<Output = ()> + Send + 'static>(
+    fn mortal_task<F: Future<Output = ()> + Send + 'static>(
         &self,
         future: F,
     ) -> impl Future<Output = ()> + Send + use<F> {

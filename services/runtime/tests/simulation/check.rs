@@ -23,8 +23,9 @@ use bus::{
 use bytes::Bytes;
 use runtime::host::CallId;
 
-pub(crate) use calls::Started;
+pub(crate) use calls::{Decider, Started};
 pub(crate) use report::{Report, Rule};
+pub(crate) use steps::SIMULATED;
 
 use crate::toy::state::Account;
 
@@ -47,7 +48,8 @@ struct Held {
     marks: BTreeMap<u64, Mark>,
     /// Earliest timers, and the steps that set them.
     wakes: BTreeMap<EntityId, (Option<u64>, Position)>,
-    buckets: BTreeMap<PartName, SavedPart>,
+    /// Parts of the shard's own entity.
+    own: BTreeMap<PartName, SavedPart>,
     checkpoint: Option<Position>,
     trying: Option<records::TryingSeen>,
     released: bool,
@@ -57,8 +59,12 @@ struct Held {
 
 #[derive(Debug)]
 struct EpochSeen {
+    number: u64,
+    node: String,
     incarnation: Incarnation,
     stored_ms: u64,
+    /// It has decided something in the belief that no earlier owner's call can be running.
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +97,7 @@ pub(crate) struct Checker {
     acked: BTreeSet<Key>,
     decided: BTreeMap<Key, Position>,
     dead: BTreeMap<Key, Position>,
+    spoiled: BTreeSet<EntityId>,
     minted: u64,
     /// Money in payments that were dead-lettered.
     dead_money: u64,
@@ -112,6 +119,7 @@ impl Checker {
             acked: BTreeSet::new(),
             decided: BTreeMap::new(),
             dead: BTreeMap::new(),
+            spoiled: BTreeSet::new(),
             minted: 0,
             dead_money: 0,
         }
@@ -171,6 +179,14 @@ impl Checker {
             self.report.broken(self.now_ms, Rule::Acked, || format!("{keys:?} at {seq}"));
         }
         self.acked.extend(keys);
+    }
+
+    /// An account cannot be made for a while: what it is told meanwhile may be dead-lettered.
+    pub(crate) fn on_spoiled(&mut self, entity: EntityId) {
+        let now_ms = self.now_ms;
+        self.report.note(now_ms, || format!("{entity} cannot be made"));
+        self.report.count("accounts spoiled");
+        self.spoiled.insert(entity);
     }
 
     pub(crate) fn account(&self, entity: EntityId) -> Option<&Account> {

@@ -92,6 +92,8 @@ struct World {
     /// Entries whose append was not answered.
     unanswered: Vec<Entry>,
     faulty: bool,
+    /// Some account could not be made for a while.
+    spoiled: bool,
 }
 
 /// Runs one mix.
@@ -133,7 +135,8 @@ impl World {
             next_owner: 0,
             flights: Vec::new(),
             nodes: vec![Clocks::default(); usize::from(mix.nodes)],
-            host: ToyHost { shared, killer },
+            host: ToyHost { shared, killer, watch: Arc::new(|_| {}) },
+            spoiled: false,
             killed,
             loads: (0..mix.clients).map(|number| Load::new(number, mix)).collect(),
             entries_left: u32::from(mix.clients) * mix.entries,
@@ -182,6 +185,11 @@ impl World {
 
     fn until_quiet(&mut self) -> bool {
         let end_ms = self.now_ms + QUIET_WITHIN_MS;
+        self.host.shared.unspoil_all();
+        if std::mem::take(&mut self.spoiled) {
+            // An owner keeps an account quarantined for as long as it lives.
+            (0..self.nodes.len()).for_each(|node| self.crash_node(node));
+        }
         for entry in std::mem::take(&mut self.unanswered) {
             self.client_appends(entry);
         }

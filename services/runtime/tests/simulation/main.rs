@@ -35,9 +35,70 @@ fn quiet_panics() {
     });
 }
 
-fn run_all(test: &str, default: u64, mut run: impl FnMut(u64, bool) -> Outcome) {
+/// What a layer must have seen at least once in its default number of seeds: a simulation in which nothing
+/// happens shows nothing.
+const SEEN_BY_SHELL: &[&str] = &[
+    "accounts spoiled",
+    "calls done",
+    "calls started",
+    "calls too late",
+    "calls unknown",
+    "channel appends not answered",
+    "channel messages",
+    "checkpoints",
+    "client appends not answered",
+    "clock jumps",
+    "dead letters",
+    "entries repeated",
+    "inbox full",
+    "inputs given up",
+    "log appends not answered",
+    "log conflicts",
+    "naps",
+    "nodes cut off",
+    "nodes ended by an input",
+    "nodes killed",
+    "nodes paused",
+    "nodes stopped",
+    "partitions released",
+    "partitions taken by force",
+    "records of several steps",
+    "releases",
+    "replies",
+    "request faults",
+    "saves not answered",
+    "signals",
+    "tryings",
+];
+
+const SEEN_BY_MACHINE: &[&str] = &[
+    "accounts spoiled",
+    "calls done",
+    "calls unknown",
+    "channel messages",
+    "checkpoints",
+    "clock jumps",
+    "dead letters",
+    "inputs given up",
+    "nodes killed",
+    "owners paused",
+    "partitions taken by force",
+    "records of several steps",
+    "releases",
+    "replies",
+    "signals",
+    "tryings",
+];
+
+fn run_all(
+    test: &str,
+    default: u64,
+    must_see: &[&'static str],
+    mut run: impl FnMut(u64, bool) -> Outcome,
+) {
     quiet_panics();
     let (seeds, verbose) = seeds(default);
+    let is_full = seeds.len() as u64 >= default;
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     for seed in seeds {
         let outcome = run(seed, verbose);
@@ -49,28 +110,30 @@ fn run_all(test: &str, default: u64, mut run: impl FnMut(u64, bool) -> Outcome) 
         }
         outcome.assert_sound(test);
     }
-    for (what, count) in counts {
+    for (what, count) in &counts {
         println!("{count:>9} {what}");
     }
+    let unseen: Vec<_> = must_see.iter().filter(|what| !counts.contains_key(**what)).collect();
+    assert!(!is_full || unseen.is_empty(), "never seen: {unseen:?}");
 }
 
 #[test]
 fn shell_without_faults() {
-    run_all("shell_without_faults", 20, |seed, verbose| {
+    run_all("shell_without_faults", 20, &[], |seed, verbose| {
         shell::run(&Mix { verbose, ..Mix::calm(seed) })
     });
 }
 
 #[test]
 fn shell_survives() {
-    run_all("shell_survives", 200, |seed, verbose| {
+    run_all("shell_survives", 200, SEEN_BY_SHELL, |seed, verbose| {
         shell::run(&Mix { verbose, ..Mix::everything(seed) })
     });
 }
 
 #[test]
 fn machine_survives() {
-    run_all("machine_survives", 200, |seed, verbose| {
+    run_all("machine_survives", 200, SEEN_BY_MACHINE, |seed, verbose| {
         machine::run(&Mix { verbose, ..Mix::everything(seed) })
     });
 }

@@ -40,6 +40,8 @@ pub(crate) struct Weights {
     pub(crate) requests: u32,
     pub(crate) skew: u32,
     pub(crate) nap: u32,
+    /// Accounts that cannot be made for a while.
+    pub(crate) spoil: u32,
     pub(crate) quiet: u32,
 }
 
@@ -91,6 +93,7 @@ impl Mix {
             requests: often(10),
             skew: often(3),
             nap: often(1),
+            spoil: often(2),
             quiet: 2,
         };
         let commands = Commands {
@@ -119,7 +122,7 @@ impl Mix {
             accounts: rng.random_range(1..=4),
             nodes: rng.random_range(1..=4),
             clients: rng.random_range(1..=4),
-            entries: rng.random_range(10..=40),
+            entries: rng.random_range(10..=50),
             faulty_ms: rng.random_range(5_000..=40_000),
             weights,
             commands,

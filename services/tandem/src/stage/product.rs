@@ -130,8 +130,7 @@ impl Product {
 pub(super) fn config_toml(world: &Value, data_dir: &Path, extra: &str) -> anyhow::Result<String> {
     let mut config: Table = extra.parse().context("the extra configuration is no TOML")?;
     let mut set = |section: &str, key: &str, value: Toml| {
-        let section =
-            config.entry(section.to_owned()).or_insert_with(|| Toml::Table(Table::new()));
+        let section = config.entry(section.to_owned()).or_insert_with(|| Toml::Table(Table::new()));
         if let Toml::Table(section) = section {
             section.entry(key.to_owned()).or_insert(value);
         }
@@ -167,9 +166,10 @@ fn business_toml(world: &Value, business: &Value) -> anyhow::Result<Toml> {
     }
     let mut queues = Vec::new();
     for queue in list(business, "queues")? {
-        let skills = list(queue, "skills")?.iter().filter_map(Value::as_str).map(|skill| {
-            Toml::Table(Table::from_iter([("name".to_owned(), Toml::from(skill))]))
-        });
+        let skills = list(queue, "skills")?
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|skill| Toml::Table(Table::from_iter([("name".to_owned(), Toml::from(skill))])));
         queues.push(Toml::Table(Table::from_iter([
             ("id".to_owned(), text(queue, "id")?.into()),
             ("title".to_owned(), text(queue, "name")?.into()),

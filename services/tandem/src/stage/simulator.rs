@@ -39,7 +39,11 @@ impl Simulator {
 }
 
 /// What the product must be configured with.
-pub(super) async fn export(program: &Path, scenario: &Path, graph_url: &str) -> anyhow::Result<Value> {
+pub(super) async fn export(
+    program: &Path,
+    scenario: &Path,
+    graph_url: &str,
+) -> anyhow::Result<Value> {
     let output = Command::new(program)
         .args(["export", "--graph-url", graph_url, "--scenario"])
         .arg(scenario)

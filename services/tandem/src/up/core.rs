@@ -1,24 +1,21 @@
 //! What decides: storage, entities on the runtime, the executor of sends, and the read model.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use archive::{Archive, Projector, SqliteRepository};
 use bus::{
-    AppendError, Bus, InboxEntry,
+    AppendError, Bus, InboxEntry, Input, PartitionId,
     sqlite::{Options, Store},
 };
-use chassis::{
-    clock::Clock,
-    config::Config,
-    health::Health,
-    seal::Sealer,
-    task::Shutdown,
-};
+use bytes::Bytes;
+use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer, task::Shutdown};
 use router::{RouterHost, configure, door::Doors, send::SendExecutor};
 use runtime::{Node, NodeOptions, Settings};
 use whatsapp::graph::{GraphClient, GraphConfig};
 
+/// Inputs of the configuration in one entry; the largest, a workspace's, is well below a quarter of the limit.
+const ENTRY_INPUTS: usize = 64;
 /// Pause before an append of the configuration is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -43,11 +40,11 @@ impl Core {
             min_free_bytes: config.limits.min_free_disk_bytes,
             ..Options::default()
         };
+        let sealer = Arc::new(crate::keys::open(&config.data_dir)?);
         let dir = config.data_dir.clone();
         let store = tokio::task::spawn_blocking(move || Store::open(&dir, options))
             .await
             .context("opening the store was aborted")??;
-        let sealer = Arc::new(Sealer::open_dir(&config.data_dir)?);
         let bus = store.bus();
         let host = RouterHost::new(config, Arc::clone(&sealer))?;
         let doors = Doors::open(config, &sealer, &bus, clock, shutdown);
@@ -56,8 +53,7 @@ impl Core {
             version: config.graph.version.clone(),
             ..GraphConfig::default()
         })?;
-        let executor =
-            SendExecutor::new(config, graph, doors, Arc::clone(&sealer), clock.clone());
+        let executor = SendExecutor::new(config, graph, doors, Arc::clone(&sealer), clock.clone());
         let node = Node::start(NodeOptions {
             clock: clock.clone(),
             settings: settings(config),
@@ -83,29 +79,44 @@ impl Core {
         Ok(())
     }
 
-    /// Tells every workspace and number what it is configured as.
-    pub(super) async fn configure(&self, config: &Config, clock: &Clock) -> anyhow::Result<()> {
-        for input in configure::inputs(config, &self.sealer, clock.wall_ms())? {
+    /// Tells every workspace and number what it is configured as, and that connections of agents from before
+    /// `started_ms` are gone.
+    pub(super) async fn configure(&self, config: &Config, started_ms: u64) -> anyhow::Result<()> {
+        let mut by_partition: BTreeMap<PartitionId, Vec<Input>> = BTreeMap::new();
+        for input in configure::inputs(config, &self.sealer, started_ms)? {
             let partition = input.target.partition(self.bus.partitions);
-            let entry = InboxEntry::new(vec![input]).encode()?;
-            // A full disk is no reason not to start: what was accepted is served meanwhile, and an
-            // unchanged configuration is known already.
-            loop {
-                match self.bus.inbox.append(partition, entry.clone()).await {
-                    Ok(_) => break,
-                    Err(AppendError::Full(why)) => {
-                        tracing::warn!(why, "the configuration could not be stored");
-                        break;
-                    }
-                    Err(AppendError::Unknown(why)) => {
-                        tracing::warn!(why, "the configuration is stored again");
-                        tokio::time::sleep(RETRY_PAUSE).await;
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+            by_partition.entry(partition).or_default().push(input);
+        }
+        for (partition, inputs) in by_partition {
+            for inputs in inputs.chunks(ENTRY_INPUTS) {
+                let entry = InboxEntry::new(inputs.to_vec()).encode()?;
+                self.append_configuration(partition, entry).await?;
             }
         }
         Ok(())
+    }
+
+    async fn append_configuration(
+        &self,
+        partition: PartitionId,
+        entry: Bytes,
+    ) -> anyhow::Result<()> {
+        loop {
+            match self.bus.inbox.append(partition, entry.clone()).await {
+                Ok(_) => return Ok(()),
+                // A full disk is no reason not to start: what was accepted is served meanwhile, and an unchanged
+                // configuration is known already.
+                Err(AppendError::Full(why)) => {
+                    tracing::warn!(why, "the configuration could not be stored");
+                    return Ok(());
+                }
+                Err(AppendError::Unknown(why)) => {
+                    tracing::warn!(why, "the configuration is stored again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     pub(super) async fn stop(self, bound: Duration) {

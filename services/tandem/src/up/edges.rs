@@ -41,18 +41,11 @@ async fn start_gateway(
     shutdown: &Shutdown,
 ) -> anyhow::Result<SocketAddr> {
     let section = &config.gateway;
-    let bound = listener::bind(
-        "gateway",
-        section.listen,
-        section.tls.is_some(),
-        section.insecure_listen,
-    );
+    let bound =
+        listener::bind("gateway", section.listen, section.tls.is_some(), section.insecure_listen);
     let listener = bound.await?;
-    let tls = section
-        .tls
-        .as_ref()
-        .map(|tls| listener::tls_acceptor(tls, listener::HTTP1))
-        .transpose()?;
+    let tls =
+        section.tls.as_ref().map(|tls| listener::tls_acceptor(tls, listener::HTTP1)).transpose()?;
     let limits = Limits {
         body_bytes: usize::try_from(section.body_limit_bytes).unwrap_or(usize::MAX),
         header: Duration::from_millis(section.header_timeout_ms),
@@ -82,11 +75,8 @@ async fn start_desk(
     let bound =
         listener::bind("desk", section.listen, section.tls.is_some(), section.insecure_listen);
     let listener = bound.await?;
-    let tls = section
-        .tls
-        .as_ref()
-        .map(|tls| listener::tls_acceptor(tls, listener::HTTP2))
-        .transpose()?;
+    let tls =
+        section.tls.as_ref().map(|tls| listener::tls_acceptor(tls, listener::HTTP2)).transpose()?;
     let address = listener.local_addr().context("the desk's address is not known")?;
     let parts = DeskParts {
         bus: core.bus.clone(),

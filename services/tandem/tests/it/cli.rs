@@ -83,7 +83,7 @@ async fn a_printed_configuration_has_no_secrets() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_per_directory_a_good_stop_under_load_and_a_rebuild() {
-    let play = Play::begin("up").await;
+    let mut play = Play::begin("up").await;
     let lively = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", 60.0));
     let stage = Stage::open(programs(), play.dir(), &lively).await.unwrap();
     let mut ordeal = Ordeal::begin("up", stage, Vec::new()).await;
@@ -106,7 +106,7 @@ async fn one_process_per_directory_a_good_stop_under_load_and_a_rebuild() {
     assert!(status.success(), "{status}");
     ordeal.restart(&[]).await;
     ordeal.traffic(200).await;
-    let report = ordeal.control().settle(Duration::from_secs(90)).await.unwrap();
+    let report = play.rest(ordeal.control(), Duration::from_secs(90)).await;
     assert_clean("up", &report);
 
     let before = everything(&ordeal).await;
@@ -116,6 +116,12 @@ async fn one_process_per_directory_a_good_stop_under_load_and_a_rebuild() {
     assert!(rebuilt.status.success(), "{}", said(&rebuilt));
     ordeal.restart(&[]).await;
     assert_eq!(everything(&ordeal).await, before);
+
+    ordeal.product.stop(Duration::from_secs(30)).await.unwrap();
+    std::fs::remove_file(play.dir().join("data/installation.key")).unwrap();
+    let keyless = tandem(&["up"], &config).await;
+    assert_eq!(keyless.status.code(), Some(1));
+    assert!(said(&keyless).contains("installation.key is missing"), "{}", said(&keyless));
 }
 
 /// All conversations of all businesses with their threads, without what agents change by coming back.

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_paused_between_commit_and_call_is_seen_once() {
-    let play = Play::begin("pause").await;
+    let mut play = Play::begin("pause").await;
     let quieter = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", 30.0));
     let stage = Stage::open(programs(), play.dir(), &quieter).await.unwrap();
     let stop = vec![("TANDEM_FAILPOINT_STOP".to_owned(), "commit|call:60".to_owned())];
@@ -36,10 +36,10 @@ async fn a_send_paused_between_commit_and_call_is_seen_once() {
     println!("pause: graph calls {} then {}", before["graph_calls"], after["graph_calls"]);
     ordeal.product.thaw().unwrap();
     ordeal.traffic(300).await;
-    let refused = ordeal.metric("tandem_runtime_calls_total", "result=\"not_started\"").await;
+    let refused = ordeal.metric("tandem_router_sends_total", "result=\"not_started\"").await;
     println!("pause: {refused} calls came too late and were not started");
     assert!(refused >= 1.0, "no call was refused by its start_by");
-    let report = ordeal.control().settle(SETTLE).await.unwrap();
+    let report = play.rest(ordeal.control(), SETTLE).await;
     assert_clean("pause", &report);
     assert_no_errors(&ordeal.log(), &[]);
 }

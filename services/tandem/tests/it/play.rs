@@ -20,14 +20,22 @@ const LOG_TAIL: usize = 40;
 pub(crate) struct Play {
     name: &'static str,
     dir: Option<TempDir>,
-    _turn: SemaphorePermit<'static>,
+    turn: Option<SemaphorePermit<'static>>,
 }
 
 impl Play {
     pub(crate) async fn begin(name: &'static str) -> Self {
         chassis::listener::install_crypto_provider();
         let turn = TURN.acquire().await.unwrap();
-        Self { name, dir: Some(testkit::temp_dir().unwrap()), _turn: turn }
+        Self { name, dir: Some(testkit::temp_dir().unwrap()), turn: Some(turn) }
+    }
+
+    /// Lets the customers stop, waits for rest, and gives the verdict. Meanwhile another test may play: at rest there is
+    /// little to do but to wait.
+    pub(crate) async fn rest(&mut self, control: &Control, bound: Duration) -> Value {
+        control.pause().await.unwrap();
+        self.turn = None;
+        control.settle(bound).await.unwrap()
     }
 
     pub(crate) fn dir(&self) -> &Path {

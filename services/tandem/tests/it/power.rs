@@ -35,7 +35,7 @@ fn cut(dir: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_power_cuts_all_threads_are_equal() {
-    let play = Play::begin("power").await;
+    let mut play = Play::begin("power").await;
     let mut rng = seeded("power");
     let mut ordeal = begin(&play, None).await;
     for n in 1..=times("TANDEM_CUTS", 5) {
@@ -47,7 +47,7 @@ async fn after_power_cuts_all_threads_are_equal() {
     }
     ordeal.traffic(300).await;
     println!("power: {} webhooks/s while up", ordeal.webhooks_per_s());
-    let report = ordeal.control().settle(SETTLE).await.unwrap();
+    let report = play.rest(ordeal.control(), SETTLE).await;
     assert_clean("power", &report);
     assert_no_errors(&ordeal.log(), &[]);
 }
@@ -55,7 +55,7 @@ async fn after_power_cuts_all_threads_are_equal() {
 /// The test above can fail: a disk that says it has kept what it has not loses what the product acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_disk_that_lies_messages_are_lost() {
-    let play = Play::begin("lying disk").await;
+    let mut play = Play::begin("lying disk").await;
     let mut rng = seeded("lying disk");
     let mut ordeal = begin(&play, Some(60)).await;
     ordeal.traffic(600).await;
@@ -64,7 +64,7 @@ async fn on_a_disk_that_lies_messages_are_lost() {
     // From now on the disk is honest, so that the rest of the world can come to rest.
     ordeal.environment.retain(|(name, _)| name != LIES_AFTER);
     ordeal.restart(&[]).await;
-    let report = ordeal.control().settle(Duration::from_secs(20)).await.unwrap();
+    let report = play.rest(ordeal.control(), Duration::from_secs(20)).await;
     println!("lying disk: lost {}", report["lost"]);
     assert!(count(&report, "lost") > 0, "{:#}", report["findings"]);
 }

@@ -187,3 +187,23 @@ fn items_wait_for_the_first_configuration() {
     let (offer, _) = world.offer_of(1);
     assert_ne!(world.end_told(session(1), offer), Some(OfferEnd::Rescinded));
 }
+
+#[test]
+fn connections_of_a_dead_desk_process_end_and_their_conversations_are_not_forgotten() {
+    let mut world = World::new(&plain(&["ana", "ben"]));
+    let on = world.sign_in("ana", 1);
+    world.wanted(1, "q", START_MS);
+    world.accept_newest(1, on);
+    world.pass(1_000);
+    let before_ms = world.now_ms;
+    world.pass(1_000);
+    let newer = world.sign_in("ben", 2);
+    for agent in ["ana", "ben"] {
+        let restarted = DeskCommand::DeskRestarted { before_ms };
+        assert_eq!(world.desk(agent, session(9), restarted), WorkspaceAnswer::Done);
+    }
+    // What ana had is held for a while, then offered to whoever is there; a connection opened since stays.
+    world.pass(2 * HOLD_MS);
+    assert_eq!(world.offer_of(1).1, "ben".into());
+    assert_eq!(world.presence("ben", newer, Presence::Available), WorkspaceAnswer::Done);
+}

@@ -156,6 +156,23 @@ fn a_late_owner_that_was_fenced_starts_nothing() {
     }
 }
 
+#[test]
+fn an_idle_owner_asks_and_learns_that_it_was_fenced() {
+    let mut driver = Driver::new(settings());
+    driver.hold.insert("last");
+    driver.pass(9_000);
+    assert!(driver.held.is_empty());
+    driver.pass(1_000);
+    driver.pass(1_000);
+    assert_eq!(driver.held.len(), 1, "asked once");
+    driver.let_go();
+    driver.pass(9_000);
+    assert_eq!((driver.stopped.clone(), driver.alarms.len()), (None, 0));
+    driver.store.take_over(9);
+    driver.pass(2_000);
+    assert_eq!(driver.stopped, Some(crate::shard::StopReason::Fenced));
+}
+
 fn result(n: u64) -> CallReturn {
     let business = bus::BusinessId::default();
     let result = CallResult::Done(Bytes::new());

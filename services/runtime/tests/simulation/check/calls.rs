@@ -1,9 +1,9 @@
 //! Outside calls: each starts once, in time, and is repeated by policy only (design.md 4.5).
 
 use bus::{EntityId, Key};
-use runtime::host::CallId;
+use runtime::host::{CallId, DecideInput};
 
-use super::{Checker, Rule};
+use super::{Checker, EpochSeen, Rule};
 use crate::toy::{
     CallBody, Lane,
     calls::{End, Open, call_id},
@@ -25,6 +25,15 @@ pub(super) struct Asked {
     running: bool,
     /// The request ended, or went on with another attempt.
     over: bool,
+}
+
+/// Who decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Decider<'a> {
+    /// The latest owner on this node.
+    Node(&'a str),
+    /// The owner of this epoch.
+    Epoch(u64),
 }
 
 /// Proof that a call's start was recorded; it ends when dropped.
@@ -69,6 +78,31 @@ impl Checker {
         }
     }
 
+    /// An owner is about to decide: an earlier owner's call that may still run is counted with.
+    pub(crate) fn on_decide(&mut self, owner: &Decider<'_>, input: &DecideInput) {
+        let partition = input.entity.partition(self.partitions);
+        let is_owner = |epoch: &EpochSeen| match owner {
+            Decider::Node(node) => epoch.node == *node,
+            Decider::Epoch(number) => epoch.number == *number,
+        };
+        let Some(epoch) = self.held(partition).epochs.iter().rposition(is_owner) else { return };
+        if input.now_ms < input.foreign_calls_over_ms {
+            return;
+        }
+        let is_foreign = |call: &Asked| {
+            call.running && call.epoch < epoch && call.entity.partition(self.partitions) == partition
+        };
+        let running = self.calls.values().find(|call| is_foreign(call)).map(|call| call.request);
+        if let Some(request) = running {
+            self.broken(Rule::Call, || {
+                format!("epoch {epoch} of {partition} does not count with {request:?}, which runs")
+            });
+        }
+        if let Some(seen) = self.held.get_mut(&partition).and_then(|h| h.epochs.get_mut(epoch)) {
+            seen.alone = true;
+        }
+    }
+
     /// The first byte of a call leaves.
     pub(crate) fn on_call_started(&mut self, node: &str, call: CallId, body: &CallBody) -> Started {
         let now_ms = self.now_ms;
@@ -106,7 +140,11 @@ impl Checker {
             wrong.push("its request has ended or gone on".to_owned());
         }
         let partition = asked.entity.partition(self.partitions);
-        let next = self.held(partition).epochs.get(asked.epoch + 1);
+        let later = self.held(partition).epochs.get(asked.epoch + 1..).unwrap_or_default();
+        if later.iter().any(|epoch| epoch.alone) {
+            wrong.push("a later owner has decided as if it could not start any more".to_owned());
+        }
+        let next = later.first();
         if let Some(next) = next
             && self.now_ms > next.stored_ms + self.start_by_ms + ROUNDING_MS
         {

@@ -41,7 +41,8 @@ impl Checker {
             }
         }
         let cents: i64 = self.accounts.values().map(|account| account.balance.cents).sum();
-        let expected = i64::try_from(self.minted - self.dead_money).unwrap();
+        let [minted, dead] = [self.minted, self.dead_money].map(|sum| i64::try_from(sum).unwrap());
+        let expected = minted - dead;
         if cents != expected {
             self.broken(Rule::Money, || format!("{cents} in accounts, {expected} put in"));
         }

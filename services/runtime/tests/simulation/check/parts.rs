@@ -1,6 +1,10 @@
 //! Saved parts and checkpoints.
 
-use bus::{Checkpoint, EntityId, PartPut, PartitionId, Place, Position, SavedPart};
+use std::collections::BTreeSet;
+
+use bus::{
+    Checkpoint, EntityId, PartName, PartPut, PartitionId, Place, Position, SavedPart,
+};
 use serde::Deserialize;
 
 use super::{
@@ -25,6 +29,17 @@ struct Channel {
 }
 
 #[derive(Debug, Deserialize)]
+struct Aside {
+    entity: EntityId,
+    steps: Vec<AsideStep>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AsideStep {
+    position: Position,
+}
+
+#[derive(Debug, Deserialize)]
 struct Bucket {
     timers: Vec<Timer>,
 }
@@ -43,16 +58,16 @@ impl Checker {
         self.report.note(now_ms, || format!("part {entity} {} {:?}", part.name.0, part.position));
         let key: PartKey = (entity, part.name.clone());
         let earlier = self.stored.insert(key, part.position);
-        if earlier.is_some_and(|earlier| earlier >= part.position) {
+        if earlier.is_some_and(|earlier| earlier > part.position) {
             self.broken(Rule::SavedPart, || {
                 format!("{entity} {:?} over {earlier:?}: {:?}", part.name, part.position)
             });
         }
         if entity.kind == KIND {
             self.check_part(entity, part);
-        } else if part.name.0.starts_with(|first: char| first.is_ascii_digit()) {
+        } else {
             let held = self.held.get_mut(&partition).unwrap();
-            held.buckets.insert(part.name.clone(), part.clone());
+            held.own.insert(part.name.clone(), part.clone());
         }
     }
 
@@ -102,19 +117,32 @@ impl Checker {
             .versions
             .iter()
             .filter(|((entity, _), _)| entity.partition(self.partitions) == partition);
+        let aside = self.set_aside(partition);
         let missing = own.filter_map(|(key, versions)| {
             let touched = versions.iter().rev().find(|(position, _)| *position <= at)?.0;
             let stored = self.stored.get(key).copied();
-            let late = stored.is_none_or(|stored| stored < touched);
+            let is_aside = aside.contains(&(key.0, touched));
+            let late = !is_aside && stored.is_none_or(|stored| stored < touched);
             late.then(|| format!("{} {:?} {touched:?} stored {stored:?}", key.0, key.1))
         });
         missing.collect()
     }
 
+    /// Steps of entities that cannot be made, kept beside the checkpoint.
+    fn set_aside(&self, partition: PartitionId) -> BTreeSet<(EntityId, Position)> {
+        let own = self.held(partition).own.iter();
+        let aside = own.filter(|(name, _)| name.0.starts_with("aside/"));
+        let aside = aside.filter_map(|(_, part)| part.bytes.as_ref());
+        let aside = aside.map(|bytes| bus::decode::<Aside>(bytes).unwrap());
+        aside.flat_map(|a| a.steps.into_iter().map(move |s| (a.entity, s.position))).collect()
+    }
+
     /// Timers set up to `at` that no stored bucket holds, and stale ones that one does.
     fn wrong_timers(&self, partition: PartitionId, at: Position) -> Vec<String> {
         let held = self.held(partition);
-        let stored = held.buckets.values().filter_map(|part| part.bytes.as_ref());
+        let is_bucket = |name: &PartName| name.0.starts_with(|first: char| first.is_ascii_digit());
+        let buckets = held.own.iter().filter(|(name, _)| is_bucket(name));
+        let stored = buckets.filter_map(|(_, part)| part.bytes.as_ref());
         let stored: Vec<(EntityId, u64)> = stored
             .map(|bytes| bus::decode::<Bucket>(bytes).unwrap())
             .flat_map(|bucket| bucket.timers)

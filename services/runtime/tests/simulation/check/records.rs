@@ -57,9 +57,10 @@ impl Checker {
         held.position = Position { generation, seq, index: 0 };
         let released = std::mem::take(&mut held.released);
         match record.body {
-            RecordBody::Epoch { now_ms: epoch_ms, .. } => {
-                let incarnation = record.head.incarnation;
-                held.epochs.push(EpochSeen { incarnation, stored_ms: now_ms });
+            RecordBody::Epoch { now_ms: epoch_ms, node } => {
+                let RecordHead { incarnation, epoch: number, .. } = record.head;
+                let stored_ms = now_ms;
+                held.epochs.push(EpochSeen { number, node, incarnation, stored_ms, alone: false });
                 held.now_ms = held.now_ms.max(epoch_ms);
                 if let (Some(trying), false) = (&mut held.trying, released) {
                     trying.failed += u32::from(trying.open);

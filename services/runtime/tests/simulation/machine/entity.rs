@@ -45,6 +45,14 @@ impl Living {
         self.mailbox.push_back(message);
     }
 
+    /// What it decides on next, if that is next.
+    pub(super) fn next_decision(&self) -> Option<&DecideInput> {
+        match self.mailbox.front()? {
+            Message::Decide { input, .. } if self.live.is_some() => Some(input),
+            _ => None,
+        }
+    }
+
     /// Handles the oldest message.
     pub(super) fn run(&mut self, host: &ToyHost) -> Option<Notice> {
         match self.mailbox.pop_front()? {

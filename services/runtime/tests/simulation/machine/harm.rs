@@ -6,7 +6,7 @@ use bus::PartitionId;
 use rand::Rng;
 
 use super::{Owner, World, flight::What};
-use crate::{load::pick, mix::Weights};
+use crate::{load::pick, mix::Weights, toy};
 
 impl World {
     /// Begins a take-over.
@@ -63,8 +63,8 @@ impl World {
     pub(super) fn harm(&mut self) {
         let node = self.rng.random_range(0..self.nodes.len());
         let partition = PartitionId(self.rng.random_range(0..self.mix.partitions));
-        let Weights { kill, take, release, pause, skew, quiet, .. } = self.mix.weights;
-        match pick(&mut self.rng, &[quiet, kill, take, release, pause, skew]) {
+        let Weights { kill, take, release, pause, skew, spoil, quiet, .. } = self.mix.weights;
+        match pick(&mut self.rng, &[quiet, kill, take, release, pause, skew, spoil]) {
             0 => {}
             1 => self.crash_node(node),
             2 => {
@@ -83,6 +83,18 @@ impl World {
                 let until_ms = self.now_ms + self.rng.random_range(0..most_ms);
                 for owner in self.owners.values_mut().filter(|owner| owner.node == node) {
                     owner.frozen_until_ms = until_ms;
+                }
+            }
+            6 => {
+                let n = self.rng.random_range(0..self.mix.accounts);
+                let entity = toy::account(partition.0, n, self.mix.partitions);
+                match self.rng.random_ratio(1, 2) {
+                    true => self.host.shared.unspoil_all(),
+                    false => {
+                        self.checker().on_spoiled(entity);
+                        self.host.shared.spoil(entity);
+                        self.spoiled = true;
+                    }
                 }
             }
             _ => {

@@ -14,7 +14,10 @@ use super::{
     entity::{Living, Message},
     flight::What,
 };
-use crate::{check::Rule, toy::CallBody};
+use crate::{
+    check::{Decider, Rule, SIMULATED},
+    toy::CallBody,
+};
 
 impl World {
     pub(super) fn perform(&mut self, id: u64, action: Action) {
@@ -87,7 +90,11 @@ impl World {
         let now_ms = self.now_ms;
         let report = &mut self.checker().report;
         match alarm {
-            Alarm::DeadLetter | Alarm::Trying | Alarm::WakeStuck => report.count("alarms"),
+            Alarm::DeadLetter
+            | Alarm::Trying
+            | Alarm::WakeStuck
+            | Alarm::Quarantined
+            | Alarm::CheckpointBlocked => report.count("alarms"),
             alarm => report.broken(now_ms, Rule::Liveness, || format!("alarm {alarm:?}")),
         }
     }
@@ -107,9 +114,14 @@ impl World {
             // Its actor ends for no reason of its own.
             let entity = living.entity;
             owner.lives.remove(&life);
-            let error = "simulated".to_owned();
+            let error = SIMULATED.to_owned();
             let gone = Notice::EntityGone { entity, life, error };
             return self.say(id, life, gone);
+        }
+        if let (Some(input), Some(machine)) = (living.next_decision(), &owner.machine) {
+            let epoch = Decider::Epoch(machine.status().epoch);
+            self.store.checker.now_ms = self.now_ms;
+            self.store.checker.on_decide(&epoch, input);
         }
         let (notice, node) = (living.run(&self.host), owner.node);
         if self.was_killed() {

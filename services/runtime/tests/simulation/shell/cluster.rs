@@ -7,12 +7,14 @@ use std::{
 };
 
 use bus::{
-    PartitionId,
+    EntityId, PartitionId,
     sim::{Link, SimBus},
 };
 use chassis::clock::Clock;
 use chassis::task::{self, TaskKind};
-use runtime::{Node, NodeOptions, Placement, Random, Settings, ShardSettings};
+use runtime::{
+    Node, NodeOptions, Placement, Random, Settings, ShardSettings, host::DecideInput,
+};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
@@ -20,7 +22,7 @@ use super::{
     tap::{Life, Tap},
 };
 use crate::{
-    check::Judge,
+    check::{Decider, Judge},
     mix::Mix,
     toy::decide::{Shared, ToyHost},
 };
@@ -134,10 +136,16 @@ impl Cluster {
                 end(&process)
             })
         };
+        let watch = {
+            let (judge, name) = (judge.clone(), machine.name.clone());
+            Arc::new(move |input: &DecideInput| {
+                judge.with(|checker| checker.on_decide(&Decider::Node(&name), input));
+            })
+        };
         let seed = self.mix.seed ^ ((index as u64 + 1) << 32) ^ (machine.starts << 48);
         let options = NodeOptions {
             bus: Tap::on(self.sim.node(&machine.name), judge.clone(), Arc::clone(&life)),
-            host: Arc::new(ToyHost { shared: Arc::clone(&self.shared), killer }),
+            host: Arc::new(ToyHost { shared: Arc::clone(&self.shared), killer, watch }),
             executor: Arc::new(Outside {
                 seed: self.mix.seed,
                 judge,
@@ -237,6 +245,16 @@ impl Cluster {
         self.judge.note(|| format!("{}'s clock jumps by {delta_ms} ms", machine.name));
         self.judge.count("clock jumps");
         machine.clock.skew(delta_ms);
+    }
+
+    /// An account cannot be made by any node.
+    pub(crate) fn spoil(&self, entity: EntityId) {
+        self.judge.with(|checker| checker.on_spoiled(entity));
+        self.shared.spoil(entity);
+    }
+
+    pub(crate) fn unspoil_all(&self) {
+        self.shared.unspoil_all();
     }
 
     /// All machines sleep.

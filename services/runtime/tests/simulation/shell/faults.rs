@@ -16,6 +16,7 @@ use crate::{
     check::Judge,
     load::pick,
     mix::{Mix, Weights, rng},
+    toy,
 };
 
 /// Wall clocks stay within these bounds of the truth; the toy's reconciliation outlasts their span.
@@ -28,6 +29,7 @@ enum Mend {
     Resume(usize),
     Connect(usize),
     Requests,
+    Unspoil,
 }
 
 pub(crate) struct Scheduler {
@@ -39,13 +41,15 @@ pub(crate) struct Scheduler {
     due: BTreeMap<(u64, u64), Mend>,
     mends: u64,
     skews: BTreeMap<usize, i64>,
+    spoiled: bool,
 }
 
 impl Scheduler {
     pub(crate) fn new(mix: &Mix, sim: SimBus, judge: Judge, clock: Clock) -> Self {
         let rng = rng(mix.seed, 2);
         let (due, skews) = (BTreeMap::new(), BTreeMap::new());
-        Self { mix: mix.clone(), sim, judge, clock, rng, due, mends: 0, skews }
+        let (mends, spoiled) = (0, false);
+        Self { mix: mix.clone(), sim, judge, clock, rng, due, mends, skews, spoiled }
     }
 
     fn later(&mut self, from_ms: u64, to_ms: u64, mend: Mend) {
@@ -91,15 +95,16 @@ impl Scheduler {
             Mend::Resume(index) => cluster.pause(index, false),
             Mend::Connect(index) => cluster.cut(index, false),
             Mend::Requests => self.sim.set_faults(Faults::default()),
+            Mend::Unspoil => cluster.unspoil_all(),
         }
     }
 
     fn harm(&mut self, cluster: &Cluster) {
         let index = self.rng.random_range(0..cluster.len());
         let partition = PartitionId(self.rng.random_range(0..self.mix.partitions));
-        let Weights { kill, take, release, stop, pause, cut, requests, skew, nap, quiet } =
+        let Weights { kill, take, release, stop, pause, cut, requests, skew, nap, spoil, quiet } =
             self.mix.weights;
-        let weights = [quiet, kill, take, release, stop, pause, cut, requests, skew, nap];
+        let weights = [quiet, kill, take, release, stop, pause, cut, requests, skew, nap, spoil];
         match pick(&mut self.rng, &weights) {
             0 => {}
             1 => cluster.kill(index),
@@ -120,7 +125,7 @@ impl Scheduler {
                 self.judge.note(|| format!("{faults:?}"));
                 self.judge.count("request faults");
                 self.sim.set_faults(faults);
-                self.later(200, 8_000, Mend::Requests);
+                self.later(1_000, 12_000, Mend::Requests);
             }
             8 => {
                 let skew = self.skews.entry(index).or_default();
@@ -128,12 +133,18 @@ impl Scheduler {
                 cluster.skew(index, to_ms - *skew);
                 *skew = to_ms;
             }
-            _ => {
+            9 => {
                 let ms = self.rng.random_range(100..20_000);
                 self.judge.note(|| format!("everything sleeps for {ms} ms"));
                 self.judge.count("naps");
                 cluster.nap(ms);
                 self.clock.suspend(ms);
+            }
+            _ => {
+                let n = self.rng.random_range(0..self.mix.accounts);
+                cluster.spoil(toy::account(partition.0, n, self.mix.partitions));
+                self.spoiled = true;
+                self.later(100, 10_000, Mend::Unspoil);
             }
         }
     }
@@ -160,9 +171,14 @@ impl Scheduler {
         self.judge.note(|| "everything is healed".to_owned());
         self.due.clear();
         self.sim.set_faults(Faults::default());
+        cluster.unspoil_all();
         for index in 0..cluster.len() {
             cluster.pause(index, false);
             cluster.cut(index, false);
+            // A node keeps an account quarantined for as long as it runs.
+            if self.spoiled {
+                cluster.kill(index);
+            }
             cluster.start(index).await;
         }
     }

@@ -25,22 +25,36 @@ pub(crate) struct Shared {
     dedupe_broken: bool,
     panicked: Mutex<BTreeSet<Key>>,
     kills: Mutex<BTreeMap<Key, u32>>,
+    /// Accounts that cannot be made from their parts for now.
+    spoiled: Mutex<BTreeSet<EntityId>>,
 }
 
 impl Shared {
     pub(crate) fn new(dedupe_broken: bool) -> Self {
         Self { dedupe_broken, ..Self::default() }
     }
+
+    pub(crate) fn spoil(&self, entity: EntityId) {
+        self.spoiled.lock().unwrap().insert(entity);
+    }
+
+    pub(crate) fn unspoil_all(&self) {
+        self.spoiled.lock().unwrap().clear();
+    }
 }
 
 /// Ends the process in which it is called; false when that is not possible now.
 pub(crate) type Killer = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Sees what an account is about to decide on.
+pub(crate) type Watch = Arc<dyn Fn(&DecideInput) + Send + Sync>;
 
 /// Makes accounts.
 #[derive(Clone)]
 pub(crate) struct ToyHost {
     pub(crate) shared: Arc<Shared>,
     pub(crate) killer: Killer,
+    pub(crate) watch: Watch,
 }
 
 impl fmt::Debug for ToyHost {
@@ -50,7 +64,10 @@ impl fmt::Debug for ToyHost {
 }
 
 impl Host for ToyHost {
-    fn load(&self, _id: EntityId, parts: &[SavedPart]) -> Result<Box<dyn LiveEntity>, EntityError> {
+    fn load(&self, id: EntityId, parts: &[SavedPart]) -> Result<Box<dyn LiveEntity>, EntityError> {
+        if self.shared.spoiled.lock().unwrap().contains(&id) {
+            return Err(EntityError::Broken("toy: it cannot be made now".to_owned()));
+        }
         Ok(Box::new(Live { account: Account::load(parts)?, host: self.clone() }))
     }
 }
@@ -217,6 +234,7 @@ impl Live {
 
 impl LiveEntity for Live {
     fn decide(&self, input: &DecideInput) -> Result<Decision, EntityError> {
+        (self.host.watch)(input);
         match &input.occasion {
             Occasion::Input(body) => self.on_input(input, body),
             Occasion::Wake => Ok(self.on_wake(input)),

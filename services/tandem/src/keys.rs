@@ -1,0 +1,20 @@
+//! The installation's key, opened with care.
+
+use std::path::Path;
+
+use chassis::seal::{KEY_FILE, Sealer};
+
+/// Opens the key of `dir`, or makes one for a fresh directory. With a new key nothing stored before could be read, and
+/// every customer would be a stranger: where there are decisions, the key must be there.
+///
+/// # Errors
+/// When the key is missing beside a database, or cannot be used.
+pub(crate) fn open(dir: &Path) -> anyhow::Result<Sealer> {
+    let key = dir.join(KEY_FILE);
+    anyhow::ensure!(
+        key.exists() || !dir.join(bus::sqlite::DATABASE_FILE).exists(),
+        "{} is missing: restore it from a backup (what is stored beside it can be read with nothing else)",
+        key.display()
+    );
+    Ok(Sealer::open_dir(dir)?)
+}
