@@ -31,6 +31,7 @@ const PARTITIONS: u16 = 8;
 const CONNECTIONS: u32 = 128;
 
 fn main() {
+    chassis::listener::install_crypto_provider();
     let messages: u32 =
         std::env::var("W1_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
     let runtime = tokio::runtime::Runtime::new().unwrap();

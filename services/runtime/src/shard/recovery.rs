@@ -86,8 +86,13 @@ impl Recovery {
     fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), StopReason> {
         let summary = Summary::decode(&checkpoint.bytes)
             .map_err(|error| unreadable("the checkpoint", &error))?;
-        let generation = self.owned.epoch.head.generation;
-        if summary.link.head.generation == generation && summary.link.seq >= self.owned.epoch.seq {
+        let (own, found) = (self.owned.epoch, summary.link);
+        let order = |link: Link| (link.head.generation, link.head.epoch);
+        if order(found) > order(own) {
+            // Another owner took the partition while this take-over stood still, and got this far.
+            return Err(StopReason::Fenced);
+        }
+        if found.head.generation == own.head.generation && found.seq >= own.seq {
             let what = "the checkpoint is later than the log's last record";
             return Err(StopReason::Corrupt(what.to_owned()));
         }

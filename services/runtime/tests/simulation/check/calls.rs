@@ -11,6 +11,9 @@ use crate::toy::{
 
 /// How late a start may seem, because clocks are read in whole milliseconds.
 const ROUNDING_MS: u64 = 2;
+/// What a call does outside it has done by then. Its end may be noticed later: a process that stands still
+/// notices nothing.
+const HARD_LIMIT_MS: u64 = 10_000;
 
 /// One attempt whose intent is in the log.
 #[derive(Debug)]
@@ -25,6 +28,12 @@ pub(super) struct Asked {
     running: bool,
     /// The request ended, or went on with another attempt.
     over: bool,
+}
+
+impl Asked {
+    fn may_act(&self, now_ms: u64) -> bool {
+        self.running && self.started_ms.is_some_and(|started| now_ms < started + HARD_LIMIT_MS)
+    }
 }
 
 /// Who decides.
@@ -89,8 +98,9 @@ impl Checker {
         if input.now_ms < input.foreign_calls_over_ms {
             return;
         }
+        let now_ms = self.now_ms;
         let is_foreign = |call: &Asked| {
-            call.running && call.epoch < epoch && call.entity.partition(self.partitions) == partition
+            call.may_act(now_ms) && call.epoch < epoch && call.entity.partition(self.partitions) == partition
         };
         let running = self.calls.values().find(|call| is_foreign(call)).map(|call| call.request);
         if let Some(request) = running {
@@ -157,7 +167,7 @@ impl Checker {
         if earlier.len() > most {
             wrong.push(format!("{} attempts started before", earlier.len()));
         }
-        if let Some(running) = earlier.iter().find(|call| call.running) {
+        if let Some(running) = earlier.iter().find(|call| call.may_act(self.now_ms)) {
             wrong.push(format!("attempt {} is running", running.attempt));
         }
         wrong
