@@ -8,15 +8,16 @@
 use std::path::PathBuf;
 
 use bus::{
-    BusinessId, Cause, ChannelMessage, DeadLetter, EntityId, Event, Header, InboxEntry, Incarnation,
-    Input, Key, PartName, PartitionId, Place, Position, Record, RecordBody, RecordHead, Reply, Step,
-    Steps, TraceContext,
+    BusinessId, Cause, ChannelMessage, DeadLetter, EntityId, Event, Header, InboxEntry,
+    Incarnation, Input, Key, PartName, PartitionId, Place, Position, Record, RecordBody,
+    RecordHead, Reply, Step, Steps, TraceContext,
 };
 use bytes::Bytes;
 
 /// Checks `bytes` against the golden file, and gives the file's bytes.
 fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
     if !path.exists() && std::env::var_os("TANDEM_GOLDEN_WRITE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, hex::encode(bytes)).unwrap();
@@ -64,7 +65,10 @@ fn step() -> Step {
         entity: EntityId { kind: 2, hash: [8; 16] },
         place: Some(Place { seq: 33, index: 1 }),
         now_ms: 1_795_176_000_456,
-        events: vec![Event { part: PartName::from("agent/ana"), body: Bytes::from_static(b"event") }],
+        events: vec![Event {
+            part: PartName::from("agent/ana"),
+            body: Bytes::from_static(b"event"),
+        }],
         messages: vec![ChannelMessage {
             target: PartitionId(3),
             number: 5,
@@ -93,7 +97,10 @@ fn records_of_every_kind() {
         taken: vec![(PartitionId(2), 12)],
     };
     let bodies = [
-        ("record_epoch", RecordBody::Epoch { node: "node-1".to_owned(), now_ms: 1_795_176_000_000 }),
+        (
+            "record_epoch",
+            RecordBody::Epoch { node: "node-1".to_owned(), now_ms: 1_795_176_000_000 },
+        ),
         ("record_trying", RecordBody::Trying { place: Place { seq: 33, index: 0 } }),
         ("record_released", RecordBody::Released),
         ("record_steps", RecordBody::Steps(steps)),

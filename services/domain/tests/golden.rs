@@ -22,7 +22,8 @@ use domain::{
 use serde::{Serialize, de::DeserializeOwned};
 
 fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
     let bytes = persist::encode(value).unwrap();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     if !path.exists() && std::env::var_os("TANDEM_GOLDEN_WRITE").is_some() {

@@ -100,7 +100,9 @@ impl Checker {
         }
         let now_ms = self.now_ms;
         let is_foreign = |call: &Asked| {
-            call.may_act(now_ms) && call.epoch < epoch && call.entity.partition(self.partitions) == partition
+            call.may_act(now_ms)
+                && call.epoch < epoch
+                && call.entity.partition(self.partitions) == partition
         };
         let running = self.calls.values().find(|call| is_foreign(call)).map(|call| call.request);
         if let Some(request) = running {

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bus::{
-    Checkpoint, EntityId, PartName, PartPut, PartitionId, Place, Position, SavedPart,
-};
+use bus::{Checkpoint, EntityId, PartName, PartPut, PartitionId, Place, Position, SavedPart};
 use serde::Deserialize;
 
 use super::{

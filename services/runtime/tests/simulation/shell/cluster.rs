@@ -12,9 +12,7 @@ use bus::{
 };
 use chassis::clock::Clock;
 use chassis::task::{self, TaskKind};
-use runtime::{
-    Node, NodeOptions, Placement, Random, Settings, ShardSettings, host::DecideInput,
-};
+use runtime::{Node, NodeOptions, Placement, Random, Settings, ShardSettings, host::DecideInput};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
