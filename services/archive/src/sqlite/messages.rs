@@ -190,10 +190,24 @@ pub(super) fn status(
             error
         ],
     )?;
-    match request {
-        Some(request) => link_if_unlinked(at, request, message, content),
-        None => Ok(()),
+    if let Some(request) = request {
+        link_if_unlinked(at, request, message, content)?;
     }
+    take_metas_time(at, message)
+}
+
+/// The answer to a send may come long after Meta took it; a status says when that was, to the second. The message
+/// then stands within that second, after what the customer wrote in it (thread order is by Meta's time).
+fn take_metas_time(at: &At<'_>, message: MessageId) -> Result<(), ArchiveError> {
+    at.update(
+        "UPDATE messages SET at_ms = (
+             SELECT max(s.sent_ms, min(messages.accepted_ms, 999 + coalesce(nullif(s.sent_ms, 0),
+                 nullif(s.delivered_ms, 0), nullif(s.read_ms, 0), messages.accepted_ms)))
+             FROM statuses s WHERE s.business = ?1 AND s.message = ?2)
+         WHERE business = ?1 AND message = ?2 AND recorded = 0 AND accepted_ms > 0
+             AND EXISTS (SELECT 1 FROM statuses s WHERE s.business = ?1 AND s.message = ?2)",
+        params![at.business.0, message.0.0],
+    )
 }
 
 /// The code of the earliest failure; of two at once the smaller one that says anything.
@@ -266,7 +280,7 @@ fn link(
             params![at.business.0, message.0.0, int(recorded_ms)],
         )?;
     }
-    Ok(())
+    take_metas_time(at, message)
 }
 
 /// The times of a row that has the columns of `statuses`.

@@ -195,7 +195,9 @@ impl Entities {
                 self.snapshot(&agent).await;
                 WorkspaceAnswer::Done
             }
-            DeskCommand::SignOut | DeskCommand::Delivered { .. } => WorkspaceAnswer::Done,
+            DeskCommand::SignOut
+            | DeskCommand::Delivered { .. }
+            | DeskCommand::DeskRestarted { .. } => WorkspaceAnswer::Done,
             DeskCommand::SetPresence { id, .. }
             | DeskCommand::Accept { id, .. }
             | DeskCommand::Reject { id, .. } => {

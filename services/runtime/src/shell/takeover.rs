@@ -58,7 +58,12 @@ impl TakeOver {
             acked_boot_ms,
             inbox_last,
         };
-        self.replay(owned).await
+        let replayed = self.replay(owned).await;
+        if let Err(TakeOverError::Stopped(StopReason::Corrupt(_))) = &replayed {
+            // Where another owner came after us meanwhile, it stored what does not fit our view.
+            self.read_back(claimed.link).await?;
+        }
+        replayed
     }
 
     async fn claim(&mut self) -> Result<Claimed, TakeOverError> {

@@ -176,7 +176,7 @@ impl World {
             return self.fly(id, 0, What::Back(back(result)));
         }
         let body: CallBody = bus::decode(&body).unwrap();
-        drop(self.checker().on_call_started(&node, call, &body));
+        let _started = self.checker().on_call_started(&node, call, &body);
         let (result, delay_ms) = match self.rng.random_range(0..10) {
             0 => (CallResult::Unknown("silence".to_owned()), 10_000),
             1 => (CallResult::Unknown("broken".to_owned()), self.rng.random_range(0..9_000)),

@@ -1,6 +1,6 @@
 //! Take-over, one request at a time (design.md 4.3).
 
-use bus::{Incarnation, Record, RecordBody, RecordHead};
+use bus::{Incarnation, PartitionId, Record, RecordBody, RecordHead};
 use bytes::Bytes;
 use rand::Rng;
 use runtime::shard::{Action, Link, Owned, Recovery, StopReason, Verdict, judge, own_entity};
@@ -30,6 +30,10 @@ impl World {
         let body = RecordBody::Epoch { node: format!("n{node}"), now_ms };
         let record = Record::new(head, body).encode().unwrap();
         self.fly(id, 0, What::TakeEpoch { head, record, had_owner: last.is_some() });
+    }
+
+    fn last_epoch(&self, partition: PartitionId) -> u64 {
+        head_of(self.store.last_record(partition).as_ref()).map_or(0, |(_, head)| head.epoch)
     }
 
     pub(super) fn take_epoch(&mut self, id: u64, head: RecordHead, record: Bytes, had_owner: bool) {
@@ -99,9 +103,10 @@ impl World {
 
     pub(super) fn take_replay(&mut self, id: u64, owned: Owned) {
         let (partition, node) = (owned.partition, self.owners[&id].node);
+        let own = owned.epoch.head;
         let checkpoint = self.store.checkpoint(partition);
-        let own = self.store.load(own_entity(partition));
-        let replayed = Recovery::begin(owned, checkpoint, &own).and_then(|mut recovery| {
+        let own_parts = self.store.load(own_entity(partition));
+        let replayed = Recovery::begin(owned, checkpoint, &own_parts).and_then(|mut recovery| {
             for (seq, bytes) in self.store.records_after(partition, recovery.read_after()) {
                 if !recovery.record(seq, &bytes)? {
                     break;
@@ -111,6 +116,10 @@ impl World {
         });
         let (mut shard, alarms) = match replayed {
             Ok(replayed) => replayed,
+            // Where another owner came after us meanwhile, it stored what does not fit our view.
+            Err(_) if self.last_epoch(partition) > own.epoch => {
+                return self.owner_ends(id, &StopReason::Fenced);
+            }
             Err(reason) => return self.owner_ends(id, &reason),
         };
         let mut actions: Vec<Action> = alarms.into_iter().map(Action::Alarm).collect();
