@@ -10,6 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
 CARGO ?= cargo
 SEEDS ?= 2000
 KILLS ?= 30
@@ -53,8 +54,8 @@ soak: setup nats fuzz-build
 	$(CARGO) build --locked -p tandem -p loadtest
 	TANDEM_SEEDS=$(SEEDS) $(CARGO) test --locked -p runtime --all-features --test simulation -- --nocapture
 	TANDEM_KILLS=$(KILLS) TANDEM_CUTS=$(CUTS) $(CARGO) test --locked -p tandem --all-features -- --nocapture
-	cd fuzz && $(CARGO) +nightly fuzz run webhook_parse -- -max_total_time=$(FUZZ_SECONDS)
+	$(CARGO) +nightly fuzz run --fuzz-dir fuzz webhook_parse -- -max_total_time=$(FUZZ_SECONDS)
 
 fuzz-build: setup
 	@./scripts/install-cargo-fuzz.sh
-	cd fuzz && $(CARGO) +nightly fuzz build
+	$(CARGO) +nightly fuzz build --fuzz-dir fuzz

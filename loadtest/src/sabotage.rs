@@ -20,7 +20,7 @@ pub(crate) enum Sabotage {
     Drop,
     /// Passes a send on twice.
     Double,
-    /// Holds sends back and lets them go all at once.
+    /// Answers at once, gathers the calls, and passes them on all together.
     OverRate,
     /// Passes a send on to another customer of the number.
     WrongRecipient,
@@ -35,7 +35,7 @@ pub(crate) enum Sabotage {
 pub(crate) struct Proxy {
     pub(crate) kind: Option<Sabotage>,
     seen: u64,
-    bursts: BTreeMap<NumberId, Vec<oneshot::Sender<()>>>,
+    gathered: BTreeMap<NumberId, u32>,
     turns: Vec<Turn>,
     pub(crate) deeds: u64,
 }
@@ -54,7 +54,7 @@ const HOLD_US: u64 = 60_000_000;
 
 impl Proxy {
     pub(crate) fn new(kind: Option<Sabotage>) -> Self {
-        Self { kind, seen: 0, bursts: BTreeMap::new(), turns: Vec::new(), deeds: 0 }
+        Self { kind, seen: 0, gathered: BTreeMap::new(), turns: Vec::new(), deeds: 0 }
     }
 
     /// Whether this one is to be spoiled, if the proxy does `kind` at all.
@@ -68,28 +68,18 @@ impl Proxy {
         now
     }
 
-    /// Whether sends of this number are held.
-    pub(crate) fn holds(&self, number: NumberId) -> bool {
-        self.bursts.contains_key(&number)
-    }
-
-    /// Holds a send of this number until `size` are held.
-    pub(crate) fn hold_burst(&mut self, number: NumberId, size: usize) -> oneshot::Receiver<()> {
-        let (release, held) = oneshot::channel();
-        let burst = self.bursts.entry(number).or_default();
-        burst.push(release);
-        if burst.len() >= size {
-            self.deeds += 1;
-            self.release_burst(number);
+    /// How many calls of this number depart when one more comes: one, or with `OverRate` none until there are `size`.
+    pub(crate) fn departing(&mut self, number: NumberId, size: u32) -> u32 {
+        if self.kind != Some(Sabotage::OverRate) {
+            return 1;
         }
-        held
-    }
-
-    /// Lets the held sends of a number go. A send whose caller has gone is gone.
-    pub(crate) fn release_burst(&mut self, number: NumberId) {
-        for held in self.bursts.remove(&number).unwrap_or_default() {
-            held.send(()).unwrap_or_default();
+        let gathered = self.gathered.entry(number).or_default();
+        *gathered += 1;
+        if *gathered < size {
+            return 0;
         }
+        self.deeds += 1;
+        std::mem::take(gathered)
     }
 
     pub(crate) fn hold_turn(&mut self, chat: ChatId, now_us: u64) -> oneshot::Receiver<()> {

@@ -66,9 +66,6 @@ pub(crate) enum Event {
         delivery: DeliveryId,
     },
     /// The misbehaving proxy lets go.
-    ReleaseBurst {
-        number: NumberId,
-    },
     ReleaseTurns,
 }
 
@@ -161,7 +158,6 @@ impl State {
                 Event::Report { report } => self.on_report(report, now_us),
                 Event::Flush { business } => self.on_flush(business),
                 Event::Deliver { delivery } => self.outbox.make_ready(delivery),
-                Event::ReleaseBurst { number } => self.proxy.release_burst(number),
                 Event::ReleaseTurns => self.on_release_turns(now_us),
             }
         }

@@ -36,7 +36,8 @@ struct Withheld {
 }
 
 pub(super) const TURN_CHECK_US: u64 = 200_000;
-const BURST_US: u64 = 4_000_000;
+/// Calls above the rate in one burst of the proxy.
+const BURST_OVER: u32 = 5;
 /// A `sent` status that must be first leaves so much before the answer.
 const STATUS_FIRST_US: u64 = 150_000;
 
@@ -48,29 +49,20 @@ impl State {
         body: &[u8],
         now_us: u64,
     ) -> Option<oneshot::Receiver<()>> {
-        if !matches!(self.proxy.kind, Some(Sabotage::OverRate | Sabotage::StaleBotTurn)) {
+        if self.proxy.kind != Some(Sabotage::StaleBotTurn) {
             return None;
         }
         let number = self.world.number_by_meta_id(path_number)?;
         let Ok(Request::Send(request)) = validate(body) else { return None };
-        match self.proxy.kind {
-            Some(Sabotage::OverRate) => {
-                let size = self.world.numbers[number].rate_per_s as usize + 5;
-                if !self.proxy.holds(number) {
-                    self.agenda.add(now_us + BURST_US, Event::ReleaseBurst { number });
-                }
-                Some(self.proxy.hold_burst(number, size))
-            }
-            Some(Sabotage::StaleBotTurn) if self.ledger.speech_of(&request.text) == Speech::Bot => {
-                let chat = self.recipient(number, &request)?;
-                if !self.proxy.strikes(Sabotage::StaleBotTurn) {
-                    return None;
-                }
-                self.agenda.add(now_us + TURN_CHECK_US, Event::ReleaseTurns);
-                Some(self.proxy.hold_turn(chat, now_us))
-            }
-            _ => None,
+        if self.ledger.speech_of(&request.text) != Speech::Bot {
+            return None;
         }
+        let chat = self.recipient(number, &request)?;
+        if !self.proxy.strikes(Sabotage::StaleBotTurn) {
+            return None;
+        }
+        self.agenda.add(now_us + TURN_CHECK_US, Event::ReleaseTurns);
+        Some(self.proxy.hold_turn(chat, now_us))
     }
 
     /// A call of `POST /{version}/{phone_number_id}/messages` arrived at `now_us`.
@@ -110,13 +102,7 @@ impl State {
                 return Err(error);
             }
         };
-        let verdict = self.rates[number].on_call(now_us);
-        if verdict.over {
-            let id = &self.world.numbers[number].phone_number_id;
-            let example = || format!("number {id} at {now_us} us");
-            self.ledger.violation("calls departed above the number's rate", example);
-        }
-        if verdict.refused {
+        if self.is_refused_for_its_rate(number, now_us) {
             return Err(GraphError::new(130_429, "Cloud API message throughput has been reached."));
         }
         self.injected()?;
@@ -128,6 +114,21 @@ impl State {
         }
         self.check_window(chat, &request, now_us)?;
         Ok(self.accept(business, chat, request, now_us))
+    }
+
+    fn is_refused_for_its_rate(&mut self, number: NumberId, now_us: u64) -> bool {
+        let size = self.world.numbers[number].rate_per_s.saturating_add(BURST_OVER);
+        let mut refused = false;
+        for _ in 0..self.proxy.departing(number, size) {
+            let verdict = self.rates[number].on_call(now_us);
+            refused |= verdict.refused;
+            if verdict.over {
+                let id = &self.world.numbers[number].phone_number_id;
+                let example = || format!("number {id} at {now_us} us");
+                self.ledger.violation("calls departed above the number's rate", example);
+            }
+        }
+        refused
     }
 
     fn authenticate(

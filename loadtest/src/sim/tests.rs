@@ -262,7 +262,7 @@ fn sabotage_wrong_recipient_reaches_another_chat() {
 }
 
 #[test]
-fn sabotage_holds_bot_turns_until_they_are_stale_and_bursts_until_they_are_over() {
+fn sabotage_holds_bot_turns_until_they_are_stale_and_gathers_calls_until_they_are_over() {
     let body = |lab: &Lab| {
         let bsuid = &lab.state.world.customers[chat(0)].bsuid;
         json!({"messaging_product": "whatsapp", "recipient": bsuid, "type": "text", "text": {"body": "sales?"}})
@@ -283,10 +283,14 @@ fn sabotage_holds_bot_turns_until_they_are_stale_and_bursts_until_they_are_over(
     assert_eq!(lab.violations(), 1);
 
     let mut lab = Lab::new(Some(Sabotage::OverRate));
-    let mut held: Vec<_> =
-        (0..25).filter_map(|_| lab.state.hold(&number, body_text.as_bytes(), S)).collect();
-    assert_eq!(held.len(), 25);
-    assert!(held.iter_mut().all(|one| one.try_recv().is_ok()), "all at once");
+    lab.wrote(chat(0), 0);
+    assert!(lab.state.hold(&number, body_text.as_bytes(), S).is_none());
+    for n in 1..25 {
+        lab.send(chat(0), "hello", &format!("o-{n}"), (10 + n) * S);
+    }
+    let unseen = lab.violations();
+    lab.send(chat(0), "hello", "o-25", 40 * S);
+    assert!(lab.violations() > unseen, "all at once");
     assert!(Lab::new(None).state.hold(&number, body_text.as_bytes(), S).is_none());
 }
 

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use runtime::host::CallId;
 
 pub(crate) use calls::{Decider, Started};
-pub(crate) use report::{Report, Rule};
+pub(crate) use report::{Report, Rule, is_expected};
 pub(crate) use steps::SIMULATED;
 
 use crate::toy::state::Account;

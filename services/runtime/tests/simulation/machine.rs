@@ -322,7 +322,7 @@ impl World {
             StopReason::Fenced | StopReason::Released => {}
             reason => {
                 let text = reason.to_string();
-                self.checker().report.broken(now_ms, Rule::Liveness, || text);
+                self.checker().report.broken(now_ms, Rule::Alarm, || text);
             }
         }
     }

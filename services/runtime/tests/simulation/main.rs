@@ -102,9 +102,7 @@ fn run_all(
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     for seed in seeds {
         let outcome = run(seed, verbose);
-        for line in &outcome.trace {
-            println!("{line}");
-        }
+        outcome.print_trace();
         for (what, count) in &outcome.counts {
             *counts.entry(what).or_default() += count;
         }

@@ -96,6 +96,7 @@ impl Mix {
             spoil: often(2),
             quiet: 2,
         };
+        let rng_large = often(20) == 20;
         let commands = Commands {
             deposit: 4,
             pay: 1 + often(6),
@@ -104,7 +105,7 @@ impl Mix {
             job: often(2),
             poison: often(2),
             kill: u32::from(often(1) + often(1) == 2),
-            large: often(1),
+            large: if rng_large { 10 } else { often(1) },
             repeats: often(20),
         };
         let mut pick = |from: &[usize]| from[rng.random_range(0..from.len())];

@@ -27,6 +27,12 @@ impl Outcome {
         }
     }
 
+    pub(crate) fn print_trace(&self) {
+        for line in &self.trace {
+            println!("{line}");
+        }
+    }
+
     /// Ends the test when a rule is broken, saying how to repeat it.
     pub(crate) fn assert_sound(&self, test: &str) {
         let texts: Vec<&str> = self.broken.iter().map(|(_, text)| text.as_str()).collect();
@@ -40,10 +46,18 @@ impl Outcome {
     }
 }
 
-/// `TANDEM_SEED`: exactly this seed. `TANDEM_SEEDS`: so many, 200 by default.
+fn read(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// `TANDEM_SEED`: run exactly this seed and print its event log.
+pub(crate) fn one_seed() -> Option<u64> {
+    read("TANDEM_SEED")
+}
+
+/// The seeds to run, and whether to print event logs. `TANDEM_SEEDS`: so many instead of `default`.
 pub(crate) fn seeds(default: u64) -> (Vec<u64>, bool) {
-    let read = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
-    match read("TANDEM_SEED") {
+    match one_seed() {
         Some(seed) => (vec![seed], true),
         None => ((0..read("TANDEM_SEEDS").unwrap_or(default)).collect(), false),
     }

@@ -72,6 +72,7 @@ async fn run_in(mix: &Mix) -> Outcome {
     run.wait(&mut scheduler, &mut cluster, &mut clients).await;
     run.look_at_all().await;
     run.wait(&mut scheduler, &mut cluster, &mut []).await;
+    cluster.judge_standing().await;
     run.stop(mix, &cluster).await;
     run.judge.with(|checker| {
         if checker.report.broken.is_empty() {

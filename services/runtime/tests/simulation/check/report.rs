@@ -5,6 +5,8 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
+use runtime::shard::Alarm;
+
 /// Most broken rules kept.
 const BROKEN_MAX: usize = 20;
 
@@ -43,8 +45,22 @@ pub(crate) enum Rule {
     DeadLetter,
     /// After all faults are healed, everything is done in bounded time.
     Liveness,
+    /// Nothing alarms that must not happen.
+    Alarm,
     /// A node that was killed does nothing more.
     Dead,
+}
+
+/// Whether an alarm follows from what the simulation does to a sound runtime.
+pub(crate) fn is_expected(alarm: Alarm) -> bool {
+    matches!(
+        alarm,
+        Alarm::DeadLetter
+            | Alarm::Trying
+            | Alarm::WakeStuck
+            | Alarm::Quarantined
+            | Alarm::CheckpointBlocked
+    )
 }
 
 /// The report of one run.

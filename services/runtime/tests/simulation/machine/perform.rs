@@ -15,7 +15,7 @@ use super::{
     flight::What,
 };
 use crate::{
-    check::{Decider, Rule, SIMULATED},
+    check::{Decider, Rule, SIMULATED, is_expected},
     toy::CallBody,
 };
 
@@ -89,13 +89,9 @@ impl World {
     fn alarm(&mut self, alarm: Alarm) {
         let now_ms = self.now_ms;
         let report = &mut self.checker().report;
-        match alarm {
-            Alarm::DeadLetter
-            | Alarm::Trying
-            | Alarm::WakeStuck
-            | Alarm::Quarantined
-            | Alarm::CheckpointBlocked => report.count("alarms"),
-            alarm => report.broken(now_ms, Rule::Liveness, || format!("alarm {alarm:?}")),
+        match is_expected(alarm) {
+            true => report.count("alarms"),
+            false => report.broken(now_ms, Rule::Alarm, || format!("{alarm:?}")),
         }
     }
 

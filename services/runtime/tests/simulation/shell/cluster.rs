@@ -12,7 +12,10 @@ use bus::{
 };
 use chassis::clock::Clock;
 use chassis::task::{self, TaskKind};
-use runtime::{Node, NodeOptions, Placement, Random, Settings, ShardSettings, host::DecideInput};
+use runtime::{
+    Node, NodeOptions, PartitionStatus, Placement, Random, Settings, ShardSettings,
+    host::DecideInput,
+};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
@@ -20,7 +23,7 @@ use super::{
     tap::{Life, Tap},
 };
 use crate::{
-    check::{Decider, Judge},
+    check::{Decider, Judge, Rule, is_expected},
     mix::Mix,
     toy::decide::{Shared, ToyHost},
 };
@@ -181,6 +184,30 @@ impl Cluster {
             let name = &self.machines[index].name;
             self.judge.count("nodes killed");
             self.judge.note(|| format!("{name} is killed"));
+        }
+    }
+
+    /// No node may think that it cannot serve a partition, or has met what must not happen.
+    pub(crate) async fn judge_standing(&self) {
+        for machine in &self.machines {
+            let node = machine.process.lock().unwrap().as_ref().map(|(_, node)| Arc::clone(node));
+            let Some(node) = node else { continue };
+            let readiness = *node.readiness().borrow();
+            let mut wrong: Vec<String> = Vec::new();
+            if readiness.cannot_serve > 0 {
+                wrong.push(format!("{readiness:?}"));
+            }
+            for (partition, status) in node.status().await.unwrap_or_default() {
+                let PartitionStatus::Serving(status) = status else { continue };
+                let bad = status.alarms.keys().filter(|alarm| !is_expected(**alarm));
+                wrong.extend(bad.map(|alarm| format!("{partition}: {alarm:?}")));
+            }
+            if !wrong.is_empty() {
+                self.judge.with(|checker| {
+                    let text = || format!("{}: {wrong:?}", machine.name);
+                    checker.report.broken(checker.now_ms, Rule::Alarm, text);
+                });
+            }
         }
     }
 
