@@ -36,7 +36,7 @@ run: setup
 
 test: setup nats
 	@echo "building the product and the simulator (tests start them as real processes)"
-	$(CARGO) build --locked -p tandem -p loadtest
+	$(CARGO) build --locked --workspace --all-features --bins
 	$(CARGO) test --locked --workspace --all-features
 
 lint: setup
