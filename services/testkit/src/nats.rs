@@ -18,13 +18,16 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{TimedOut, repository_root, temp_dir, wait_until};
+use crate::{TimedOut, repository_root, temp_dir, wait_until, wait_until_blocking};
 
 /// Environment variable that names the server's executable.
 pub const SERVER_VARIABLE: &str = "TANDEM_NATS_SERVER";
 
 /// Longest a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Longest the system may take to stop all threads of a process.
+const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -114,12 +117,16 @@ impl NatsServer {
         self.launch().await
     }
 
-    /// Stops the process in place (SIGSTOP): connections stay open and nothing is answered.
+    /// Stops the process in place (SIGSTOP): connections stay open and nothing is answered. Returns when every thread
+    /// stands still: the signal alone lets a busy thread answer once more.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses, or a thread does not stop.
     pub fn pause(&self) -> io::Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let stopped = || self.child.as_ref().is_some_and(|child| all_threads_stopped(child.id()));
+        wait_until_blocking(STOPPED_WITHIN, "every thread of nats-server to stop", stopped)
+            .map_err(|error| io::Error::new(io::ErrorKind::TimedOut, error.to_string()))
     }
 
     /// Lets a paused process go on (SIGCONT).
@@ -203,4 +210,13 @@ impl Drop for NatsServer {
 fn read_port(file: &Path) -> Option<u16> {
     let ports: Ports = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
     ports.nats.first()?.rsplit(':').next()?.parse().ok()
+}
+
+/// Whether every thread of a process is stopped by a signal (state `T` in proc(5)).
+fn all_threads_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
 }

@@ -196,16 +196,16 @@ pub(super) fn status(
     take_metas_time(at, message)
 }
 
-/// The answer to a send may come long after Meta took it; a status says when that was, to the second. The message
-/// then stands within that second, after what the customer wrote in it (thread order is by Meta's time).
+/// The answer to a send may come long after Meta took it, or never; a status says when that was, to the second. The
+/// message then stands within that second, after what the customer wrote in it (thread order is by Meta's time).
 fn take_metas_time(at: &At<'_>, message: MessageId) -> Result<(), ArchiveError> {
     at.update(
-        "UPDATE messages SET at_ms = (
-             SELECT max(s.sent_ms, min(messages.accepted_ms, 999 + coalesce(nullif(s.sent_ms, 0),
-                 nullif(s.delivered_ms, 0), nullif(s.read_ms, 0), messages.accepted_ms)))
-             FROM statuses s WHERE s.business = ?1 AND s.message = ?2)
-         WHERE business = ?1 AND message = ?2 AND recorded = 0 AND accepted_ms > 0
-             AND EXISTS (SELECT 1 FROM statuses s WHERE s.business = ?1 AND s.message = ?2)",
+        "UPDATE messages SET at_ms = max(s.sent_ms, min(
+             iif(messages.accepted_ms = 0, s.latest_ms, messages.accepted_ms), s.latest_ms))
+         FROM (SELECT sent_ms, 999 + coalesce(nullif(sent_ms, 0), nullif(delivered_ms, 0),
+                 nullif(read_ms, 0)) AS latest_ms
+             FROM statuses WHERE business = ?1 AND message = ?2) AS s
+         WHERE business = ?1 AND message = ?2 AND recorded = 0 AND s.latest_ms IS NOT NULL",
         params![at.business.0, message.0.0],
     )
 }

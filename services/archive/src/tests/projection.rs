@@ -173,21 +173,24 @@ async fn an_answer_its_statuses_and_its_echo_come_to_the_same_end_in_any_order()
 #[tokio::test]
 async fn a_late_answer_does_not_move_a_message_in_its_thread() {
     let model = Model::new();
-    let sent = request(1, 1);
+    let (sent, unknown) = (request(1, 1), request(1, 2));
     let facts = [
         accepted(sent, 5, 24_300),
         status(5, Some(sent), StatusKind::Sent, 4_000),
         status(5, None, StatusKind::Delivered, 5_000),
         inbound(6, 9_000, "still there?"),
+        status(7, Some(unknown), StatusKind::Sent, 12_000),
+        ended(unknown, SendOutcome::Unknown),
     ];
     for order in permutations(&facts) {
         model.repository.clear().await.unwrap();
         let mut log = Log::new(0);
         log.step(1, &[inbound(1, 4_000, "hi"), asked(sent, 4_200, "hello")]);
+        log.step(1, &[asked(unknown, 4_300, "yes")]);
         log.step(1, &order);
         model.apply_log(&log).await;
         let texts = model.thread(1).await.into_iter().map(|view| view.content.text.unwrap());
-        assert_eq!(texts.collect::<Vec<_>>(), ["hi", "hello", "still there?"], "{order:?}");
+        assert_eq!(texts.collect::<Vec<_>>(), ["hi", "hello", "still there?", "yes"], "{order:?}");
     }
 }
 

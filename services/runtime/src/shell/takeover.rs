@@ -67,10 +67,14 @@ impl TakeOver {
     }
 
     async fn claim(&mut self) -> Result<Claimed, TakeOverError> {
-        let last = self.last().await?;
+        let mut last = self.last().await?;
         if last.is_none() && self.checkpoint().await?.is_some() {
-            let what = "there is a checkpoint but no last record: the log is gone".to_owned();
-            return Err(StopReason::Corrupt(what).into());
+            // Another node may have begun the log and made the checkpoint in between.
+            last = self.last().await?;
+            if last.is_none() {
+                let what = "there is a checkpoint but no last record: the log is gone".to_owned();
+                return Err(StopReason::Corrupt(what).into());
+            }
         }
         let head = RecordHead {
             generation: last.map_or(FIRST_GENERATION, |(_, head)| head.generation),

@@ -74,6 +74,12 @@ fn a_held_call_counts_until_its_time_is_over_and_a_second_more() {
     let mut log = SlidingLog::new(1, false, 0);
     log.hold(1, 3 * SECOND_US);
     assert_eq!(log.next_start(0), StartAt::At(4 * SECOND_US + 1));
+    let mut over = log.clone();
+    assert_eq!(
+        over.next_start(3 * SECOND_US + 1),
+        StartAt::At(4 * SECOND_US + 1),
+        "it left at the end"
+    );
     let mut resolved = log.clone();
     resolved.resolve(1, false, 10);
     assert_eq!(resolved.next_start(10), StartAt::Now);
@@ -149,7 +155,7 @@ proptest! {
                     with_inbound = true;
                 }
                 // More than the rate can hold would be over it by itself.
-                Act::Hold { .. } if foreign.len() >= rate as usize / 2 || !counted.is_empty() => {}
+                Act::Hold { .. } if foreign.len() >= rate as usize || !counted.is_empty() => {}
                 Act::Hold { for_us, leaves_after_us, resolved } => {
                     let until_us = now_us + for_us;
                     let leaves_us = leaves_after_us.map(|us| (now_us + us).min(until_us));
