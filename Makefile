@@ -37,7 +37,7 @@ run: setup
 test: setup nats
 	@echo "building the product and the simulator (tests start them as real processes)"
 	$(CARGO) build --locked --workspace --all-features --bins
-	$(CARGO) test --locked --workspace --all-features
+	$(CARGO) test --locked --workspace --all-features --lib --bins --tests
 
 lint: setup
 	$(CARGO) fmt --all --check
