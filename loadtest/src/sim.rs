@@ -39,32 +39,19 @@ pub(crate) enum Event {
     /// The next customer begins to write.
     Arrival,
     /// A customer answers the menu.
-    Choose {
-        chat: ChatId,
-    },
+    Choose { chat: ChatId },
     /// A customer who saw no menu loses patience.
-    Patience {
-        chat: ChatId,
-        turn: u32,
-    },
+    Patience { chat: ChatId, turn: u32 },
     /// The owner of the phone answers.
-    PhoneAnswers {
-        chat: ChatId,
-    },
+    PhoneAnswers { chat: ChatId },
     /// The owner of some phone writes unasked.
     PhoneWrites,
     /// Meta reports something.
-    Report {
-        report: UpdateId,
-    },
+    Report { report: UpdateId },
     /// Whatever was gathered for a batch leaves.
-    Flush {
-        business: BusinessId,
-    },
+    Flush { business: BusinessId },
     /// A delivery is tried (again).
-    Deliver {
-        delivery: DeliveryId,
-    },
+    Deliver { delivery: DeliveryId },
     /// The misbehaving proxy lets go.
     ReleaseTurns,
 }

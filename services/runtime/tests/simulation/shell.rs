@@ -139,6 +139,10 @@ impl Run {
 
     /// Stops all nodes in good order: every partition must end released.
     async fn stop(&mut self, mix: &Mix, cluster: &Cluster) {
+        // What was told to stop during the faults gives up by itself in the end.
+        while (0..cluster.len()).any(|index| cluster.is_stopping(index)) {
+            sleep(LOOK_EVERY).await;
+        }
         let stops: Vec<_> = (0..cluster.len()).map(|index| cluster.stop(index)).collect();
         let mut all = true;
         for stop in stops.into_iter().flatten() {

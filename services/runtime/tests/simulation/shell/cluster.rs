@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,8 @@ struct Machine {
     clock: Clock,
     paused: watch::Sender<bool>,
     process: Process,
+    /// The last process is still ending in good order.
+    stopping: Arc<AtomicBool>,
     starts: u64,
 }
 
@@ -82,6 +87,7 @@ impl Cluster {
             clock: Clock::virtual_from(start_ms),
             paused: watch::Sender::new(false),
             process: Arc::default(),
+            stopping: Arc::default(),
             starts: 0,
         };
         let machines = (0..mix.nodes).map(machine).collect();
@@ -120,7 +126,7 @@ impl Cluster {
     pub(crate) async fn start(&mut self, index: usize) {
         let settings = self.settings();
         let machine = &mut self.machines[index];
-        if machine.process.lock().unwrap().is_some() {
+        if machine.process.lock().unwrap().is_some() || machine.stopping.load(Ordering::SeqCst) {
             return;
         }
         machine.starts += 1;
@@ -175,7 +181,12 @@ impl Cluster {
     }
 
     pub(crate) fn is_running(&self, index: usize) -> bool {
-        self.machines[index].process.lock().unwrap().is_some()
+        let machine = &self.machines[index];
+        machine.process.lock().unwrap().is_some() || self.is_stopping(index)
+    }
+
+    pub(crate) fn is_stopping(&self, index: usize) -> bool {
+        self.machines[index].stopping.load(Ordering::SeqCst)
     }
 
     /// Ends a node at once.
@@ -216,11 +227,14 @@ impl Cluster {
         let machine = &self.machines[index];
         let (life, node) = machine.process.lock().unwrap().take()?;
         let (judge, name) = (self.judge.clone(), machine.name.clone());
+        let stopping = Arc::clone(&machine.stopping);
+        stopping.store(true, Ordering::SeqCst);
         judge.note(|| format!("{name} stops"));
         judge.count("nodes stopped");
         Some(task::spawn(TaskKind::Maintenance, "stop", async move {
             let stopped = alone(node).await.stop(STOP_WITHIN).await;
             life.end();
+            stopping.store(false, Ordering::SeqCst);
             judge.note(|| format!("{name} has stopped: {stopped:?}"));
             stopped.is_ok()
         }))
