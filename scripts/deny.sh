@@ -8,6 +8,8 @@ if ! command -v cargo-deny >/dev/null 2>&1 && [ ! -x .tools/bin/cargo-deny ]; th
   cargo install --quiet --locked --root .tools cargo-deny --version "$version"
 fi
 export PATH="$PWD/.tools/bin:$PATH"
+# Every platform's crates are looked at, not only those this machine builds.
+cargo fetch --locked --quiet
 cargo deny --offline check licenses bans sources 2>&1 | tail -n 20
 if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
   cargo deny check advisories
