@@ -11,7 +11,7 @@ use super::{Control, child};
 /// The running simulator.
 #[derive(Debug)]
 pub struct Simulator {
-    _running: child::Running,
+    running: child::Running,
     /// Where its Graph API is.
     pub graph_url: String,
     /// Steers it.
@@ -34,7 +34,15 @@ impl Simulator {
             value.with_context(|| format!("the simulator's ready line has no {key}"))
         };
         let (graph_url, control_url) = (text("graph_url")?, text("control_url")?);
-        Ok(Self { _running: running, graph_url, control: Control::new(control_url)? })
+        Ok(Self { running, graph_url, control: Control::new(control_url)? })
+    }
+
+    /// Ends it: the world falls silent, also its agents.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.running.kill().await
     }
 }
 

@@ -132,7 +132,8 @@ impl Shop {
         for _ in 0..200 {
             last = self.read(TOKEN).await;
             if enough(&last) {
-                return last;
+                // The list was read before the threads: once more, so that both are of one moment.
+                return self.read(TOKEN).await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
