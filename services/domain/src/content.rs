@@ -65,6 +65,34 @@ pub struct Content {
     /// Media to send, by reference; what came in says it in `raw_json`.
     #[serde(default)]
     pub media: Option<MediaReference>,
+    /// Id of the button or list row that the customer tapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
+    /// Choices to send; the text repeats their body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub menu: Option<Menu>,
+}
+
+/// Choices to tap: reply buttons or a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Menu {
+    /// What stands above; at most 1,024 characters with buttons, 4,096 with a list.
+    pub body: String,
+    /// What opens the list, at most 20 characters; `None`: reply buttons.
+    pub opener: Option<String>,
+    /// One to three buttons, or one to ten rows of a list.
+    pub choices: Vec<MenuChoice>,
+}
+
+/// One button or row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MenuChoice {
+    /// Comes back when it is tapped; at most 200 characters.
+    pub id: String,
+    /// At most 20 characters on a button, 24 in a list.
+    pub title: String,
+    /// Second line of a row, at most 72 characters; not on buttons.
+    pub description: Option<String>,
 }
 
 /// Media by reference, as it is to be sent. The kind is the message's; the caption is its text.

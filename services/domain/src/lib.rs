@@ -7,6 +7,7 @@
 pub mod content;
 pub mod conversation;
 pub mod effect;
+pub mod flow;
 pub mod id;
 mod layered;
 pub mod naming;

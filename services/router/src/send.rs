@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chassis::{clock::Clock, config::Config, seal::Sealer};
 use domain::{
     EntityId, Sealed,
-    content::{Content, ContentKind, Identity},
+    content::{Content, ContentKind, Identity, Menu},
     effect::{Call, CallKey},
     naming,
     number::{CallAnswer, Lane, Retry},
@@ -19,7 +19,8 @@ use whatsapp::{
     errors::{ErrorClass, Scope},
     graph::{
         CallResult as GraphResult, GraphClient, OutboundContent, OutboundMedia, OutboundMessage,
-        Recipient, SendCall, request::MediaSource,
+        Recipient, SendCall,
+        request::{Button, MediaSource, Row, Section},
     },
     webhook::content::MediaKind,
 };
@@ -206,6 +207,9 @@ fn outbound(kind: &ContentKind, content: Content) -> Result<OutboundContent, &'s
             let body = content.text.ok_or("the message has no text")?;
             return Ok(OutboundContent::Text { body, preview_url: false });
         }
+        ContentKind::Interactive => {
+            return content.menu.map(menu).ok_or("the message has no choices");
+        }
         ContentKind::Image => MediaKind::Image,
         ContentKind::Video => MediaKind::Video,
         ContentKind::Audio => MediaKind::Audio,
@@ -226,6 +230,25 @@ fn outbound(kind: &ContentKind, content: Content) -> Result<OutboundContent, &'s
         filename: media.filename,
         is_voice: false,
     }))
+}
+
+fn menu(menu: Menu) -> OutboundContent {
+    let Menu { body, opener, choices } = menu;
+    let choices = choices.into_iter();
+    match opener {
+        None => OutboundContent::Buttons {
+            header: None,
+            body,
+            footer: None,
+            buttons: choices.map(|c| Button { id: c.id, title: c.title }).collect(),
+        },
+        Some(button) => {
+            let rows =
+                choices.map(|c| Row { id: c.id, title: c.title, description: c.description });
+            let sections = vec![Section { title: None, rows: rows.collect() }];
+            OutboundContent::List { header: None, body, footer: None, button, sections }
+        }
+    }
 }
 
 /// The domain's retry class of Meta's error class.

@@ -97,6 +97,7 @@ fn parts(target: &mut Target<'_>, message: &Message) -> Result<Option<Parts>, Pe
         wamid: Some(message.wamid.clone()),
         text: message.content.text_for_bot().map(str::to_owned),
         target_wamid: target_wamid.map(str::to_owned),
+        choice: message.content.choice_id().map(str::to_owned),
         ..Content::default()
     };
     if message.raw.len() > RAW_BYTES_MAX {
