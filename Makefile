@@ -4,7 +4,7 @@
 #   make lint   formatting, clippy, dependency rules, with warnings denied
 #   make docs   builds the API documentation, with warnings denied
 #   make bench  benchmarks
-#   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, fuzzing
+#   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, a demo of DEMO_SECONDS=600, fuzzing
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,6 +15,7 @@ CARGO ?= cargo
 SEEDS ?= 2000
 KILLS ?= 30
 CUTS ?= 100
+DEMO_SECONDS ?= 600
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?= 20
 
@@ -53,7 +54,8 @@ bench: setup
 soak: setup nats fuzz-build
 	$(CARGO) build --locked -p tandem -p loadtest
 	TANDEM_SEEDS=$(SEEDS) $(CARGO) test --locked -p runtime --all-features --test simulation -- --nocapture
-	TANDEM_KILLS=$(KILLS) TANDEM_CUTS=$(CUTS) $(CARGO) test --locked -p tandem --all-features -- --nocapture
+	TANDEM_KILLS=$(KILLS) TANDEM_CUTS=$(CUTS) TANDEM_DEMO_SECONDS=$(DEMO_SECONDS) \
+		$(CARGO) test --locked -p tandem --all-features --test it -- --nocapture
 	$(CARGO) +nightly fuzz run --fuzz-dir fuzz webhook_parse -- -max_total_time=$(FUZZ_SECONDS)
 
 fuzz-build: setup
