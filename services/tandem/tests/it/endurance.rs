@@ -35,7 +35,9 @@ async fn the_demo_goes_on_without_growing() {
         median(&memory_kib[quarter..2 * quarter.max(1)]),
         median(&memory_kib[memory_kib.len() - quarter.max(1)..]),
     );
-    println!("endurance: {seconds} s, resident {early} KiB in the second quarter, {late} KiB in the last");
+    println!(
+        "endurance: {seconds} s, resident {early} KiB in the second quarter, {late} KiB in the last"
+    );
     if seconds >= MEMORY_JUDGED_FROM_S {
         assert!(late <= early + early / 10 + SLACK_KIB, "memory grows: {memory_kib:?}");
     }
