@@ -6,5 +6,6 @@ mod matcher;
 mod model;
 mod offers;
 mod random;
+mod routing;
 mod sessions;
 mod versions;
