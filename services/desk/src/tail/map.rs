@@ -103,17 +103,7 @@ fn show(
         E::ItemAssigned { agent, at_ms, .. } => {
             (Event::Assigned(AgentAssigned { agent_id: agent.0.clone() }), *at_ms)
         }
-        E::RoutingActed { act, by, from, note, at_ms } => {
-            let act = routing_act(act);
-            let act = v1::RoutingAct {
-                by_agent_id: by.clone().unwrap_or_default().0,
-                from_agent_id: from.clone().unwrap_or_default().0,
-                note_number: note.unwrap_or(0),
-                act: Some(act),
-            };
-            (Event::RoutingAct(act), *at_ms)
-        }
-        E::SnoozeEnded { at_ms } => (Event::SnoozeEnded(v1::SnoozeEnded {}), *at_ms),
+        E::RoutingActed { .. } | E::SnoozeEnded { .. } => return show_routing(event),
         E::ItemEnded { at_ms, .. } => (Event::ItemEnded(ItemEnded {}), *at_ms),
         E::Forwarding { to, .. } => {
             let conversation_id = convert::conversation_id(to.hash);
@@ -135,6 +125,24 @@ fn show(
         | E::Absorbed { .. }
         | E::KeySeen { .. } => return None,
     })
+}
+
+fn show_routing(event: &ConversationEvent) -> Option<(Event, u64)> {
+    match event {
+        ConversationEvent::RoutingActed { act, by, from, note, at_ms } => {
+            let act = v1::RoutingAct {
+                by_agent_id: by.clone().unwrap_or_default().0,
+                from_agent_id: from.clone().unwrap_or_default().0,
+                note_number: note.unwrap_or(0),
+                act: Some(routing_act(act)),
+            };
+            Some((Event::RoutingAct(act), *at_ms))
+        }
+        ConversationEvent::SnoozeEnded { at_ms } => {
+            Some((Event::SnoozeEnded(v1::SnoozeEnded {}), *at_ms))
+        }
+        _ => None,
+    }
 }
 
 fn routing_act(act: &RoutingAct) -> v1::routing_act::Act {

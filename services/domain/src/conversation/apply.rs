@@ -47,12 +47,7 @@ impl Core {
                 self.episode.opened_ms = *at_ms;
                 self.episode.triaged = false;
             }
-            E::EpisodeResolved { by, at_ms, .. } => {
-                self.apply_episode_resolved();
-                if let ResolvedBy::Agent(agent) = by {
-                    self.routing.active(agent, *at_ms);
-                }
-            }
+            E::EpisodeResolved { by, at_ms, .. } => self.apply_episode_resolved(by, *at_ms),
             E::FloorChanged { floor, cause, .. } => self.apply_floor(floor, *cause),
             E::WindowMoved { until_ms } => self.window_until_ms = *until_ms,
             E::ItemWanted { .. } | E::ItemAssigned { .. } | E::ItemEnded { .. } => {
@@ -79,14 +74,9 @@ impl Core {
                 let forward = Some(Forward { to: *to, paired_at: *paired_at, heir });
                 *self = Self { forward, ..Self::default() };
             }
-            E::RoutingActed { act, from, at_ms, .. } => self.apply_act(act, from.as_ref(), *at_ms),
-            E::SnoozeEnded { .. } => {
-                if let Some(snooze) = self.routing.snooze.take() {
-                    self.routing.target = Some(snooze.agent);
-                    self.routing.returning = true;
-                }
+            E::RoutingActed { .. } | E::SnoozeEnded { .. } | E::AgentGone { .. } => {
+                self.apply_routing(event);
             }
-            E::AgentGone { gone, .. } => self.routing.agent_gone = *gone,
             E::CommandAnswered { .. } | E::KeySeen { .. } => {}
         }
     }
@@ -186,7 +176,10 @@ impl Core {
         }
     }
 
-    fn apply_episode_resolved(&mut self) {
+    fn apply_episode_resolved(&mut self, by: &ResolvedBy, at_ms: Millis) {
+        if let ResolvedBy::Agent(agent) = by {
+            self.routing.active(agent, at_ms);
+        }
         self.episode.open = false;
         let seen_ms = self.last_in_ms.max(self.last_phone_ms).max(self.last_desk_ms);
         self.episode.settled_ms = self.episode.settled_ms.max(seen_ms);
@@ -196,6 +189,22 @@ impl Core {
         self.unheard = false;
         self.misses = 0;
         self.routing.snooze = None;
+    }
+
+    fn apply_routing(&mut self, event: &ConversationEvent) {
+        match event {
+            ConversationEvent::RoutingActed { act, from, at_ms, .. } => {
+                self.apply_act(act, from.as_ref(), *at_ms);
+            }
+            ConversationEvent::SnoozeEnded { .. } => {
+                if let Some(snooze) = self.routing.snooze.take() {
+                    self.routing.target = Some(snooze.agent);
+                    self.routing.returning = true;
+                }
+            }
+            ConversationEvent::AgentGone { gone, .. } => self.routing.agent_gone = *gone,
+            _ => {}
+        }
     }
 
     fn apply_act(&mut self, act: &RoutingAct, from: Option<&AgentId>, at_ms: Millis) {

@@ -131,7 +131,7 @@ fn apply_to_item(item: &mut Option<Item>, event: &WorkspaceEvent) {
                 changed_ms: *since_ms,
                 place: Place::Waiting,
                 offers,
-                hints: hints.clone(),
+                hints: Box::new(hints.clone()),
                 reserved: None,
             }));
         }
@@ -165,7 +165,7 @@ fn apply_to_live(live: &mut LiveItem, event: &WorkspaceEvent) {
             live.conversation = *conversation;
             live.since_ms = *since_ms;
             live.priority = *priority;
-            live.hints = hints.clone();
+            live.hints = Box::new(hints.clone());
         }
         WorkspaceEvent::ItemReserved { agent, why, until_ms, .. } => {
             live.reserved = Some(Reserved { agent: agent.clone(), why: *why, until_ms: *until_ms });
@@ -253,21 +253,6 @@ fn apply_to_agent(agent: &mut Agent, event: &WorkspaceEvent) {
             agent.left_ms = None;
             agent.stranded_until_ms = Some(*until_ms);
         }
-        WorkspaceEvent::WrapUpBegan { item, conversation, weight, until_ms, .. } => {
-            if agent.wrap_ups.len() < WRAP_UPS_MAX {
-                let (item, conversation) = (*item, *conversation);
-                let (weight, until_ms) = (*weight, *until_ms);
-                agent.used = agent.used.saturating_add(weight);
-                agent.wrap_ups.push(WrapUp { item, conversation, weight, until_ms });
-            }
-        }
-        WorkspaceEvent::WrapUpEnded { item, at_ms, .. } => {
-            let ended = agent.wrap_ups.iter().position(|wrap_up| wrap_up.item == *item);
-            if let Some(wrap_up) = ended.map(|at| agent.wrap_ups.remove(at)) {
-                agent.used = agent.used.saturating_sub(wrap_up.weight);
-                agent.idle_since_ms = *at_ms;
-            }
-        }
         WorkspaceEvent::PresenceSet { presence, at_ms, .. } => {
             if agent.presence == Presence::Away && *presence == Presence::Available {
                 agent.idle_since_ms = *at_ms;
@@ -282,6 +267,29 @@ fn apply_to_agent(agent: &mut Agent, event: &WorkspaceEvent) {
         }
         WorkspaceEvent::CommandAnswered { id, answer, .. } => {
             remember(&mut agent.clients, *id, answer.clone());
+        }
+        _ => apply_wrap_up(&mut agent.wrap_ups, &mut agent.used, event),
+    }
+    if let WorkspaceEvent::WrapUpEnded { at_ms, .. } = event {
+        agent.idle_since_ms = *at_ms;
+    }
+}
+
+fn apply_wrap_up(wrap_ups: &mut Vec<WrapUp>, used: &mut u32, event: &WorkspaceEvent) {
+    match event {
+        WorkspaceEvent::WrapUpBegan { item, conversation, weight, until_ms, .. }
+            if wrap_ups.len() < WRAP_UPS_MAX =>
+        {
+            let (item, conversation) = (*item, *conversation);
+            let (weight, until_ms) = (*weight, *until_ms);
+            *used = used.saturating_add(weight);
+            wrap_ups.push(WrapUp { item, conversation, weight, until_ms });
+        }
+        WorkspaceEvent::WrapUpEnded { item, .. } => {
+            let ended = wrap_ups.iter().position(|wrap_up| wrap_up.item == *item);
+            if let Some(wrap_up) = ended.map(|at| wrap_ups.remove(at)) {
+                *used = used.saturating_sub(wrap_up.weight);
+            }
         }
         _ => {}
     }

@@ -83,7 +83,7 @@ pub struct LiveItem {
     pub(super) place: Place,
     pub(super) offers: OfferHistory,
     #[serde(default)]
-    pub(super) hints: RoutingHints,
+    pub(super) hints: Box<RoutingHints>,
     /// For whom it waits first.
     #[serde(default)]
     pub(super) reserved: Option<Reserved>,

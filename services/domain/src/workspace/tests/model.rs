@@ -67,20 +67,8 @@ impl Model {
                 };
                 self.items.insert(*item, queued);
             }
-            WorkspaceEvent::ItemReserved { item, agent, why, until_ms, .. } => {
-                let bound_ms = if *why == ReservedFor::LastAgent { 20_000 } else { 60_000 };
-                assert!(*until_ms <= now_ms + bound_ms, "kept for too long");
-                let kept = self.items.get_mut(item).expect("a live item is kept");
-                assert_eq!(kept.holder, None, "kept although held");
-                kept.kept = Some((agent.clone(), *why));
-                assert!(
-                    self.may_be_kept(&self.items[item]),
-                    "{item:?} is kept for {agent} in vain"
-                );
-            }
-            WorkspaceEvent::ReservationEnded { item, .. } => {
-                let kept = self.items.get_mut(item).expect("kept").kept.take();
-                assert!(kept.is_some(), "nothing was kept");
+            WorkspaceEvent::ItemReserved { .. } | WorkspaceEvent::ReservationEnded { .. } => {
+                self.take_kept(event, now_ms);
             }
             WorkspaceEvent::ItemRenewed { item, version, since_ms, priority, hints, .. } => {
                 let item = self.items.get_mut(item).expect("renewed");
@@ -121,6 +109,27 @@ impl Model {
                 assert_eq!(gone.and_then(|item| item.holder), None, "ended while held");
             }
             _ => self.take_agent(event),
+        }
+    }
+
+    fn take_kept(&mut self, event: &WorkspaceEvent, now_ms: Millis) {
+        match event {
+            WorkspaceEvent::ItemReserved { item, agent, why, until_ms, .. } => {
+                let bound_ms = if *why == ReservedFor::LastAgent { 20_000 } else { 60_000 };
+                assert!(*until_ms <= now_ms + bound_ms, "kept for too long");
+                let kept = self.items.get_mut(item).expect("a live item is kept");
+                assert_eq!(kept.holder, None, "kept although held");
+                kept.kept = Some((agent.clone(), *why));
+                assert!(
+                    self.may_be_kept(&self.items[item]),
+                    "{item:?} is kept for {agent} in vain"
+                );
+            }
+            WorkspaceEvent::ReservationEnded { item, .. } => {
+                let kept = self.items.get_mut(item).expect("kept").kept.take();
+                assert!(kept.is_some(), "nothing was kept");
+            }
+            _ => {}
         }
     }
 
