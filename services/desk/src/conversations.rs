@@ -54,11 +54,11 @@ impl ConversationsService {
     async fn act(
         &self,
         principal: &Principal,
-        business: &BusinessContext,
         id: Option<&v1::CommandId>,
         act: Act,
     ) -> Result<Done, Status> {
         let (kind, commands) = (act.kind(), &self.0.commands);
+        let business = self.0.business(principal)?;
         let decided = async {
             routing::check(business, principal, &act, commands.clock.wall_ms())?;
             commands.decided(commands.act(principal, id, &act, |_| false).await?).await
@@ -169,11 +169,11 @@ impl Conversations for ConversationsService {
     }
 
     async fn send(&self, request: Request<SendRequest>) -> Result<Response<SendResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let request = request.into_inner();
         let message = request.message.ok_or_else(|| Fault::invalid("message: set it"))?;
         let act = Act::Send(message);
-        let done = self.act(&principal, business, request.command_id.as_ref(), act).await?;
+        let done = self.act(&principal, request.command_id.as_ref(), act).await?;
         Ok(Response::new(SendResponse { opaque_id: done.opaque_id, position: done.position }))
     }
 
@@ -181,11 +181,11 @@ impl Conversations for ConversationsService {
         &self,
         request: Request<AssignRequest>,
     ) -> Result<Response<AssignResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let request = request.into_inner();
         let AssignRequest { command_id, conversation_id, agent_id, reason } = request;
         let act = Act::Assign(v1::AssignTo { conversation_id, agent_id, reason });
-        let done = self.act(&principal, business, command_id.as_ref(), act).await?;
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(AssignResponse { position: done.position }))
     }
 
@@ -193,10 +193,10 @@ impl Conversations for ConversationsService {
         &self,
         request: Request<ResolveRequest>,
     ) -> Result<Response<ResolveResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let ResolveRequest { command_id, conversation_id, code } = request.into_inner();
         let act = Act::Resolve(v1::Resolve { conversation_id, code, wrap_up: false });
-        let done = self.act(&principal, business, command_id.as_ref(), act).await?;
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(ResolveResponse { position: done.position }))
     }
 
@@ -204,11 +204,11 @@ impl Conversations for ConversationsService {
         &self,
         request: Request<TransferConversationRequest>,
     ) -> Result<Response<TransferConversationResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let TransferConversationRequest { command_id, transfer } = request.into_inner();
         let transfer = transfer.ok_or_else(|| Fault::invalid("transfer: set it"))?;
         let act = Act::Transfer(transfer);
-        let done = self.act(&principal, business, command_id.as_ref(), act).await?;
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(TransferConversationResponse { position: done.position }))
     }
 
@@ -216,10 +216,10 @@ impl Conversations for ConversationsService {
         &self,
         request: Request<RequeueConversationRequest>,
     ) -> Result<Response<RequeueConversationResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let RequeueConversationRequest { command_id, requeue } = request.into_inner();
         let act = Act::Requeue(requeue.ok_or_else(|| Fault::invalid("requeue: set it"))?);
-        let done = self.act(&principal, business, command_id.as_ref(), act).await?;
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(RequeueConversationResponse { position: done.position }))
     }
 
@@ -227,10 +227,10 @@ impl Conversations for ConversationsService {
         &self,
         request: Request<SnoozeConversationRequest>,
     ) -> Result<Response<SnoozeConversationResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let SnoozeConversationRequest { command_id, snooze } = request.into_inner();
         let act = Act::Snooze(snooze.ok_or_else(|| Fault::invalid("snooze: set it"))?);
-        let done = self.act(&principal, business, command_id.as_ref(), act).await?;
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(SnoozeConversationResponse { position: done.position }))
     }
 
@@ -238,10 +238,10 @@ impl Conversations for ConversationsService {
         &self,
         request: Request<SetConversationVipRequest>,
     ) -> Result<Response<SetConversationVipResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let SetConversationVipRequest { command_id, set_vip } = request.into_inner();
         let act = Act::SetVip(set_vip.ok_or_else(|| Fault::invalid("set_vip: set it"))?);
-        let done = self.act(&principal, business, command_id.as_ref(), act).await?;
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(SetConversationVipResponse { position: done.position }))
     }
 

@@ -234,7 +234,23 @@ impl Live<'_> {
                     }
                 };
             }
-            Some(command) => what_of(command),
+            Some(Request::SetPresence(set)) => {
+                let wire = Presence::try_from(set.presence).unwrap_or(Presence::Unspecified);
+                convert::presence_from_wire(wire)
+                    .map(What::Presence)
+                    .ok_or_else(|| Fault::invalid("presence: use AVAILABLE or AWAY"))
+            }
+            Some(Request::AcceptOffer(accept)) => Ok(What::Accept(accept.offer_id)),
+            Some(Request::RejectOffer(reject)) => Ok(What::Reject(reject.offer_id, reject.reason)),
+            Some(Request::Send(send)) => Ok(What::Act(Act::Send(send))),
+            Some(Request::Note(note)) => Ok(What::Act(Act::Note(note))),
+            Some(Request::EndWrapUp(end)) => Ok(What::EndWrapUp(end.conversation_id)),
+            Some(Request::Resolve(resolve)) => Ok(What::Act(Act::Resolve(resolve))),
+            Some(Request::Transfer(transfer)) => Ok(What::Act(Act::Transfer(transfer))),
+            Some(Request::Requeue(requeue)) => Ok(What::Act(Act::Requeue(requeue))),
+            Some(Request::Snooze(snooze)) => Ok(What::Act(Act::Snooze(snooze))),
+            Some(Request::Assign(assign)) => Ok(What::Act(Act::Assign(assign))),
+            Some(Request::SetVip(set)) => Ok(What::Act(Act::SetVip(set))),
         };
         let id = request.command_id.unwrap_or_default();
         let refused = match what {
@@ -250,34 +266,4 @@ impl Live<'_> {
         let result = CommandResult { command_id: Some(id), result: Some(refused.to_answer()) };
         self.outbox.push_plain(Event::CommandResult(result))
     }
-}
-
-/// What a command asks.
-fn what_of(request: Request) -> Result<What, Fault> {
-    Ok(match request {
-        Request::SetPresence(set) => {
-            let wire = Presence::try_from(set.presence).unwrap_or(Presence::Unspecified);
-            let presence = convert::presence_from_wire(wire);
-            return presence
-                .map(What::Presence)
-                .ok_or_else(|| Fault::invalid("presence: use AVAILABLE or AWAY"));
-        }
-        Request::AcceptOffer(accept) => What::Accept(accept.offer_id),
-        Request::RejectOffer(reject) => What::Reject(reject.offer_id, reject.reason),
-        Request::EndWrapUp(end) => What::EndWrapUp(end.conversation_id),
-        Request::Send(send) => What::Act(Act::Send(send)),
-        Request::Note(note) => What::Act(Act::Note(note)),
-        Request::Resolve(resolve) => What::Act(Act::Resolve(resolve)),
-        Request::Transfer(transfer) => What::Act(Act::Transfer(transfer)),
-        Request::Requeue(requeue) => What::Act(Act::Requeue(requeue)),
-        Request::Snooze(snooze) => What::Act(Act::Snooze(snooze)),
-        Request::Assign(assign) => What::Act(Act::Assign(assign)),
-        Request::SetVip(set) => What::Act(Act::SetVip(set)),
-        Request::SignIn(_)
-        | Request::OfferDelivered(_)
-        | Request::Heartbeat(_)
-        | Request::Resync(_) => {
-            return Err(Fault::invalid("request: it is no command"));
-        }
-    })
 }
