@@ -165,7 +165,7 @@ fn apply_to_live(live: &mut LiveItem, event: &WorkspaceEvent) {
             live.conversation = *conversation;
             live.since_ms = *since_ms;
             live.priority = *priority;
-            live.hints = Box::new(hints.clone());
+            *live.hints = hints.clone();
         }
         WorkspaceEvent::ItemReserved { agent, why, until_ms, .. } => {
             live.reserved = Some(Reserved { agent: agent.clone(), why: *why, until_ms: *until_ms });
