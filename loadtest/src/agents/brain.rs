@@ -192,7 +192,10 @@ impl Brain {
             Intention::Resolve { conversation } => {
                 let chat = self.held.get(conversation)?.chat?;
                 sim.with(|state, now_us| state.on_resolve_asked(chat, now_us));
-                Request::Resolve(Resolve { conversation_id: conversation.clone() })
+                Request::Resolve(Resolve {
+                    conversation_id: conversation.clone(),
+                    ..Default::default()
+                })
             }
             Intention::BecomeAvailable => {
                 Request::SetPresence(SetPresence { presence: Presence::Available.into() })

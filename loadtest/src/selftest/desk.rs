@@ -201,4 +201,46 @@ impl Conversations for Desk {
     ) -> Result<Response<ResolveResponse>, Status> {
         Err(Status::unimplemented("not needed"))
     }
+
+    async fn transfer_conversation(
+        &self,
+        _: Request<TransferConversationRequest>,
+    ) -> Result<Response<TransferConversationResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
+
+    async fn requeue_conversation(
+        &self,
+        _: Request<RequeueConversationRequest>,
+    ) -> Result<Response<RequeueConversationResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
+
+    async fn snooze_conversation(
+        &self,
+        _: Request<SnoozeConversationRequest>,
+    ) -> Result<Response<SnoozeConversationResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
+
+    async fn set_conversation_vip(
+        &self,
+        _: Request<SetConversationVipRequest>,
+    ) -> Result<Response<SetConversationVipResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
+
+    async fn list_waiting(
+        &self,
+        _: Request<ListWaitingRequest>,
+    ) -> Result<Response<ListWaitingResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
+
+    async fn list_agents(
+        &self,
+        _: Request<ListAgentsRequest>,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
 }

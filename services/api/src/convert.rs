@@ -8,7 +8,9 @@ mod send;
 mod thread;
 
 pub use answer::{command_answer, invalid, refusal, unavailable, workspace_answer};
-pub use desk::{offer, offer_end, presence, presence_from_wire, workspace_change};
+pub use desk::{
+    agent_state, offer, offer_end, presence, presence_from_wire, waiting_item, workspace_change,
+};
 pub use id::{
     Place, conversation_id, message_id, offer_id, opaque_id, parse_conversation_id,
     parse_message_id, parse_offer_id, parse_position, position,

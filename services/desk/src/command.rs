@@ -16,13 +16,12 @@ use serde::Serialize;
 use crate::{
     ask::{Answered, AskError, Asker, Pending},
     fault::Fault,
+    routing,
     tokens::Principal,
 };
 
 /// Longest name that a client may give itself, bytes.
 const CLIENT_BYTES_MAX: usize = 64;
-/// Longest reason of a rejection, bytes.
-pub(crate) const REASON_BYTES_MAX: usize = 64;
 /// Forwards that a command follows: a customer has a few addresses.
 const MOVES_MAX: usize = 8;
 
@@ -40,8 +39,12 @@ pub(crate) struct Commands {
 pub(crate) enum Act {
     Send(v1::SendMessage),
     Note(v1::AddNote),
-    Resolve { conversation_id: String },
-    Assign { conversation_id: String, agent: AgentId },
+    Resolve(v1::Resolve),
+    Assign(v1::AssignTo),
+    Transfer(v1::Transfer),
+    Requeue(v1::Requeue),
+    Snooze(v1::Snooze),
+    SetVip(v1::SetVip),
 }
 
 impl Act {
@@ -49,9 +52,12 @@ impl Act {
         match self {
             Self::Send(send) => &send.conversation_id,
             Self::Note(note) => &note.conversation_id,
-            Self::Resolve { conversation_id } | Self::Assign { conversation_id, .. } => {
-                conversation_id
-            }
+            Self::Resolve(resolve) => &resolve.conversation_id,
+            Self::Assign(assign) => &assign.conversation_id,
+            Self::Transfer(transfer) => &transfer.conversation_id,
+            Self::Requeue(requeue) => &requeue.conversation_id,
+            Self::Snooze(snooze) => &snooze.conversation_id,
+            Self::SetVip(set) => &set.conversation_id,
         }
     }
 
@@ -60,8 +66,12 @@ impl Act {
         match self {
             Self::Send(_) => "send",
             Self::Note(_) => "note",
-            Self::Resolve { .. } => "resolve",
-            Self::Assign { .. } => "assign",
+            Self::Resolve(_) => "resolve",
+            Self::Assign(_) => "assign",
+            Self::Transfer(_) => "transfer",
+            Self::Requeue(_) => "requeue",
+            Self::Snooze(_) => "snooze",
+            Self::SetVip(_) => "set_vip",
         }
     }
 }
@@ -96,7 +106,7 @@ impl Commands {
         if !trusted(conversation.hash) {
             self.check_conversation(&principal.business, conversation).await?;
         }
-        let kind = self.command_kind(&principal.business, conversation, act).await?;
+        let kind = self.command_kind(principal, conversation, act).await?;
         let command = ConversationCommand { id, agent: principal.agent.clone(), kind };
         let pending = self.append(&principal.business, conversation, &command).await?;
         Ok(ActPending { pending, business: principal.business.clone(), command })
@@ -159,6 +169,18 @@ impl Commands {
         let input =
             WorkspaceInput::Desk { agent: session.agent.clone(), session: session.id, command };
         self.input(&session.business, session.workspace, key, &input)
+    }
+
+    /// Asks a workspace something that changes nothing.
+    pub(crate) async fn ask_workspace(
+        &self,
+        business: &BusinessId,
+        workspace: EntityId,
+        key: Key,
+        question: &WorkspaceInput,
+    ) -> Result<WorkspaceAnswer, Fault> {
+        let input = self.input(business, workspace, key, question)?;
+        decode_workspace(&self.asker.ask(input).await?.answer().await?)
     }
 
     fn input<T: Serialize>(
@@ -241,10 +263,11 @@ impl Commands {
 
     async fn command_kind(
         &self,
-        business: &BusinessId,
+        principal: &Principal,
         conversation: EntityId,
         act: &Act,
     ) -> Result<CommandKind, Fault> {
+        let business = &principal.business;
         Ok(match act {
             Act::Send(send) => {
                 let checked = convert::check_send(send).map_err(|wrong| Fault::Invalid(wrong.0))?;
@@ -263,8 +286,9 @@ impl Commands {
                 let content = Content { text: Some(note.text.clone()), ..Content::default() };
                 CommandKind::Note { content: self.seal(business, &content)? }
             }
-            Act::Resolve { .. } => CommandKind::Resolve,
-            Act::Assign { agent, .. } => CommandKind::Assign { agent: agent.clone() },
+            act => routing::command_kind(principal, act, |text| {
+                self.seal(business, &Content { text: Some(text.to_owned()), ..Content::default() })
+            })?,
         })
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chassis::{config::Config, seal::Sealer};
-use domain::{AgentId, BusinessId, EntityId, Hash16, naming};
+use domain::{AgentId, BusinessId, EntityId, Hash16, QueueId, naming};
 
 /// The installation as the desk sees it.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct BusinessContext {
     pub workspace: EntityId,
     /// Its agents.
     pub agents: BTreeSet<AgentId>,
+    /// Its queues.
+    pub queues: BTreeSet<QueueId>,
     /// Hash of each of its numbers, and its `phone_number_id`.
     pub numbers: BTreeMap<Hash16, String>,
 }
@@ -41,8 +43,13 @@ impl DeskContext {
                 let number_id = naming::number_id(&hash, &number.phone_number_id);
                 (number_id.hash, number.phone_number_id.clone())
             });
-            let context =
-                BusinessContext { workspace, agents: agents.collect(), numbers: numbers.collect() };
+            let queues = business.workspace.queues.iter().map(|queue| QueueId(queue.id.clone()));
+            let context = BusinessContext {
+                workspace,
+                agents: agents.collect(),
+                queues: queues.collect(),
+                numbers: numbers.collect(),
+            };
             (id, context)
         });
         Self { node: config.node.clone(), businesses: businesses.collect() }

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use api::convert;
 use api::v1::{
     self, AssignRequest, AssignResponse, GetConversationRequest, GetConversationResponse,
-    ListConversationsRequest, ListConversationsResponse, ListMessagesRequest, ListMessagesResponse,
-    ResolveRequest, ResolveResponse, SendRequest, SendResponse, command_result,
-    conversations_server::Conversations,
+    ListAgentsRequest, ListAgentsResponse, ListConversationsRequest, ListConversationsResponse,
+    ListMessagesRequest, ListMessagesResponse, ListWaitingRequest, ListWaitingResponse,
+    RequeueConversationRequest, RequeueConversationResponse, ResolveRequest, ResolveResponse,
+    SendRequest, SendResponse, SetConversationVipRequest, SetConversationVipResponse,
+    SnoozeConversationRequest, SnoozeConversationResponse, TransferConversationRequest,
+    TransferConversationResponse, command_result, conversations_server::Conversations,
 };
 use archive::model::{ConversationCursor, ConversationFilter, ConversationView};
 use domain::{AgentId, EntityId, Hash16, conversation::CommandAnswer};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    BusinessContext,
+    BusinessContext, board,
     command::Act,
     fault::{self, Fault},
-    metrics, page,
+    metrics, page, routing,
     server::Shared,
     tokens::Principal,
     wire,
@@ -54,12 +57,13 @@ impl ConversationsService {
         id: Option<&v1::CommandId>,
         act: Act,
     ) -> Result<Done, Status> {
-        let kind = act.kind();
-        let pending = self.0.commands.act(principal, id, &act, |_| false).await;
-        let decided = match pending {
-            Ok(pending) => self.0.commands.decided(pending).await,
-            Err(fault) => Err(fault),
+        let (kind, commands) = (act.kind(), &self.0.commands);
+        let business = self.0.business(principal)?;
+        let decided = async {
+            routing::check(business, principal, &act, commands.clock.wall_ms())?;
+            commands.decided(commands.act(principal, id, &act, |_| false).await?).await
         };
+        let decided = decided.await;
         let decided = decided.inspect_err(|fault| metrics::command(kind, fault.label()))?;
         let opaque_id = match &decided.answer {
             CommandAnswer::Sent { request } => convert::opaque_id(*request),
@@ -177,18 +181,11 @@ impl Conversations for ConversationsService {
         &self,
         request: Request<AssignRequest>,
     ) -> Result<Response<AssignResponse>, Status> {
-        let (principal, business) = self.caller(&request)?;
+        let (principal, _) = self.caller(&request)?;
         let request = request.into_inner();
-        let agent = AgentId::from(request.agent_id.as_str());
-        if !business.agents.contains(&agent) {
-            return Err(Fault::invalid("agent_id: the business has no such agent").into());
-        }
-        if principal.agent.as_ref().is_some_and(|own| *own != agent) {
-            let text = "an agent's token assigns to that agent only: use the business's token";
-            return Err(Fault::Forbidden(text).into());
-        }
-        let act = Act::Assign { conversation_id: request.conversation_id, agent };
-        let done = self.act(&principal, request.command_id.as_ref(), act).await?;
+        let AssignRequest { command_id, conversation_id, agent_id, reason } = request;
+        let act = Act::Assign(v1::AssignTo { conversation_id, agent_id, reason });
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(AssignResponse { position: done.position }))
     }
 
@@ -197,10 +194,73 @@ impl Conversations for ConversationsService {
         request: Request<ResolveRequest>,
     ) -> Result<Response<ResolveResponse>, Status> {
         let (principal, _) = self.caller(&request)?;
-        let request = request.into_inner();
-        let act = Act::Resolve { conversation_id: request.conversation_id };
-        let done = self.act(&principal, request.command_id.as_ref(), act).await?;
+        let ResolveRequest { command_id, conversation_id, code } = request.into_inner();
+        let act = Act::Resolve(v1::Resolve { conversation_id, code, wrap_up: false });
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
         Ok(Response::new(ResolveResponse { position: done.position }))
+    }
+
+    async fn transfer_conversation(
+        &self,
+        request: Request<TransferConversationRequest>,
+    ) -> Result<Response<TransferConversationResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let TransferConversationRequest { command_id, transfer } = request.into_inner();
+        let transfer = transfer.ok_or_else(|| Fault::invalid("transfer: set it"))?;
+        let act = Act::Transfer(transfer);
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
+        Ok(Response::new(TransferConversationResponse { position: done.position }))
+    }
+
+    async fn requeue_conversation(
+        &self,
+        request: Request<RequeueConversationRequest>,
+    ) -> Result<Response<RequeueConversationResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let RequeueConversationRequest { command_id, requeue } = request.into_inner();
+        let act = Act::Requeue(requeue.ok_or_else(|| Fault::invalid("requeue: set it"))?);
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
+        Ok(Response::new(RequeueConversationResponse { position: done.position }))
+    }
+
+    async fn snooze_conversation(
+        &self,
+        request: Request<SnoozeConversationRequest>,
+    ) -> Result<Response<SnoozeConversationResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let SnoozeConversationRequest { command_id, snooze } = request.into_inner();
+        let act = Act::Snooze(snooze.ok_or_else(|| Fault::invalid("snooze: set it"))?);
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
+        Ok(Response::new(SnoozeConversationResponse { position: done.position }))
+    }
+
+    async fn set_conversation_vip(
+        &self,
+        request: Request<SetConversationVipRequest>,
+    ) -> Result<Response<SetConversationVipResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let SetConversationVipRequest { command_id, set_vip } = request.into_inner();
+        let act = Act::SetVip(set_vip.ok_or_else(|| Fault::invalid("set_vip: set it"))?);
+        let done = self.act(&principal, command_id.as_ref(), act).await?;
+        Ok(Response::new(SetConversationVipResponse { position: done.position }))
+    }
+
+    async fn list_waiting(
+        &self,
+        request: Request<ListWaitingRequest>,
+    ) -> Result<Response<ListWaitingResponse>, Status> {
+        let (principal, business) = self.caller(&request)?;
+        let listed = board::waiting(&self.0, &principal, business, request.into_inner()).await?;
+        Ok(Response::new(listed))
+    }
+
+    async fn list_agents(
+        &self,
+        request: Request<ListAgentsRequest>,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        let (principal, business) = self.caller(&request)?;
+        let listed = board::agents(&self.0, &principal, business, request.into_inner()).await?;
+        Ok(Response::new(listed))
     }
 }
 

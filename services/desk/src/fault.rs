@@ -52,7 +52,7 @@ impl Fault {
             Self::NoConversation => {
                 (RefusalReason::UnknownConversation, NO_CONVERSATION.to_owned())
             }
-            Self::Forbidden(text) => (RefusalReason::Invalid, (*text).to_owned()),
+            Self::Forbidden(text) => (RefusalReason::NotAllowed, (*text).to_owned()),
             Self::Ask(error @ (AskError::TooLarge | AskError::SetAside)) => {
                 (RefusalReason::Invalid, error.to_string())
             }

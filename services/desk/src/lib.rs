@@ -8,6 +8,7 @@
 //! Must never know: how an entity decides, Meta's wire formats, the runtime, the tables of the read model.
 
 mod ask;
+mod board;
 mod command;
 mod context;
 mod conversations;
@@ -15,6 +16,7 @@ mod fault;
 mod incoming;
 pub mod metrics;
 mod page;
+mod routing;
 mod server;
 mod session;
 mod tail;

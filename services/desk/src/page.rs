@@ -2,7 +2,7 @@
 //! what does not parse is refused. They need no signature: every query is bound to the caller's business.
 
 use archive::model::{ConversationCursor, ThreadCursor};
-use domain::{Hash16, RequestId};
+use domain::{AgentId, Hash16, ItemId, QueueId, RequestId, workspace::WaitingCursor};
 
 use crate::fault::Fault;
 
@@ -58,6 +58,43 @@ pub(crate) fn thread_cursor(token: &str) -> Result<Option<ThreadCursor>, Fault> 
     cursor.map(Some).ok_or_else(|| Fault::invalid(WRONG))
 }
 
+pub(crate) fn waiting_token(cursor: &WaitingCursor) -> String {
+    let WaitingCursor { queue, since_ms, item } = cursor;
+    format!("w.{}.{since_ms}.{}.{}", hex(queue.0.as_bytes()), item.conversation, item.n)
+}
+
+pub(crate) fn waiting_cursor(token: &str) -> Result<Option<WaitingCursor>, Fault> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let cursor = || {
+        let mut parts = token.strip_prefix("w.")?.splitn(4, '.');
+        let queue = QueueId(String::from_utf8(bytes(parts.next()?)?).ok()?);
+        let since_ms = parts.next()?.parse().ok()?;
+        let item = ItemId { conversation: hash(parts.next()?)?, n: parts.next()?.parse().ok()? };
+        Some(WaitingCursor { queue, since_ms, item })
+    };
+    let cursor = (token.len() <= TOKEN_BYTES_MAX).then(cursor).flatten();
+    cursor.map(Some).ok_or_else(|| Fault::invalid(WRONG))
+}
+
+pub(crate) fn agents_token(last: &AgentId) -> String {
+    format!("a.{}", hex(last.0.as_bytes()))
+}
+
+pub(crate) fn agents_cursor(token: &str) -> Result<Option<AgentId>, Fault> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let cursor = || Some(AgentId(String::from_utf8(bytes(token.strip_prefix("a.")?)?).ok()?));
+    let cursor = (token.len() <= TOKEN_BYTES_MAX).then(cursor).flatten();
+    cursor.map(Some).ok_or_else(|| Fault::invalid(WRONG))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn hash(text: &str) -> Option<Hash16> {
     bytes(text)?.try_into().ok().map(Hash16)
 }
@@ -88,6 +125,11 @@ mod tests {
             assert_eq!(thread_cursor(&thread_token(&cursor)), Ok(Some(cursor)));
         }
         assert_eq!((conversations_cursor(""), thread_cursor("")), (Ok(None), Ok(None)));
+        let item = ItemId { conversation: Hash16([3; 16]), n: 4 };
+        let waiting = WaitingCursor { queue: "sales.é".into(), since_ms: 9, item };
+        assert_eq!(waiting_cursor(&waiting_token(&waiting)), Ok(Some(waiting)));
+        assert_eq!(agents_cursor(&agents_token(&"ana".into())), Ok(Some("ana".into())));
+        assert_eq!((waiting_cursor(""), agents_cursor("")), (Ok(None), Ok(None)));
     }
 
     #[test]
@@ -97,6 +139,8 @@ mod tests {
         for token in ["x", "c.1", "c.x.00", "m.1.6.", "m.1.zz.", "m.1.61.t1.00", "m..61.", &long] {
             assert!(conversations_cursor(token).is_err(), "{token}");
             assert!(thread_cursor(token).is_err(), "{token}");
+            assert!(waiting_cursor(token).is_err(), "{token}");
+            assert!(agents_cursor(token).is_err(), "{token}");
         }
         assert!(conversations_cursor(&thread_token(&cursor)).is_err());
     }

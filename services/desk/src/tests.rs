@@ -5,6 +5,7 @@ mod commands;
 mod conversations;
 mod edge;
 mod entities;
+mod routing;
 mod session;
 mod tail;
 mod world;

@@ -9,7 +9,10 @@ use std::{
     time::SystemTime,
 };
 
-use chassis::{config::Config, seal::Sealer};
+use chassis::{
+    config::{Config, Role},
+    seal::Sealer,
+};
 use domain::{AgentId, BusinessId};
 use subtle::ConstantTimeEq as _;
 use tonic::{Status, metadata::MetadataMap};
@@ -28,6 +31,8 @@ pub struct TokenSource {
     pub business: BusinessId,
     /// Its agents; files of anybody else are not read.
     pub agents: BTreeSet<AgentId>,
+    /// Those of them who may also move the work of others.
+    pub supervisors: BTreeSet<AgentId>,
     /// Directory with `<agent id>` or `<agent id>.token` per agent, and `business.token`.
     pub dir: Option<PathBuf>,
     /// Tokens of agents given in the configuration; a file of the same agent counts instead.
@@ -55,6 +60,11 @@ impl TokenSource {
             Self {
                 business: BusinessId(business.id.clone()),
                 agents: agents.iter().map(|agent| AgentId(agent.id.clone())).collect(),
+                supervisors: agents
+                    .iter()
+                    .filter(|agent| agent.role == Role::Supervisor)
+                    .map(|agent| AgentId(agent.id.clone()))
+                    .collect(),
                 dir: business.workspace.agent_tokens.clone(),
                 agent_tokens: given.collect(),
                 business_token: business.api_token.as_ref().map(|token| token.expose().to_owned()),
@@ -113,6 +123,8 @@ pub(crate) struct Principal {
     pub(crate) business: BusinessId,
     /// `None`: a program of the business.
     pub(crate) agent: Option<AgentId>,
+    /// An agent who may also move the work of others.
+    pub(crate) supervisor: bool,
     hash: [u8; 16],
 }
 
@@ -131,6 +143,13 @@ struct Table {
 
 /// What the files looked like when they were read.
 type Seen = Vec<(PathBuf, Option<SystemTime>, u64)>;
+
+impl Principal {
+    /// Whether it may act on what other agents have: supervisors and programs.
+    pub(crate) fn may_overrule(&self) -> bool {
+        self.supervisor || self.agent.is_none()
+    }
+}
 
 impl Tokens {
     pub(crate) fn load(sources: Vec<TokenSource>, sealer: Sealer) -> Self {
@@ -166,7 +185,9 @@ impl Tokens {
                     continue;
                 }
                 let hash = self.hash(&token);
-                let principal = Principal { business: source.business.clone(), agent, hash };
+                let supervisor = agent.as_ref().is_some_and(|it| source.supervisors.contains(it));
+                let business = source.business.clone();
+                let principal = Principal { business, agent, supervisor, hash };
                 principals.entry(hash).or_default().push(principal);
             }
         }

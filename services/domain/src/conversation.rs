@@ -19,6 +19,7 @@ mod on_address;
 mod on_command;
 mod on_echo;
 mod on_inbound;
+mod on_routing;
 mod on_send_outcome;
 mod on_status;
 mod on_wake;
@@ -34,11 +35,11 @@ mod triage;
 pub use decide::Occasion;
 pub use event::{
     Author, ConversationEvent, ConversationTimer, Direction, Floor, FloorCause, MessageRecord,
-    ResolvedBy, SendRecord,
+    ResolvedBy, RoutingAct, SendRecord,
 };
 pub use input::{
     CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo, Inbound, Opened,
-    Refusal, SendOutcome, Status, StatusKind, Via, WorkspaceNews,
+    Refusal, SendOutcome, Status, StatusKind, TransferTo, Via, WorkspaceNews,
 };
 pub use rules::{BotRules, MenuOption, Rules, SealedText};
 pub use signal::ConversationSignal;

@@ -11,10 +11,13 @@
 //! | `index`, `plan` | derived in memory, never saved |
 //! | `draft` | a workspace with the events of one decision on top; the only place that applies events |
 //! | `decide`, `on_*` | one handler per input |
-//! | `offers`, `matching`, `matcher` | who is offered what |
+//! | `offers`, `matching`, `matcher`, `reserve` | who is offered what |
+//! | `wrap_up` | work after a conversation |
+//! | `board` | what supervisors see: who waits and why |
 //! | `settle` | what is due, lost or left over: run after every input and on wake |
 
 mod apply;
+mod board;
 mod decide;
 mod draft;
 mod event;
@@ -32,17 +35,20 @@ mod on_offer;
 mod on_session;
 mod on_wanted;
 mod plan;
+mod reserve;
 mod settle;
 mod signal;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wrap_up;
 
+pub use board::{AgentView, PAGE_MAX, WaitReason, WaitingCursor, WaitingView};
 pub use decide::Occasion;
-pub use event::{OfferEnd, WorkspaceEvent};
+pub use event::{OfferEnd, ReservedFor, WorkspaceEvent};
 pub use input::{
-    AgentConfig, DeskCommand, Presence, QueueConfig, SkillNeed, WorkspaceAnswer, WorkspaceConfig,
-    WorkspaceInput,
+    ANSWER_TARGET_MS, AgentConfig, AgentSince, DeskCommand, Presence, QueueConfig, RoutingHints,
+    SkillNeed, WorkspaceAnswer, WorkspaceConfig, WorkspaceInput, WrapUpConfig, WrapUpMode,
 };
-pub use signal::{OfferView, WorkspaceChange, WorkspaceSignal};
+pub use signal::{OfferView, SnapshotMore, WorkspaceChange, WorkspaceSignal, WrapUpView};
 pub use state::{Part, Workspace};

@@ -2,7 +2,7 @@
 //! An equal configuration changes nothing.
 
 use chassis::{
-    config::{Business, Config, Number, NumberMode as ConfigMode},
+    config::{Business, Config, Number, NumberMode as ConfigMode, WrapUpMode as WrapUp},
     seal::Sealer,
 };
 use domain::{
@@ -11,6 +11,7 @@ use domain::{
     persist::{self, PersistError},
     workspace::{
         AgentConfig, DeskCommand, QueueConfig, SkillNeed, WorkspaceConfig, WorkspaceInput,
+        WrapUpConfig, WrapUpMode,
     },
 };
 use runtime::bus::{self, Cause, Header, Input, Key};
@@ -23,10 +24,6 @@ const CONVERSATION_WEIGHT: u32 = 20;
 const RE_OFFER_AFTER_MS: u64 = 600_000;
 /// An agent who rejected rests this long.
 const REJECT_COOL_DOWN_MS: u64 = 10_000;
-/// Misses within ten minutes after which an agent is not offered work until active again.
-const MISSES_MAX: u32 = 2;
-/// How long the conversations of a lost connection are held.
-const LOST_CONNECTION_HOLD_MS: u64 = 120_000;
 
 /// One `Configure` input per workspace and number, and per agent the news that this process started at `started_ms`
 /// (before it took any connection).
@@ -102,6 +99,16 @@ fn workspace_of(business: &Business) -> WorkspaceConfig {
             needs,
             offer_timeout_ms: queue.offer_timeout_ms,
             weight: CONVERSATION_WEIGHT,
+            answer_target_ms: queue.answer_target_ms,
+            wrap_up: WrapUpConfig {
+                mode: match queue.wrap_up.mode {
+                    WrapUp::None => WrapUpMode::None,
+                    WrapUp::Optional => WrapUpMode::Optional,
+                    WrapUp::Timed => WrapUpMode::Timed,
+                },
+                for_ms: queue.wrap_up.for_ms,
+                holds_capacity: queue.wrap_up.holds_capacity,
+            },
         };
         (QueueId(queue.id.clone()), config)
     });
@@ -120,8 +127,10 @@ fn workspace_of(business: &Business) -> WorkspaceConfig {
         agents: agents.collect(),
         re_offer_after_ms: RE_OFFER_AFTER_MS,
         reject_cool_down_ms: REJECT_COOL_DOWN_MS,
-        misses_max: MISSES_MAX,
-        lost_connection_hold_ms: LOST_CONNECTION_HOLD_MS,
+        misses_max: business.workspace.misses_max,
+        lost_connection_hold_ms: business.workspace.lost_connection_hold_ms,
+        stranded_keep_ms: business.workspace.stranded_keep_ms,
+        sticky_ttl_ms: business.workspace.sticky_ttl_ms,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Metrics of the entities and of the doors.
 
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use domain::{EntityId, QueueId};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// Sends that left, by lane and result.
 pub const SENDS_TOTAL: &str = "tandem_router_sends_total";
@@ -9,10 +10,14 @@ pub const DOOR_SECONDS: &str = "tandem_router_door_seconds";
 /// Inputs refused because they named an entity of another business.
 pub const CROSS_BUSINESS_TOTAL: &str = "tandem_router_cross_business_total";
 
+/// Conversations that wait for an agent, by workspace, queue and reason.
+pub const WAITING: &str = "tandem_routing_waiting";
+
 /// Describes them to the recorder.
 pub fn describe() {
     describe_counter!(SENDS_TOTAL, "sends by lane and result");
     describe_histogram!(DOOR_SECONDS, "seconds a send waited at its number's door");
+    describe_gauge!(WAITING, "conversations that wait for an agent, by queue and reason");
     describe_counter!(CROSS_BUSINESS_TOTAL, "inputs refused: their entity is another business's");
 }
 
@@ -22,6 +27,14 @@ pub(crate) fn send(lane: &'static str, result: &'static str) {
 
 pub(crate) fn waited_at_door(seconds: f64) {
     histogram!(DOOR_SECONDS).record(seconds);
+}
+
+/// Queues of two workspaces may have one name; the keyed hash tells them apart and names nobody.
+pub(crate) fn waiting(workspace: EntityId, (queue, reason): &(QueueId, &'static str), n: u64) {
+    let workspace: String = workspace.hash.to_string().chars().take(8).collect();
+    let n = f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    gauge!(WAITING, "workspace" => workspace, "queue" => queue.0.clone(), "reason" => *reason)
+        .set(n);
 }
 
 pub(crate) fn cross_business() {

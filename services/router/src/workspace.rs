@@ -1,8 +1,10 @@
 //! Hosts a workspace.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use domain::{
-    EntityId, persist,
+    EntityId, QueueId, persist,
     workspace::{Occasion, Part, Workspace, WorkspaceEvent, WorkspaceInput},
 };
 use runtime::{
@@ -10,14 +12,26 @@ use runtime::{
     host::{DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
 };
 
-use crate::bridge;
+use crate::{bridge, metrics};
 
 /// Memory of one part, about, bytes.
 const PART_WEIGHT: usize = 512;
 
+/// Where more waits than this, counting for metrics is done at most once a second.
+const COUNTED_AT_ONCE: usize = 1_000;
+const COUNTED_EVERY_MS: u64 = 1_000;
+
 pub(crate) struct HostedWorkspace {
     id: EntityId,
     state: Workspace,
+    counted: Counted,
+}
+
+/// What metrics were told last, so that what no longer waits is told as 0.
+#[derive(Default)]
+struct Counted {
+    at_ms: u64,
+    known: BTreeMap<(QueueId, &'static str), u64>,
 }
 
 impl HostedWorkspace {
@@ -29,7 +43,24 @@ impl HostedWorkspace {
                 state.put_part(&part.name.0, value);
             }
         }
-        Ok(Self { id, state })
+        Ok(Self { id, state, counted: Counted::default() })
+    }
+
+    /// Tells metrics who waits and why, when that may have changed.
+    fn count(&mut self) {
+        let now_ms = self.state.clock_ms();
+        let due_ms = self.counted.at_ms.saturating_add(COUNTED_EVERY_MS);
+        if self.state.n_items() > COUNTED_AT_ONCE && now_ms < due_ms {
+            return;
+        }
+        let counts = self.state.waiting_counts(now_ms);
+        for gone in self.counted.known.keys().filter(|key| !counts.contains_key(key)) {
+            metrics::waiting(self.id, gone, 0);
+        }
+        for (key, n) in counts.iter().filter(|(key, n)| self.counted.known.get(key) != Some(*n)) {
+            metrics::waiting(self.id, key, *n);
+        }
+        self.counted = Counted { at_ms: now_ms, known: counts };
     }
 }
 
@@ -55,6 +86,16 @@ impl LiveEntity for HostedWorkspace {
     fn apply(&mut self, event: &Event) -> Result<(), EntityError> {
         let event: WorkspaceEvent = persist::decode(&event.body).map_err(bridge::refused)?;
         self.state.apply(&event);
+        // Only these change who waits and why.
+        if !matches!(
+            event,
+            WorkspaceEvent::Signalled { .. }
+                | WorkspaceEvent::CommandAnswered { .. }
+                | WorkspaceEvent::Checked { .. }
+                | WorkspaceEvent::ItemForgotten { .. }
+        ) {
+            self.count();
+        }
         Ok(())
     }
 

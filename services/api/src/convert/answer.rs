@@ -46,6 +46,10 @@ pub fn workspace_answer(answer: &WorkspaceAnswer) -> Answer {
         ),
         WorkspaceAnswer::Unknown(what) => (Reason::Unknown, format!("{what}; ask for a resync")),
         WorkspaceAnswer::TooOld => (Reason::CommandTooOld, TOO_OLD.to_owned()),
+        // Answers to questions, which no command is.
+        WorkspaceAnswer::Waiting { .. } | WorkspaceAnswer::Agents { .. } => {
+            return Answer::Done(v1::Done {});
+        }
     };
     Answer::Refused(v1::Refused { reason: reason.into(), text })
 }
@@ -91,6 +95,10 @@ pub fn refusal(why: &Refusal) -> v1::Refused {
             (Reason::NothingOpen, "no episode is open; nothing to do".to_owned())
         }
         Refusal::TooOld => (Reason::CommandTooOld, TOO_OLD.to_owned()),
+        Refusal::NotAssigned => (
+            Reason::NotAssigned,
+            "no agent has the conversation; have it assigned first".to_owned(),
+        ),
         Refusal::Unknown(what) => (Reason::Unknown, format!("{what}; check the id")),
     };
     v1::Refused { reason: reason.into(), text }

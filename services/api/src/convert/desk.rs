@@ -1,6 +1,9 @@
 //! What an agent's client sees of the workspace.
 
-use domain::workspace::{OfferEnd, OfferView, Presence, WorkspaceChange};
+use domain::workspace::{
+    AgentView, OfferEnd, OfferView, Presence, ReservedFor, WaitReason, WaitingView,
+    WorkspaceChange, WrapUpView,
+};
 
 use super::{
     id::{conversation_id, offer_id},
@@ -56,7 +59,15 @@ pub fn offer_end(end: OfferEnd) -> v1::OfferEnd {
 #[must_use]
 pub fn workspace_change(change: &WorkspaceChange) -> Event {
     match change {
-        WorkspaceChange::Snapshot { presence: declared, offers, assigned, used, capacity } => {
+        WorkspaceChange::Snapshot {
+            presence: declared,
+            offers,
+            assigned,
+            used,
+            capacity,
+            more,
+        } => {
+            let taken = more.taken.iter().map(|item| conversation_id(item.conversation));
             let assigned = assigned.iter().map(|(_, conversation)| v1::Assigned {
                 conversation_id: conversation_id(conversation.hash),
             });
@@ -66,6 +77,9 @@ pub fn workspace_change(change: &WorkspaceChange) -> Event {
                 assigned: assigned.collect(),
                 capacity_used: *used,
                 capacity: *capacity,
+                missed_too_many: more.missed,
+                wrap_ups: more.wrap_ups.iter().map(wrap_up).collect(),
+                taken_conversation_ids: taken.collect(),
             })
         }
         WorkspaceChange::Offered(view) => Event::Offered(offer(view)),
@@ -80,5 +94,71 @@ pub fn workspace_change(change: &WorkspaceChange) -> Event {
             conversation_id: conversation_id(conversation.hash),
         }),
         WorkspaceChange::Replaced => Event::Replaced(v1::Replaced {}),
+        WorkspaceChange::Missed => Event::MissedTooMany(v1::MissedTooMany {}),
+        WorkspaceChange::WrapUpBegan(view) => Event::WrapUpBegan(wrap_up(view)),
+        WorkspaceChange::WrapUpEnded { conversation } => Event::WrapUpEnded(v1::WrapUpEnded {
+            conversation_id: conversation_id(conversation.hash),
+        }),
+    }
+}
+
+fn wrap_up(view: &WrapUpView) -> v1::WrapUp {
+    v1::WrapUp {
+        conversation_id: conversation_id(view.conversation.hash),
+        until_ms: ms(view.until_ms),
+        holds_capacity: view.holds_capacity,
+    }
+}
+
+/// Somebody who waits, and why.
+#[must_use]
+pub fn waiting_item(view: &WaitingView) -> v1::WaitingItem {
+    use v1::WaitReason as Wire;
+    let (reason, agent, until_ms) = match &view.reason {
+        WaitReason::NobodySignedIn => (Wire::NobodySignedIn, None, 0),
+        WaitReason::NobodySkilled => (Wire::NobodySkilled, None, 0),
+        WaitReason::EverybodyAway => (Wire::EverybodyAway, None, 0),
+        WaitReason::EverybodyFull => (Wire::EverybodyFull, None, 0),
+        WaitReason::CoolingDown { until_ms } => (Wire::CoolingDown, None, *until_ms),
+        WaitReason::Reserved { agent, why, until_ms } => {
+            let reason = match why {
+                ReservedFor::LastAgent => Wire::KeptForLastAgent,
+                ReservedFor::Transfer => Wire::KeptForTransfer,
+                ReservedFor::Snooze => Wire::KeptAfterSnooze,
+            };
+            (reason, Some(agent), *until_ms)
+        }
+        WaitReason::Offered { agent, until_ms } => (Wire::Offered, Some(agent), *until_ms),
+        WaitReason::Matching => (Wire::Matching, None, 0),
+        WaitReason::UnknownQueue => (Wire::UnknownQueue, None, 0),
+    };
+    v1::WaitingItem {
+        conversation_id: conversation_id(view.conversation.hash),
+        queue_id: view.queue.0.clone(),
+        waiting_since_ms: ms(view.since_ms),
+        reason: reason.into(),
+        agent_id: agent.map(|agent| agent.0.clone()).unwrap_or_default(),
+        until_ms: ms(until_ms),
+        vip: view.vip,
+        offers: view.offers,
+    }
+}
+
+/// An agent as supervisors see it.
+#[must_use]
+pub fn agent_state(view: &AgentView) -> v1::AgentState {
+    let conversations = view.assigned.iter();
+    v1::AgentState {
+        agent_id: view.agent.0.clone(),
+        signed_in: view.signed_in,
+        presence: presence(view.presence).into(),
+        missed_too_many: view.missed,
+        capacity_used: view.used,
+        capacity: view.capacity,
+        offers: view.offers,
+        conversation_ids: conversations.map(|entity| conversation_id(entity.hash)).collect(),
+        wrap_ups: view.wrap_ups,
+        connection_lost_ms: ms(view.left_ms.unwrap_or(0)),
+        stranded_until_ms: ms(view.stranded_until_ms.unwrap_or(0)),
     }
 }

@@ -188,6 +188,9 @@ impl At<'_> {
             | Event::Joining { .. }
             | Event::JoinEnded { .. }
             | Event::Absorbed { .. }
+            | Event::RoutingActed { .. }
+            | Event::SnoozeEnded { .. }
+            | Event::AgentGone { .. }
             | Event::KeySeen { .. } => Ok(()),
         }
     }

@@ -99,6 +99,36 @@ pub struct Workspace {
     /// with.
     #[serde(default, alias = "token_dir")]
     pub agent_tokens: Option<PathBuf>,
+    /// Missed offers within ten minutes after which an agent is offered nothing until it does
+    /// something; 0 for never.
+    #[serde(default = "default_misses_max")]
+    pub misses_max: u32,
+    /// How long the conversations of a lost connection wait for their agent; then those whose
+    /// customers wait are queued again.
+    #[serde(default = "default_lost_connection_hold_ms")]
+    pub lost_connection_hold_ms: u64,
+    /// How long the other ones stay with the agent after that; 0 queues them again with the first.
+    #[serde(default = "default_stranded_keep_ms")]
+    pub stranded_keep_ms: u64,
+    /// A returning customer is first offered to the last agent within this time; 0 for never.
+    #[serde(default = "default_sticky_ttl_ms")]
+    pub sticky_ttl_ms: u64,
+}
+
+fn default_misses_max() -> u32 {
+    2
+}
+
+fn default_lost_connection_hold_ms() -> u64 {
+    120_000
+}
+
+fn default_stranded_keep_ms() -> u64 {
+    8 * 3_600_000
+}
+
+fn default_sticky_ttl_ms() -> u64 {
+    7 * 24 * 3_600_000
 }
 
 /// Where work items of one kind wait.
@@ -122,6 +152,47 @@ pub struct Queue {
     /// Words by which a customer chooses this queue in triage, without regard to case.
     #[serde(default)]
     pub keywords: Vec<String>,
+    /// How soon a customer should have an agent. Nobody waits longer than five times this behind
+    /// others.
+    #[serde(default = "default_answer_target_ms")]
+    pub answer_target_ms: u64,
+    /// Work after a conversation.
+    #[serde(default)]
+    pub wrap_up: WrapUp,
+}
+
+fn default_answer_target_ms() -> u64 {
+    120_000
+}
+
+/// What an agent does after a conversation is resolved.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WrapUp {
+    /// `none`; `optional`: when the agent asks for it; `timed`: always.
+    pub mode: WrapUpMode,
+    /// It ends after this by itself; the agent may end it before.
+    pub for_ms: u64,
+    /// Whether it uses the capacity that the conversation used.
+    pub holds_capacity: bool,
+}
+
+impl Default for WrapUp {
+    fn default() -> Self {
+        Self { mode: WrapUpMode::None, for_ms: 60_000, holds_capacity: false }
+    }
+}
+
+/// Whether there is work after a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WrapUpMode {
+    /// None.
+    None,
+    /// When the agent asks for it.
+    Optional,
+    /// Always.
+    Timed,
 }
 
 fn default_offer_timeout_ms() -> u64 {
@@ -162,6 +233,20 @@ pub struct Agent {
     /// [`super::Config`].
     #[serde(default)]
     pub token: Option<Secret>,
+    /// `agent`, or `supervisor`: may assign to others, move what others have, and set VIPs.
+    #[serde(default)]
+    pub role: Role,
+}
+
+/// What the token of a person allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Its own work.
+    #[default]
+    Agent,
+    /// Also the work of others.
+    Supervisor,
 }
 
 fn default_capacity_units() -> u32 {

@@ -70,9 +70,11 @@ impl Session {
             WorkspaceAnswer::Unknown(_) => {
                 Err(not_opened("the workspace does not know this agent yet"))
             }
-            WorkspaceAnswer::Done | WorkspaceAnswer::OfferEnded(_) | WorkspaceAnswer::TooOld => {
-                Ok(())
-            }
+            WorkspaceAnswer::Done
+            | WorkspaceAnswer::OfferEnded(_)
+            | WorkspaceAnswer::TooOld
+            | WorkspaceAnswer::Waiting { .. }
+            | WorkspaceAnswer::Agents { .. } => Ok(()),
         }
     }
 

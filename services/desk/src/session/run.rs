@@ -182,7 +182,11 @@ impl Live<'_> {
             WorkspaceChange::Unassigned { conversation, .. } => {
                 self.watches.remove(conversation.hash);
             }
-            WorkspaceChange::OfferEnded { .. } | WorkspaceChange::Replaced => {}
+            WorkspaceChange::OfferEnded { .. }
+            | WorkspaceChange::Replaced
+            | WorkspaceChange::Missed
+            | WorkspaceChange::WrapUpBegan(_)
+            | WorkspaceChange::WrapUpEnded { .. } => {}
         }
         Ok(())
     }
@@ -240,9 +244,13 @@ impl Live<'_> {
             Some(Request::RejectOffer(reject)) => Ok(What::Reject(reject.offer_id, reject.reason)),
             Some(Request::Send(send)) => Ok(What::Act(Act::Send(send))),
             Some(Request::Note(note)) => Ok(What::Act(Act::Note(note))),
-            Some(Request::Resolve(resolve)) => {
-                Ok(What::Act(Act::Resolve { conversation_id: resolve.conversation_id }))
-            }
+            Some(Request::EndWrapUp(end)) => Ok(What::EndWrapUp(end.conversation_id)),
+            Some(Request::Resolve(resolve)) => Ok(What::Act(Act::Resolve(resolve))),
+            Some(Request::Transfer(transfer)) => Ok(What::Act(Act::Transfer(transfer))),
+            Some(Request::Requeue(requeue)) => Ok(What::Act(Act::Requeue(requeue))),
+            Some(Request::Snooze(snooze)) => Ok(What::Act(Act::Snooze(snooze))),
+            Some(Request::Assign(assign)) => Ok(What::Act(Act::Assign(assign))),
+            Some(Request::SetVip(set)) => Ok(What::Act(Act::SetVip(set))),
         };
         let id = request.command_id.unwrap_or_default();
         let refused = match what {

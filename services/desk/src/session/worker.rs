@@ -14,9 +14,9 @@ use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
 use crate::{
-    command::{Act, REASON_BYTES_MAX, SessionKey, decode_workspace, position},
+    command::{Act, SessionKey, decode_workspace, position},
     fault::Fault,
-    metrics,
+    metrics, routing,
     server::Shared,
     tokens::Principal,
 };
@@ -48,6 +48,8 @@ pub(super) enum What {
     Accept(String),
     /// Of the workspace.
     Reject(String, String),
+    /// Of the workspace.
+    EndWrapUp(String),
 }
 
 impl What {
@@ -57,6 +59,7 @@ impl What {
             Self::Presence(_) => "presence",
             Self::Accept(_) => "accept",
             Self::Reject(..) => "reject",
+            Self::EndWrapUp(_) => "end_wrap_up",
         }
     }
 }
@@ -139,9 +142,18 @@ impl Worker {
             What::Accept(offer) => {
                 self.desk(&id, |id| Ok(DeskCommand::Accept { id, offer: offer_of(&offer)? })).await
             }
+            What::EndWrapUp(id_of) => {
+                self.desk(&id, |id| {
+                    let conversation =
+                        convert::parse_conversation_id(&id_of).ok_or(Fault::NoConversation)?;
+                    Ok(DeskCommand::EndWrapUp { id, conversation })
+                })
+                .await
+            }
             What::Reject(offer, reason) => {
                 self.desk(&id, |id| {
-                    Ok(DeskCommand::Reject { id, offer: offer_of(&offer)?, reason: code(reason)? })
+                    routing::code("reject_offer.reason", &reason)?;
+                    Ok(DeskCommand::Reject { id, offer: offer_of(&offer)?, reason })
                 })
                 .await
             }
@@ -169,6 +181,9 @@ impl Worker {
         trusted: &BTreeSet<Hash16>,
     ) -> Result<BoxFuture<'static, Result<Answer, Fault>>, Fault> {
         let commands = &self.shared.commands;
+        if let Some(business) = self.shared.context.businesses.get(&self.principal.business) {
+            routing::check(business, &self.principal, act, commands.clock.wall_ms())?;
+        }
         let known = |conversation: Hash16| trusted.contains(&conversation);
         let pending = commands.act(&self.principal, Some(id), act, known).await?;
         let shared = Arc::clone(&self.shared);
@@ -202,14 +217,4 @@ pub(super) fn tell_key(shared: &Shared, session: &SessionKey, n: u64) -> bus::Ke
 
 fn offer_of(id: &str) -> Result<domain::OfferId, Fault> {
     convert::parse_offer_id(id).ok_or_else(|| Fault::invalid("offer_id: it is no offer's id"))
-}
-
-fn code(reason: String) -> Result<String, Fault> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if reason.len() > REASON_BYTES_MAX || !reason.bytes().all(plain) {
-        return Err(Fault::invalid(
-            "reject_offer.reason: use a short code of letters, digits, - and _; no personal data",
-        ));
-    }
-    Ok(reason)
 }

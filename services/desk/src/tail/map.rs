@@ -12,7 +12,7 @@ use archive::Archive;
 use bus::Step;
 use domain::{
     BusinessId,
-    conversation::{ConversationEvent, ResolvedBy, SendOutcome},
+    conversation::{ConversationEvent, ResolvedBy, RoutingAct, SendOutcome},
 };
 
 use crate::command::conversation_of;
@@ -103,6 +103,7 @@ fn show(
         E::ItemAssigned { agent, at_ms, .. } => {
             (Event::Assigned(AgentAssigned { agent_id: agent.0.clone() }), *at_ms)
         }
+        E::RoutingActed { .. } | E::SnoozeEnded { .. } => return show_routing(event),
         E::ItemEnded { at_ms, .. } => (Event::ItemEnded(ItemEnded {}), *at_ms),
         E::Forwarding { to, .. } => {
             let conversation_id = convert::conversation_id(to.hash);
@@ -115,6 +116,7 @@ fn show(
         | E::PhoneSpoke { .. }
         | E::EchoAutomatic { .. }
         | E::CommandAnswered { .. }
+        | E::AgentGone { .. }
         | E::TurnTaken { .. }
         | E::TimerSet { .. }
         | E::Joining { .. }
@@ -123,6 +125,43 @@ fn show(
         | E::Absorbed { .. }
         | E::KeySeen { .. } => return None,
     })
+}
+
+fn show_routing(event: &ConversationEvent) -> Option<(Event, u64)> {
+    match event {
+        ConversationEvent::RoutingActed { act, by, from, note, at_ms } => {
+            let act = v1::RoutingAct {
+                by_agent_id: by.clone().unwrap_or_default().0,
+                from_agent_id: from.clone().unwrap_or_default().0,
+                note_number: note.unwrap_or(0),
+                act: Some(routing_act(act)),
+            };
+            Some((Event::RoutingAct(act), *at_ms))
+        }
+        ConversationEvent::SnoozeEnded { at_ms } => {
+            Some((Event::SnoozeEnded(v1::SnoozeEnded {}), *at_ms))
+        }
+        _ => None,
+    }
+}
+
+fn routing_act(act: &RoutingAct) -> v1::routing_act::Act {
+    use v1::routing_act::Act;
+    let target = |queue: Option<&domain::QueueId>, agent: Option<&domain::AgentId>| {
+        let queue_id = queue.map(|queue| queue.0.clone()).unwrap_or_default();
+        let agent_id = agent.map(|agent| agent.0.clone()).unwrap_or_default();
+        v1::RoutingTarget { queue_id, agent_id }
+    };
+    match act {
+        RoutingAct::Transfer { queue, agent } => {
+            Act::Transferred(target(queue.as_ref(), agent.as_ref()))
+        }
+        RoutingAct::Assign { agent } => Act::Assigned(target(None, Some(agent))),
+        RoutingAct::Requeue { queue } => Act::Requeued(target(queue.as_ref(), None)),
+        RoutingAct::Snooze { until_ms } => Act::SnoozedUntilMs(ms(*until_ms)),
+        RoutingAct::Vip { vip } => Act::Vip(*vip),
+        RoutingAct::WrapUp { code } => Act::Code(code.clone()),
+    }
 }
 
 fn delivery(event: &ConversationEvent) -> Option<DeliveryMerged> {

@@ -134,7 +134,11 @@ async fn nothing_of_another_business_is_reached() {
     for (who, foreign) in [("shop", 4), ("ana", 4), ("bank", 3), ("eve", 3), ("shop", 77)] {
         let status = sent(&world, who, send(1, foreign)).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound, "{who}");
-        let resolve = ResolveRequest { command_id: command(2), conversation_id: id(foreign) };
+        let resolve = ResolveRequest {
+            command_id: command(2),
+            conversation_id: id(foreign),
+            code: String::new(),
+        };
         let status = world.conversations().resolve(as_(who, resolve)).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound, "{who}");
     }
@@ -165,6 +169,7 @@ async fn who_may_assign_to_whom() {
             command_id: command(number),
             conversation_id: id(3),
             agent_id: agent.to_owned(),
+            reason: String::new(),
         };
         world.conversations().assign(as_(who, request)).await.map_err(|status| status.code())
     };
@@ -172,7 +177,8 @@ async fn who_may_assign_to_whom() {
     assert!(assign("ana", 1, "ana").await.is_ok());
     assert_eq!(assign("ana", 2, "bo").await.unwrap_err(), Code::PermissionDenied);
     assert_eq!(assign("shop", 2, "eve").await.unwrap_err(), Code::InvalidArgument);
-    let resolve = ResolveRequest { command_id: command(3), conversation_id: id(3) };
+    let resolve =
+        ResolveRequest { command_id: command(3), conversation_id: id(3), code: String::new() };
     let resolved = world.conversations().resolve(as_("shop", resolve)).await.unwrap().into_inner();
     assert!(resolved.position.is_some());
 }

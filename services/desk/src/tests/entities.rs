@@ -14,8 +14,8 @@ use domain::{
     conversation::{CommandAnswer, CommandKind, ConversationInput, ConversationSignal},
     persist,
     workspace::{
-        DeskCommand, OfferView, Presence, WorkspaceAnswer, WorkspaceChange, WorkspaceInput,
-        WorkspaceSignal,
+        DeskCommand, OfferView, Presence, SnapshotMore, WorkspaceAnswer, WorkspaceChange,
+        WorkspaceInput, WorkspaceSignal,
     },
 };
 use tokio::sync::Notify;
@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 pub(super) enum Met {
     Desk(AgentId, SessionId, DeskCommand),
     Act(EntityId, ConversationInput),
+    Asked(WorkspaceInput),
 }
 
 #[derive(Default)]
@@ -34,6 +35,10 @@ struct Script {
     acts: VecDeque<CommandAnswer>,
     /// Answers of workspaces to commands with an id.
     desks: VecDeque<WorkspaceAnswer>,
+    /// Answers of workspaces to questions.
+    boards: VecDeque<WorkspaceAnswer>,
+    /// Further facts of every snapshot.
+    more: SnapshotMore,
     remembered: BTreeMap<(Hash16, CommandId), CommandAnswer>,
     remembered_desk: BTreeMap<CommandId, WorkspaceAnswer>,
     sessions: BTreeMap<AgentId, SessionId>,
@@ -80,6 +85,16 @@ impl Entities {
     /// The next answers of workspaces.
     pub(super) fn answer_desk(&self, answers: impl IntoIterator<Item = WorkspaceAnswer>) {
         self.script().desks.extend(answers);
+    }
+
+    /// The next answers of workspaces to questions.
+    pub(super) fn answer_board(&self, answers: impl IntoIterator<Item = WorkspaceAnswer>) {
+        self.script().boards.extend(answers);
+    }
+
+    /// What every snapshot says beside.
+    pub(super) fn snapshot_says(&self, more: SnapshotMore) {
+        self.script().more = more;
     }
 
     /// The next replies get lost.
@@ -179,7 +194,16 @@ impl Entities {
 
     async fn workspace(&self, input: &Input) -> Vec<u8> {
         let told: WorkspaceInput = persist::decode(&input.body).unwrap();
-        let WorkspaceInput::Desk { agent, session, command } = told else { panic!("{told:?}") };
+        let (agent, session, command) = match told {
+            WorkspaceInput::Desk { agent, session, command } => (agent, session, command),
+            WorkspaceInput::ListWaiting { .. } | WorkspaceInput::ListAgents { .. } => {
+                let mut script = self.script();
+                script.met.push((input.header.key, Met::Asked(told)));
+                let answer = script.boards.pop_front().expect("an answer to a question");
+                return persist::encode(&answer).unwrap();
+            }
+            other => panic!("{other:?}"),
+        };
         let met = Met::Desk(agent.clone(), session, command.clone());
         self.script().met.push((input.header.key, met));
         let answer = match command {
@@ -199,6 +223,7 @@ impl Entities {
             | DeskCommand::Delivered { .. }
             | DeskCommand::DeskRestarted { .. } => WorkspaceAnswer::Done,
             DeskCommand::SetPresence { id, .. }
+            | DeskCommand::EndWrapUp { id, .. }
             | DeskCommand::Accept { id, .. }
             | DeskCommand::Reject { id, .. } => {
                 let mut script = self.script();
@@ -226,6 +251,7 @@ impl Entities {
             assigned,
             used: 0,
             capacity: 100,
+            more: self.script().more.clone(),
         };
         self.signal(agent, change).await;
     }

@@ -67,7 +67,12 @@ async fn an_agent_is_offered_a_conversation_accepts_answers_and_resolves_it() {
     let opened: domain::content::Content = domain::persist::decode(&opened).unwrap();
     assert_eq!(opened.text.as_deref(), Some("how can I help?"));
 
-    session.ask_with(command(3), Request::Resolve(v1::Resolve { conversation_id: id(3) })).await;
+    session
+        .ask_with(
+            command(3),
+            Request::Resolve(v1::Resolve { conversation_id: id(3), ..Default::default() }),
+        )
+        .await;
     assert_eq!(session.answer().await.1, command_result::Result::Done(v1::Done {}));
     drop(session);
     world.entities.until_signed_out("ana").await;

@@ -96,13 +96,14 @@ pub(super) fn inbound(business: &str, n: u8, at_ms: u64, text: &str) -> Conversa
 fn tokens(dir: &TempDir) -> Vec<TokenSource> {
     let shop = dir.path().join("shop");
     std::fs::create_dir(&shop).unwrap();
-    for who in ["ana", "bo"] {
+    for who in ["ana", "bo", "sue"] {
         std::fs::write(shop.join(format!("{who}.token")), token(who)).unwrap();
     }
     std::fs::write(shop.join("business.token"), token("shop")).unwrap();
     let of_shop = TokenSource {
         business: "shop".into(),
-        agents: BTreeSet::from(["ana".into(), "bo".into()]),
+        agents: BTreeSet::from(["ana".into(), "bo".into(), "sue".into()]),
+        supervisors: BTreeSet::from(["sue".into()]),
         dir: Some(shop),
         ..TokenSource::default()
     };
@@ -124,13 +125,17 @@ fn context() -> DeskContext {
         let context = BusinessContext {
             workspace: naming::workspace_id(&keyed, &id, "main"),
             agents: agents.iter().map(|agent| AgentId::from(*agent)).collect(),
+            queues: BTreeSet::from(["sales".into(), "billing".into()]),
             numbers: BTreeMap::from([(hash(200), "1055".to_owned())]),
         };
         (id, context)
     };
     DeskContext {
         node: "node-1".to_owned(),
-        businesses: BTreeMap::from([business("shop", &["ana", "bo"]), business("bank", &["eve"])]),
+        businesses: BTreeMap::from([
+            business("shop", &["ana", "bo", "sue"]),
+            business("bank", &["eve"]),
+        ]),
     }
 }
 

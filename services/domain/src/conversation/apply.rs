@@ -1,14 +1,14 @@
 //! Applying events to the small part of the state. Replay runs only this.
 
 use super::{
-    Author, ConversationEvent, Direction, Floor, FloorCause, MessageRecord, SendOutcome,
-    SendRecord, StatusKind,
+    Author, ConversationEvent, Direction, Floor, FloorCause, MessageRecord, ResolvedBy, RoutingAct,
+    SendOutcome, SendRecord, StatusKind,
     state::{
         Answering, Asked, Contact, Conversation, Core, Forward, Item, Lower, LowerState, Pending,
-        PhoneHold, Shelved, Weight,
+        PhoneHold, Shelved, Snooze, Weight,
     },
 };
-use crate::{EntityId, MessageId, Millis, RequestId};
+use crate::{AgentId, EntityId, MessageId, Millis, RequestId};
 
 impl Core {
     pub(super) fn apply(&mut self, event: &ConversationEvent) {
@@ -47,7 +47,7 @@ impl Core {
                 self.episode.opened_ms = *at_ms;
                 self.episode.triaged = false;
             }
-            E::EpisodeResolved { .. } => self.apply_episode_resolved(),
+            E::EpisodeResolved { by, at_ms, .. } => self.apply_episode_resolved(by, *at_ms),
             E::FloorChanged { floor, cause, .. } => self.apply_floor(floor, *cause),
             E::WindowMoved { until_ms } => self.window_until_ms = *until_ms,
             E::ItemWanted { .. } | E::ItemAssigned { .. } | E::ItemEnded { .. } => {
@@ -73,6 +73,9 @@ impl Core {
                 let heir = self.forward.map_or(*to, |forward| forward.heir);
                 let forward = Some(Forward { to: *to, paired_at: *paired_at, heir });
                 *self = Self { forward, ..Self::default() };
+            }
+            E::RoutingActed { .. } | E::SnoozeEnded { .. } | E::AgentGone { .. } => {
+                self.apply_routing(event);
             }
             E::CommandAnswered { .. } | E::KeySeen { .. } => {}
         }
@@ -138,6 +141,9 @@ impl Core {
             return;
         }
         self.last_desk_ms = self.last_desk_ms.max(record.at_ms);
+        if let Author::Agent(agent) = &record.author {
+            self.routing.active(agent, record.at_ms);
+        }
         if let Some(since_ms) = self.waiting_since_ms {
             self.answering = Some(Answering { since_ms, sends: vec![(request, None)] });
         } else if let Some(answering) = &mut self.answering {
@@ -170,7 +176,10 @@ impl Core {
         }
     }
 
-    fn apply_episode_resolved(&mut self) {
+    fn apply_episode_resolved(&mut self, by: &ResolvedBy, at_ms: Millis) {
+        if let ResolvedBy::Agent(agent) = by {
+            self.routing.active(agent, at_ms);
+        }
         self.episode.open = false;
         let seen_ms = self.last_in_ms.max(self.last_phone_ms).max(self.last_desk_ms);
         self.episode.settled_ms = self.episode.settled_ms.max(seen_ms);
@@ -179,6 +188,45 @@ impl Core {
         self.shelved = None;
         self.unheard = false;
         self.misses = 0;
+        self.routing.snooze = None;
+    }
+
+    fn apply_routing(&mut self, event: &ConversationEvent) {
+        match event {
+            ConversationEvent::RoutingActed { act, from, at_ms, .. } => {
+                self.apply_act(act, from.as_ref(), *at_ms);
+            }
+            ConversationEvent::SnoozeEnded { .. } => {
+                if let Some(snooze) = self.routing.snooze.take() {
+                    self.routing.target = Some(snooze.agent);
+                    self.routing.returning = true;
+                }
+            }
+            ConversationEvent::AgentGone { gone, .. } => self.routing.agent_gone = *gone,
+            _ => {}
+        }
+    }
+
+    fn apply_act(&mut self, act: &RoutingAct, from: Option<&AgentId>, at_ms: Millis) {
+        match act {
+            RoutingAct::Transfer { agent, .. } => {
+                self.routing.settle();
+                self.routing.target.clone_from(agent);
+                self.routing.giver = from.map(|from| (from.clone(), at_ms));
+            }
+            RoutingAct::Requeue { .. } => {
+                self.routing.settle();
+                self.routing.giver = from.map(|from| (from.clone(), at_ms));
+            }
+            RoutingAct::Snooze { until_ms } => {
+                let queue = self.item.as_ref().map(|item| item.queue.clone());
+                if let (Some(agent), Some(queue)) = (from.cloned(), queue) {
+                    self.routing.snooze = Some(Snooze { agent, queue, until_ms: *until_ms });
+                }
+            }
+            RoutingAct::Vip { vip } => self.routing.vip = *vip,
+            RoutingAct::Assign { .. } | RoutingAct::WrapUp { .. } => {}
+        }
     }
 
     fn apply_floor(&mut self, floor: &Floor, cause: FloorCause) {
@@ -203,6 +251,7 @@ impl Core {
                 self.item_n = self.item_n.max(item.n);
                 self.episode.triaged = true;
                 self.shelved = None;
+                self.routing.agent_gone = false;
                 self.item = Some(Item {
                     id: *item,
                     version: *version,
@@ -211,13 +260,16 @@ impl Core {
                     agent: None,
                 });
             }
-            ConversationEvent::ItemAssigned { item, agent, .. } => {
+            ConversationEvent::ItemAssigned { item, agent, at_ms } => {
+                self.routing.settle();
+                self.routing.active(agent, *at_ms);
                 if let Some(open) = self.item.as_mut().filter(|open| open.id == *item) {
                     open.agent = Some(agent.clone());
                 }
             }
             ConversationEvent::ItemEnded { item, .. } => {
                 if let Some(ended) = self.item.take_if(|open| open.id == *item) {
+                    self.routing.settle();
                     self.shelved = Some(Shelved { queue: ended.queue, since_ms: ended.since_ms });
                 }
             }
@@ -271,5 +323,6 @@ impl Core {
         self.request_n = self.request_n.max(lower.request_n);
         self.note_n = self.note_n.max(lower.note_n);
         self.recents.absorb(&lower.recents);
+        self.routing.absorb(lower.routing);
     }
 }

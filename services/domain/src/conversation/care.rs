@@ -16,6 +16,9 @@ impl Step<'_> {
         if self.core.waiting_since_ms.is_none() || self.core.is_joining() {
             return;
         }
+        if self.core.routing.agent_gone && self.core.floor != Floor::Phone {
+            return self.leave_gone_agent();
+        }
         match &self.core.floor {
             Floor::Desk { .. } => {}
             Floor::Phone => self.time_phone(self.core.last_in_ms),
@@ -100,6 +103,7 @@ impl Step<'_> {
     }
 
     fn emit_wanted(&mut self, queue: Option<QueueId>) {
+        let queue = queue.or_else(|| self.take_snoozed());
         let shelved = self.core.shelved.as_ref();
         let (id, version, known_queue, known_since_ms) = match &self.core.item {
             Some(item) => {
@@ -153,19 +157,11 @@ impl Step<'_> {
             queue: item.queue.clone(),
             since_ms: item.since_ms,
             priority: 0,
+            hints: self.core.routing.hints(),
         };
         self.tell_workspace(wanted);
         let again_ms = self.now_ms.saturating_add(self.rules.compare_every_ms);
         self.set_timer(ConversationTimer::Compare, Some(again_ms));
-    }
-
-    /// The open item is no longer wanted.
-    pub(super) fn drop_item(&mut self) {
-        let Some(item) = &self.core.item else { return };
-        let (item, version) = (item.id, item.version.saturating_add(1));
-        self.emit(ConversationEvent::ItemEnded { item, at_ms: self.now_ms });
-        self.tell_workspace(WorkspaceInput::Dropped { item, version, conversation: self.me });
-        self.set_timer(ConversationTimer::Compare, None);
     }
 
     /// A waiting item is answered on the phone: its owner has it, where named, else nobody needs to.

@@ -322,12 +322,74 @@ pub enum ConversationEvent {
         /// Meta timestamp and message of the pairing.
         paired_at: (Millis, MessageId),
     },
+    /// Somebody acted on where the conversation is routed. What it changes is recorded by the next events of the step.
+    RoutingActed {
+        /// What.
+        act: RoutingAct,
+        /// Who; `None` is an API client.
+        by: Option<AgentId>,
+        /// The agent who had it.
+        from: Option<AgentId>,
+        /// Number of the note that says why.
+        note: Option<u64>,
+        /// When.
+        at_ms: Millis,
+    },
+    /// The snooze ended: the time came, or the customer wrote.
+    SnoozeEnded {
+        /// When.
+        at_ms: Millis,
+    },
+    /// The agent who has the item is gone (or there again).
+    AgentGone {
+        /// Whether.
+        gone: bool,
+        /// When.
+        at_ms: Millis,
+    },
     /// A key entered the dedupe memory without anything else to record.
     KeySeen {
         /// 64-bit keyed hash of the key with its kind.
         key: u64,
         /// Meta time.
         at_ms: Millis,
+    },
+}
+
+/// What somebody did to where a conversation is routed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoutingAct {
+    /// Handed on.
+    Transfer {
+        /// To another queue.
+        queue: Option<QueueId>,
+        /// To an agent first.
+        agent: Option<AgentId>,
+    },
+    /// Given to an agent, whatever its capacity.
+    Assign {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// Put back into its queue, or another.
+    Requeue {
+        /// Another queue.
+        queue: Option<QueueId>,
+    },
+    /// Put aside.
+    Snooze {
+        /// Until then, or until the customer writes.
+        until_ms: Millis,
+    },
+    /// Made a VIP, or no longer one.
+    Vip {
+        /// Whether.
+        vip: bool,
+    },
+    /// Closed with a code.
+    WrapUp {
+        /// The code.
+        code: String,
     },
 }
 
@@ -342,4 +404,6 @@ pub enum ConversationTimer {
     Join,
     /// Slow comparison of open items with the workspace.
     Compare,
+    /// The end of a snooze.
+    Snooze,
 }

@@ -211,6 +211,57 @@ pub enum CommandKind {
         /// The queue.
         queue: QueueId,
     },
+    /// Hand the conversation on, with a note for who takes it. It keeps its age.
+    Transfer {
+        /// To whom.
+        to: TransferTo,
+        /// A note that only the business sees.
+        note: Option<Sealed>,
+        /// Also when another agent has it (supervisors and programs).
+        overrule: bool,
+    },
+    /// Take the conversation from whoever has it: it waits again with its age, in its queue or another.
+    Requeue {
+        /// Another queue.
+        queue: Option<QueueId>,
+        /// Also when another agent has it (supervisors and programs).
+        overrule: bool,
+    },
+    /// Give the conversation to an agent, for a reason that is recorded as a note (supervisor; ignores capacity).
+    Force {
+        /// The agent.
+        agent: AgentId,
+        /// The reason, as a note's content.
+        reason: Sealed,
+    },
+    /// Put the conversation aside until a time, or until the customer writes; it comes back to the agent who has it.
+    Snooze {
+        /// Until then.
+        until_ms: Millis,
+        /// Also when another agent has it (supervisors and programs).
+        overrule: bool,
+    },
+    /// The customer is a VIP, or no longer one.
+    SetVip {
+        /// Whether.
+        vip: bool,
+    },
+    /// Close the episode with a code for reports.
+    Close {
+        /// The code; empty for none.
+        code: String,
+        /// The agent wants time for work after it (counts where the queue's wrap-up is optional).
+        wrap_up: bool,
+    },
+}
+
+/// Where a conversation is handed on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransferTo {
+    /// Whoever serves the queue.
+    Queue(QueueId),
+    /// First this agent, then the conversation's queue.
+    Agent(AgentId),
 }
 
 /// Answer to a command.
@@ -269,6 +320,8 @@ pub enum Refusal {
     TooOld,
     /// The queue or agent does not exist.
     Unknown(String),
+    /// No agent has the conversation.
+    NotAssigned,
 }
 
 /// What came of a requested send.
@@ -314,6 +367,11 @@ pub enum WorkspaceNews {
     NotKnown,
     /// It cannot be routed: the queue or agent does not exist.
     Refused(String),
+    /// The agent who has it has lost its connection and did not come back: a customer who waits needs another one.
+    Stranded {
+        /// The agent.
+        agent: AgentId,
+    },
 }
 
 /// Readable facts of sealed values, given to `decide` beside the input and never persisted with it.

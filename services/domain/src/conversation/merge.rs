@@ -37,6 +37,7 @@ pub(super) fn absorb(step: &mut Step<'_>, from: EntityId, state: &[u8]) {
     if let Some(item) = &lower.item {
         merge_items(step, item);
     }
+    step.time_snooze();
     merge_floor(step, &own, &lower);
     silence_who_lost_the_floor(step, &own, &lower);
 }

@@ -1,8 +1,9 @@
 //! A person or a program of the business acts on the conversation.
 
 use super::{
-    Author, CommandAnswer, CommandKind, ConversationCommand, ConversationEvent, Floor, FloorCause,
-    Refusal, ResolvedBy, answers::Known, decide::Step, floor::ToSend,
+    Author, CommandAnswer, CommandKind, ConversationCommand, ConversationEvent, ConversationTimer,
+    Floor, FloorCause, Refusal, ResolvedBy, RoutingAct, answers::Known, decide::Step,
+    floor::ToSend, on_routing,
 };
 use crate::{AgentId, QueueId, Sealed, content::ContentKind, number::Lane};
 
@@ -24,7 +25,19 @@ pub(super) fn on_command(step: &mut Step<'_>, command: &ConversationCommand) {
             send(step, agent, kind, content, *take_floor)
         }
         CommandKind::Note { content } => note(step, agent, content),
-        CommandKind::Resolve => resolve(step, agent),
+        CommandKind::Resolve => resolve(step, agent, "", false),
+        CommandKind::Close { code, wrap_up } => resolve(step, agent, code, *wrap_up),
+        CommandKind::Transfer { to, note, overrule } => {
+            on_routing::transfer(step, agent, to, note.as_ref(), *overrule)
+        }
+        CommandKind::Requeue { queue, overrule } => {
+            on_routing::requeue(step, agent, queue.as_ref(), *overrule)
+        }
+        CommandKind::Force { agent: to, reason } => on_routing::force(step, agent, to, reason),
+        CommandKind::Snooze { until_ms, overrule } => {
+            on_routing::snooze(step, agent, *until_ms, *overrule)
+        }
+        CommandKind::SetVip { vip } => on_routing::set_vip(step, agent, *vip),
         CommandKind::Assign { agent: to } => assign(step, to),
         CommandKind::Queue { queue } => requeue(step, agent, queue),
     };
@@ -33,7 +46,7 @@ pub(super) fn on_command(step: &mut Step<'_>, command: &ConversationCommand) {
     step.out.reply = Some(answer);
 }
 
-type Answer = Result<CommandAnswer, Refusal>;
+pub(super) type Answer = Result<CommandAnswer, Refusal>;
 
 fn send(
     step: &mut Step<'_>,
@@ -110,20 +123,34 @@ fn note(step: &mut Step<'_>, agent: Option<&AgentId>, content: &Sealed) -> Answe
     if step.core.contact.is_none() {
         return Err(Refusal::UnknownConversation);
     }
+    add_note(step, agent, content);
+    Ok(CommandAnswer::Done)
+}
+
+/// Adds a note; says its number.
+pub(super) fn add_note(step: &mut Step<'_>, agent: Option<&AgentId>, content: &Sealed) -> u64 {
+    let n = step.core.note_n.saturating_add(1);
     step.emit(ConversationEvent::NoteAdded {
-        n: step.core.note_n.saturating_add(1),
+        n,
         agent: agent.cloned(),
         content: content.clone(),
         at_ms: step.now_ms,
     });
-    Ok(CommandAnswer::Done)
+    n
 }
 
-fn resolve(step: &mut Step<'_>, agent: Option<&AgentId>) -> Answer {
+fn resolve(step: &mut Step<'_>, agent: Option<&AgentId>, code: &str, wrap_up: bool) -> Answer {
     let n = step.core.open_episode().ok_or(Refusal::NothingOpen)?;
     not_held_by_another(step, agent)?;
+    if !code.is_empty() {
+        on_routing::record(step, agent, RoutingAct::WrapUp { code: code.to_owned() }, None);
+    }
     step.set_waiting(None);
-    step.drop_item();
+    match agent.filter(|agent| step.core.assigned() == Some(*agent)).cloned() {
+        Some(agent) => step.finish_item(agent, wrap_up),
+        None => step.drop_item(),
+    }
+    step.set_timer(ConversationTimer::Snooze, None);
     step.change_floor(Floor::Nobody, FloorCause::Resolved);
     let by = agent.map_or(ResolvedBy::Api, |agent| ResolvedBy::Agent(agent.clone()));
     step.emit(ConversationEvent::EpisodeResolved { n, by, at_ms: step.now_ms });
@@ -153,7 +180,7 @@ fn requeue(step: &mut Step<'_>, agent: Option<&AgentId>, queue: &QueueId) -> Ans
 }
 
 /// Agents do not close or move what another has; programs may.
-fn not_held_by_another(step: &Step<'_>, agent: Option<&AgentId>) -> Result<(), Refusal> {
+pub(super) fn not_held_by_another(step: &Step<'_>, agent: Option<&AgentId>) -> Result<(), Refusal> {
     match (agent, step.core.assigned()) {
         (Some(agent), Some(holder)) if agent != holder => {
             Err(Refusal::HeldByAnother { agent: holder.clone() })

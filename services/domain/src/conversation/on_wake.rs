@@ -8,6 +8,7 @@ pub(super) fn on_wake(step: &mut Step<'_>) {
         ConversationTimer::PhoneAnswer,
         ConversationTimer::PhoneFloor,
         ConversationTimer::Compare,
+        ConversationTimer::Snooze,
     ] {
         if step.core.timers.get(&timer).is_none_or(|at_ms| *at_ms > step.now_ms) {
             continue;
@@ -18,6 +19,7 @@ pub(super) fn on_wake(step: &mut Step<'_>) {
             ConversationTimer::PhoneAnswer => on_phone_answer(step),
             ConversationTimer::PhoneFloor => on_phone_floor(step),
             ConversationTimer::Compare => step.repeat_need(),
+            ConversationTimer::Snooze => step.end_snooze(),
         }
     }
 }
@@ -28,7 +30,11 @@ fn on_phone_answer(step: &mut Step<'_>) {
         return;
     }
     match step.core.assigned().cloned() {
-        Some(agent) => step.change_floor(Floor::Desk { agent }, FloorCause::PhoneAnswerTimeout),
+        Some(agent) => {
+            step.change_floor(Floor::Desk { agent }, FloorCause::PhoneAnswerTimeout);
+            // It may be gone.
+            step.care();
+        }
         None => {
             step.change_floor(Floor::Nobody, FloorCause::PhoneAnswerTimeout);
             step.want_item(None);

@@ -20,6 +20,7 @@ pub(super) fn on_workspace(step: &mut Step<'_>, item: ItemId, version: u32, news
         WorkspaceNews::Check => step.repeat_need(),
         WorkspaceNews::NotKnown => step.tell_item(),
         WorkspaceNews::Refused(_) => refused(step, &open),
+        WorkspaceNews::Stranded { agent } => stranded(step, &open, agent),
     }
 }
 
@@ -51,7 +52,18 @@ fn assigned(step: &mut Step<'_>, open: &Item, agent: &AgentId) {
             at_ms: step.now_ms,
         });
         step.give_to_agent(agent.clone(), FloorCause::Assigned);
+    } else {
+        step.set_agent_gone(false);
     }
+}
+
+/// The agent did not come back: who waits is given to somebody else, the rest stays until the customer writes.
+fn stranded(step: &mut Step<'_>, open: &Item, agent: &AgentId) {
+    if open.agent.as_ref() != Some(agent) {
+        assigned(step, open, agent);
+    }
+    step.set_agent_gone(true);
+    step.care();
 }
 
 fn unassigned(step: &mut Step<'_>, open: Item) {

@@ -9,7 +9,9 @@ use super::{
     statuses::Recents,
 };
 use crate::{
-    AgentId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed, content::ContentKind,
+    AgentId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
+    content::ContentKind,
+    workspace::{AgentSince, RoutingHints},
 };
 
 /// Sends without an outcome that a conversation holds before it refuses more: at Meta's pair rate of one message
@@ -143,6 +145,74 @@ pub(super) struct Core {
     pub(super) note_n: u64,
     pub(super) recents: Recents,
     pub(super) timers: BTreeMap<ConversationTimer, Millis>,
+    pub(super) routing: Routing,
+}
+
+/// What routing is told beside the need, and a snooze.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Routing {
+    pub(super) vip: bool,
+    /// Who had the conversation last, and when it last did something.
+    pub(super) last_agent: Option<(AgentId, Millis)>,
+    /// Who is to be asked first for the open need.
+    pub(super) target: Option<AgentId>,
+    /// Who gave it away.
+    pub(super) giver: Option<(AgentId, Millis)>,
+    /// It comes back from a snooze.
+    pub(super) returning: bool,
+    pub(super) snooze: Option<Snooze>,
+    /// The agent who has the item is gone.
+    pub(super) agent_gone: bool,
+}
+
+/// Put aside by an agent. Nothing is open at the workspace meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Snooze {
+    pub(super) agent: AgentId,
+    pub(super) queue: QueueId,
+    pub(super) until_ms: Millis,
+}
+
+impl Routing {
+    /// The need is over, or somebody took it: what was said about it is no longer true.
+    pub(super) fn settle(&mut self) {
+        self.target = None;
+        self.giver = None;
+        self.returning = false;
+        self.agent_gone = false;
+    }
+
+    /// An agent did something.
+    pub(super) fn active(&mut self, agent: &AgentId, at_ms: Millis) {
+        let known_ms = self.last_agent.as_ref().map_or(0, |(_, at_ms)| *at_ms);
+        self.last_agent = Some((agent.clone(), at_ms.max(known_ms)));
+    }
+
+    /// What the workspace is told.
+    pub(super) fn hints(&self) -> RoutingHints {
+        let since =
+            |(agent, at_ms): &(AgentId, Millis)| AgentSince { agent: agent.clone(), at_ms: *at_ms };
+        // Who gave it away, or was passed over, does not get it back for old times' sake.
+        let chosen = self.target.is_some() || self.giver.is_some();
+        RoutingHints {
+            vip: self.vip,
+            returning: self.returning,
+            last_agent: self.last_agent.as_ref().filter(|_| !chosen).map(since),
+            target: self.target.clone(),
+            giver: self.giver.as_ref().map(since),
+        }
+    }
+
+    /// Another conversation of the same customer becomes part of this one.
+    pub(super) fn absorb(&mut self, lower: Self) {
+        self.vip |= lower.vip;
+        self.snooze = self.snooze.take().or(lower.snooze);
+        let at_ms = |last: &Option<(AgentId, Millis)>| last.as_ref().map_or(0, |last| last.1);
+        if at_ms(&lower.last_agent) > at_ms(&self.last_agent) {
+            self.last_agent = lower.last_agent;
+        }
+    }
 }
 
 /// Who the customer is and where the conversation takes place.

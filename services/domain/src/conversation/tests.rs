@@ -6,6 +6,7 @@ mod convergence;
 mod floor;
 mod items;
 mod properties;
+mod routing;
 mod sends;
 mod thread;
 mod triage;

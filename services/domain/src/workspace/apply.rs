@@ -6,7 +6,7 @@ use super::{
     state::{
         ANSWERS_MAX, Agent, CLIENTS_MAX, Check, ClientMemory, ENDED_OFFERS_MAX, EndedOffer,
         GoneItem, Item, LiveItem, MISS_WINDOW_MS, MISSES_MAX, OfferHistory, PartKey, Place,
-        Session, Workspace,
+        Reserved, Session, TAKEN_MAX, WRAP_UPS_MAX, Workspace, WrapUp,
     },
 };
 use crate::{CommandId, Millis};
@@ -44,6 +44,8 @@ impl WorkspaceEvent {
             | Self::ItemRenewed { item, .. }
             | Self::ItemReturned { item, .. }
             | Self::ItemEnded { item, .. }
+            | Self::ItemReserved { item, .. }
+            | Self::ReservationEnded { item, .. }
             | Self::ItemForgotten { item } => PartKey::Item(*item),
             Self::ItemOffered { offer, .. }
             | Self::OfferDelivered { offer, .. }
@@ -55,6 +57,9 @@ impl WorkspaceEvent {
             | Self::SignedIn { agent, .. }
             | Self::SignedOut { agent, .. }
             | Self::HoldEnded { agent }
+            | Self::Stranded { agent, .. }
+            | Self::WrapUpBegan { agent, .. }
+            | Self::WrapUpEnded { agent, .. }
             | Self::PresenceSet { agent, .. }
             | Self::Signalled { agent, .. }
             | Self::CommandAnswered { agent, .. } => PartKey::Agent(agent.clone()),
@@ -73,6 +78,11 @@ impl WorkspaceEvent {
             | Self::AgentActive { at_ms, .. }
             | Self::SignedIn { at_ms, .. }
             | Self::SignedOut { at_ms, .. }
+            | Self::ItemReserved { at_ms, .. }
+            | Self::ReservationEnded { at_ms, .. }
+            | Self::WrapUpBegan { at_ms, .. }
+            | Self::WrapUpEnded { at_ms, .. }
+            | Self::Stranded { at_ms, .. }
             | Self::PresenceSet { at_ms, .. } => *at_ms,
             _ => 0,
         }
@@ -102,7 +112,15 @@ impl Draft<'_> {
 
 fn apply_to_item(item: &mut Option<Item>, event: &WorkspaceEvent) {
     match event {
-        WorkspaceEvent::ItemQueued { version, conversation, queue, since_ms, priority, .. } => {
+        WorkspaceEvent::ItemQueued {
+            version,
+            conversation,
+            queue,
+            since_ms,
+            priority,
+            hints,
+            ..
+        } => {
             let offers = item.take().map_or_else(OfferHistory::default, into_offers);
             *item = Some(Item::Live(LiveItem {
                 version: *version,
@@ -113,6 +131,8 @@ fn apply_to_item(item: &mut Option<Item>, event: &WorkspaceEvent) {
                 changed_ms: *since_ms,
                 place: Place::Waiting,
                 offers,
+                hints: Box::new(hints.clone()),
+                reserved: None,
             }));
         }
         WorkspaceEvent::ItemEnded { version, refused, at_ms, .. } => {
@@ -138,12 +158,19 @@ fn into_offers(item: Item) -> OfferHistory {
 
 fn apply_to_live(live: &mut LiveItem, event: &WorkspaceEvent) {
     match event {
-        WorkspaceEvent::ItemRenewed { version, conversation, since_ms, priority, .. } => {
+        WorkspaceEvent::ItemRenewed {
+            version, conversation, since_ms, priority, hints, ..
+        } => {
             live.version = *version;
             live.conversation = *conversation;
             live.since_ms = *since_ms;
             live.priority = *priority;
+            *live.hints = hints.clone();
         }
+        WorkspaceEvent::ItemReserved { agent, why, until_ms, .. } => {
+            live.reserved = Some(Reserved { agent: agent.clone(), why: *why, until_ms: *until_ms });
+        }
+        WorkspaceEvent::ReservationEnded { .. } => live.reserved = None,
         WorkspaceEvent::ItemOffered { offer, agent, weight, at_ms, deadline_ms } => {
             live.offers.made = offer.n;
             live.changed_ms = *at_ms;
@@ -171,6 +198,7 @@ fn apply_to_live(live: &mut LiveItem, event: &WorkspaceEvent) {
         }
         WorkspaceEvent::ItemAssigned { agent, weight, at_ms, .. } => {
             live.changed_ms = *at_ms;
+            live.reserved = None;
             live.place = Place::Assigned { agent: agent.clone(), weight: *weight, at_ms: *at_ms };
         }
         WorkspaceEvent::ItemReturned { at_ms, .. } => {
@@ -186,9 +214,12 @@ fn apply_to_agent(agent: &mut Agent, event: &WorkspaceEvent) {
         WorkspaceEvent::AgentLoaded { weight, .. } => {
             agent.used = agent.used.saturating_add(*weight);
         }
-        WorkspaceEvent::AgentUnloaded { weight, at_ms, .. } => {
+        WorkspaceEvent::AgentUnloaded { weight, at_ms, item, had, .. } => {
             agent.used = agent.used.saturating_sub(*weight);
             agent.idle_since_ms = *at_ms;
+            if *had && agent.session.is_none() && agent.taken.len() < TAKEN_MAX {
+                agent.taken.push(*item);
+            }
         }
         WorkspaceEvent::AgentMissed { end: OfferEnd::Rejected, at_ms, .. } => {
             agent.rejected_ms = Some(*at_ms);
@@ -206,13 +237,22 @@ fn apply_to_agent(agent: &mut Agent, event: &WorkspaceEvent) {
             agent.newest = Some((*opened_ms, *session));
             agent.idle_since_ms = *at_ms;
             agent.left_ms = None;
+            agent.stranded_until_ms = None;
             agent.misses_ms.clear();
         }
         WorkspaceEvent::SignedOut { at_ms, .. } => {
             agent.session = None;
             agent.left_ms = Some(*at_ms);
+            agent.taken.clear();
         }
-        WorkspaceEvent::HoldEnded { .. } => agent.left_ms = None,
+        WorkspaceEvent::HoldEnded { .. } => {
+            agent.left_ms = None;
+            agent.stranded_until_ms = None;
+        }
+        WorkspaceEvent::Stranded { until_ms, .. } => {
+            agent.left_ms = None;
+            agent.stranded_until_ms = Some(*until_ms);
+        }
         WorkspaceEvent::PresenceSet { presence, at_ms, .. } => {
             if agent.presence == Presence::Away && *presence == Presence::Available {
                 agent.idle_since_ms = *at_ms;
@@ -227,6 +267,29 @@ fn apply_to_agent(agent: &mut Agent, event: &WorkspaceEvent) {
         }
         WorkspaceEvent::CommandAnswered { id, answer, .. } => {
             remember(&mut agent.clients, *id, answer.clone());
+        }
+        _ => apply_wrap_up(&mut agent.wrap_ups, &mut agent.used, event),
+    }
+    if let WorkspaceEvent::WrapUpEnded { at_ms, .. } = event {
+        agent.idle_since_ms = *at_ms;
+    }
+}
+
+fn apply_wrap_up(wrap_ups: &mut Vec<WrapUp>, used: &mut u32, event: &WorkspaceEvent) {
+    match event {
+        WorkspaceEvent::WrapUpBegan { item, conversation, weight, until_ms, .. }
+            if wrap_ups.len() < WRAP_UPS_MAX =>
+        {
+            let (item, conversation) = (*item, *conversation);
+            let (weight, until_ms) = (*weight, *until_ms);
+            *used = used.saturating_add(weight);
+            wrap_ups.push(WrapUp { item, conversation, weight, until_ms });
+        }
+        WorkspaceEvent::WrapUpEnded { item, .. } => {
+            let ended = wrap_ups.iter().position(|wrap_up| wrap_up.item == *item);
+            if let Some(wrap_up) = ended.map(|at| wrap_ups.remove(at)) {
+                *used = used.saturating_sub(wrap_up.weight);
+            }
         }
         _ => {}
     }

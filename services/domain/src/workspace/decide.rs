@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    DeskCommand, WorkspaceAnswer, WorkspaceChange, WorkspaceEvent, WorkspaceInput, WorkspaceSignal,
-    draft::Draft, matching, on_claimed, on_configure, on_desk, on_dropped, on_wanted, settle,
-    state::Workspace,
+    DeskCommand, RoutingHints, WorkspaceAnswer, WorkspaceChange, WorkspaceEvent, WorkspaceInput,
+    WorkspaceSignal, board, draft::Draft, matching, on_claimed, on_configure, on_desk, on_dropped,
+    on_wanted, settle, state::Workspace, wrap_up,
 };
 use crate::{AgentId, EntityId, Millis, Outcome, SessionId, effect::OutSignal};
 
@@ -48,6 +48,11 @@ impl Workspace {
         occasion: Occasion<'_>,
         now_ms: Millis,
     ) -> Outcome<WorkspaceEvent, WorkspaceAnswer> {
+        if let Occasion::Input { input, .. } = occasion
+            && let Some(answer) = board::answer(self, input, now_ms)
+        {
+            return Outcome { reply: Some(answer), ..Outcome::default() };
+        }
         let mut turn = Turn::new(self, now_ms);
         matching::touch_leftovers(&mut turn, self);
         match occasion {
@@ -78,7 +83,15 @@ impl<'a> Turn<'a> {
     fn on_input(&mut self, input: &WorkspaceInput) {
         match input {
             WorkspaceInput::Configure(config) => on_configure::on_configure(self, config),
-            WorkspaceInput::Wanted { item, version, conversation, queue, since_ms, priority } => {
+            WorkspaceInput::Wanted {
+                item,
+                version,
+                conversation,
+                queue,
+                since_ms,
+                priority,
+                hints,
+            } => {
                 let wanted = on_wanted::Wanted {
                     item: *item,
                     version: *version,
@@ -86,11 +99,16 @@ impl<'a> Turn<'a> {
                     queue,
                     since_ms: *since_ms,
                     priority: *priority,
+                    hints,
                 };
                 on_wanted::on_wanted(self, &wanted);
             }
             WorkspaceInput::Dropped { item, version, conversation } => {
                 on_dropped::on_dropped(self, *item, *version, *conversation);
+            }
+            WorkspaceInput::Finished { item, version, conversation, agent, wrap_up } => {
+                let which = (*item, *version, *conversation);
+                wrap_up::on_finished(self, which, agent, *wrap_up);
             }
             WorkspaceInput::Claimed { item, version, conversation, agent, queue, since_ms } => {
                 let wanted = on_wanted::Wanted {
@@ -100,12 +118,15 @@ impl<'a> Turn<'a> {
                     queue,
                     since_ms: *since_ms,
                     priority: 0,
+                    hints: &RoutingHints::default(),
                 };
                 on_claimed::on_claimed(self, &wanted, agent);
             }
             WorkspaceInput::Desk { agent, session, command } => {
                 self.on_desk(agent, *session, command);
             }
+            // Answered before anything is decided.
+            WorkspaceInput::ListWaiting { .. } | WorkspaceInput::ListAgents { .. } => {}
         }
     }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Presence, WorkspaceAnswer, WorkspaceConfig};
+use super::{Presence, RoutingHints, WorkspaceAnswer, WorkspaceConfig};
 use crate::{AgentId, CommandId, EntityId, ItemId, Millis, OfferId, QueueId, SessionId};
 
 /// How an offer ended.
@@ -19,6 +19,17 @@ pub enum OfferEnd {
     Rescinded,
     /// Never reached the agent's client.
     Undeliverable,
+}
+
+/// Why a waiting item is kept for one agent for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReservedFor {
+    /// The customer's last agent.
+    LastAgent,
+    /// It was transferred to this agent.
+    Transfer,
+    /// This agent snoozed it.
+    Snooze,
 }
 
 /// An event of a workspace.
@@ -40,6 +51,9 @@ pub enum WorkspaceEvent {
         since_ms: Millis,
         /// Added to the queue's priority.
         priority: i32,
+        /// What else routing knows.
+        #[serde(default)]
+        hints: RoutingHints,
     },
     /// Part `item`: it is offered.
     ItemOffered {
@@ -95,6 +109,9 @@ pub enum WorkspaceEvent {
         since_ms: Millis,
         /// Added to the queue's priority.
         priority: i32,
+        /// What else routing knows.
+        #[serde(default)]
+        hints: RoutingHints,
     },
     /// Part `item`: it waits again with its age.
     ItemReturned {
@@ -138,6 +155,9 @@ pub enum WorkspaceEvent {
         weight: u32,
         /// When (idle time counts from here).
         at_ms: Millis,
+        /// The agent had the conversation; otherwise it was only offered.
+        #[serde(default)]
+        had: bool,
     },
     /// Part `agent`: an offer was missed, rejected or not delivered.
     AgentMissed {
@@ -147,6 +167,62 @@ pub enum WorkspaceEvent {
         item: ItemId,
         /// Missed, rejected or undeliverable.
         end: OfferEnd,
+        /// When.
+        at_ms: Millis,
+        /// The agent's code for a rejection.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Part `item`: it waits for one agent first.
+    ItemReserved {
+        /// The item.
+        item: ItemId,
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        why: ReservedFor,
+        /// For everybody from then on.
+        until_ms: Millis,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `item`: whoever is free may be offered it.
+    ReservationEnded {
+        /// The item.
+        item: ItemId,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: work after a conversation began.
+    WrapUpBegan {
+        /// The agent.
+        agent: AgentId,
+        /// The item that was resolved.
+        item: ItemId,
+        /// Its conversation.
+        conversation: EntityId,
+        /// Units it takes; 0 where it holds no capacity.
+        weight: u32,
+        /// It ends by itself then.
+        until_ms: Millis,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: that work ended.
+    WrapUpEnded {
+        /// The agent.
+        agent: AgentId,
+        /// The item.
+        item: ItemId,
+        /// When.
+        at_ms: Millis,
+    },
+    /// Part `agent`: it did not come back in time; what nobody waits for stays with it.
+    Stranded {
+        /// The agent.
+        agent: AgentId,
+        /// Until then.
+        until_ms: Millis,
         /// When.
         at_ms: Millis,
     },

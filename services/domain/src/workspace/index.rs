@@ -6,14 +6,14 @@
 use std::{
     cmp::Reverse,
     collections::BTreeSet,
-    ops::{Range, RangeFrom, RangeInclusive},
+    ops::{Bound, Range, RangeFrom, RangeInclusive},
 };
 
 use super::{
     Presence,
     matcher::rank,
     plan::Plan,
-    state::{Agent, Item, Place},
+    state::{Agent, Item, LiveItem, Place},
 };
 use crate::{AgentId, Hash16, ItemId, Millis, QueueId};
 
@@ -26,8 +26,12 @@ const GREATEST_ITEM: ItemId = ItemId { conversation: Hash16([0xff; 16]), n: u32:
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
-    /// A waiting item of a queue, first served first.
+    /// A waiting item of a queue that whoever is free may be offered, first served first.
     Waiting(QueueId, Age),
+    /// An item of a queue that nobody has (it waits, is reserved or is offered), the oldest first.
+    Aged(QueueId, Millis, ItemId),
+    /// A waiting item that is kept for an agent.
+    Reserved(AgentId, ItemId),
     /// An agent who could take an item of a queue, first asked first. It may be cooling down.
     Free(QueueId, (u8, u64), AgentId),
     /// What an agent is offered (`false`) or has (`true`).
@@ -45,6 +49,8 @@ pub(super) enum Key {
 /// Order of the items of one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Age {
+    /// VIPs and what comes back from a snooze first.
+    pub(super) ahead: Reverse<bool>,
     pub(super) priority: Reverse<i32>,
     pub(super) since_ms: Millis,
     pub(super) item: ItemId,
@@ -57,6 +63,12 @@ pub(super) enum Timer {
     Offer(ItemId),
     /// The end of the hold after a lost connection.
     Hold(AgentId),
+    /// The agent did not come back.
+    Stranded(AgentId),
+    /// The end of an item's reservation.
+    Reserved(ItemId),
+    /// The end of work after a conversation.
+    WrapUp(AgentId),
 }
 
 impl Timer {
@@ -66,9 +78,44 @@ impl Timer {
 
 /// The range of what waits in a queue.
 pub(super) fn waiting_range(queue: &QueueId) -> RangeInclusive<Key> {
-    let least = Age { priority: Reverse(i32::MAX), since_ms: 0, item: ItemId::default() };
-    let greatest = Age { priority: Reverse(i32::MIN), since_ms: Millis::MAX, item: GREATEST_ITEM };
+    let least = Age {
+        ahead: Reverse(true),
+        priority: Reverse(i32::MAX),
+        since_ms: 0,
+        item: ItemId::default(),
+    };
+    let greatest = Age {
+        ahead: Reverse(false),
+        priority: Reverse(i32::MIN),
+        since_ms: Millis::MAX,
+        item: GREATEST_ITEM,
+    };
     Key::Waiting(queue.clone(), least)..=Key::Waiting(queue.clone(), greatest)
+}
+
+/// The range of what nobody of a queue has, from `since_ms` on.
+pub(super) fn aged_range(
+    queue: &QueueId,
+    after: Option<(Millis, ItemId)>,
+) -> (Bound<Key>, Bound<Key>) {
+    let from = match after {
+        Some((since_ms, item)) => Bound::Excluded(Key::Aged(queue.clone(), since_ms, item)),
+        None => Bound::Included(Key::Aged(queue.clone(), 0, ItemId::default())),
+    };
+    (from, Bound::Included(Key::Aged(queue.clone(), Millis::MAX, GREATEST_ITEM)))
+}
+
+/// The range of everything that nobody has, in every queue, after an entry.
+pub(super) fn all_aged_range(after: Option<Key>) -> (Bound<Key>, Bound<Key>) {
+    let least = || Bound::Included(Key::Aged(QueueId::default(), 0, ItemId::default()));
+    let from = after.map_or_else(least, Bound::Excluded);
+    (from, Bound::Excluded(Key::Reserved(AgentId::default(), ItemId::default())))
+}
+
+/// The range of what is kept for somebody.
+pub(super) fn reserved_range() -> Range<Key> {
+    Key::Reserved(AgentId::default(), ItemId::default())
+        ..Key::Free(QueueId::default(), (0, 0), AgentId::default())
 }
 
 /// The range of what an agent is offered or has.
@@ -103,7 +150,7 @@ pub(super) fn lost_range() -> RangeFrom<Key> {
 /// Whether any item waits, is offered or is held.
 pub(super) fn has_live(index: &BTreeSet<Key>) -> bool {
     let holds = Key::Holds(AgentId::default(), false, ItemId::default())..Key::Due(0, Timer::FIRST);
-    matches!(index.first(), Some(Key::Waiting(..))) || index.range(holds).next().is_some()
+    index.range(all_aged_range(None)).next().is_some() || index.range(holds).next().is_some()
 }
 
 /// The keys an item has.
@@ -116,23 +163,38 @@ pub(super) fn item_keys(id: ItemId, item: &Item, plan: Option<&Plan>) -> Vec<Key
         Item::Live(live) => live,
     };
     let mut keys = match &live.place {
-        Place::Waiting => {
-            let age = Age { priority: Reverse(live.priority), since_ms: live.since_ms, item: id };
-            vec![Key::Waiting(live.queue.clone(), age)]
-        }
+        Place::Waiting => match &live.reserved {
+            Some(kept) => vec![
+                Key::Reserved(kept.agent.clone(), id),
+                Key::Due(kept.until_ms, Timer::Reserved(id)),
+            ],
+            None => vec![Key::Waiting(live.queue.clone(), age(id, live))],
+        },
         Place::Offered { agent, deadline_ms, .. } => {
             vec![Key::Holds(agent.clone(), false, id), Key::Due(*deadline_ms, Timer::Offer(id))]
         }
         Place::Assigned { agent, .. } => vec![Key::Holds(agent.clone(), true, id)],
     };
+    if !matches!(live.place, Place::Assigned { .. }) {
+        keys.push(Key::Aged(live.queue.clone(), live.since_ms, id));
+    }
     if plan.is_some_and(|plan| is_lost(live, plan)) {
         keys.push(Key::LostItem(id));
     }
     keys
 }
 
+fn age(item: ItemId, live: &LiveItem) -> Age {
+    Age {
+        ahead: Reverse(live.is_ahead()),
+        priority: Reverse(live.priority),
+        since_ms: live.since_ms,
+        item,
+    }
+}
+
 /// A waiting or offered item is lost without its queue, a held one without its agent.
-fn is_lost(live: &super::state::LiveItem, plan: &Plan) -> bool {
+fn is_lost(live: &LiveItem, plan: &Plan) -> bool {
     let assigned = matches!(live.place, Place::Assigned { .. });
     let queue_gone = !assigned && !plan.config.queues.contains_key(&live.queue);
     let agent_gone =
@@ -151,6 +213,12 @@ pub(super) fn agent_keys(id: &AgentId, agent: &Agent, plan: Option<&Plan>) -> Ve
         let end_ms = left_ms.saturating_add(plan.config.lost_connection_hold_ms);
         keys.push(Key::Due(end_ms, Timer::Hold(id.clone())));
     }
+    if let Some(until_ms) = agent.stranded_until_ms {
+        keys.push(Key::Due(until_ms, Timer::Stranded(id.clone())));
+    }
+    if let Some(until_ms) = agent.wrap_ups.iter().map(|wrap_up| wrap_up.until_ms).min() {
+        keys.push(Key::Due(until_ms, Timer::WrapUp(id.clone())));
+    }
     if takes_offers(agent, plan) {
         let capacity = plan.capacity(id);
         let rank = rank(agent.used, capacity, agent.idle_since_ms);
@@ -164,9 +232,13 @@ pub(super) fn agent_keys(id: &AgentId, agent: &Agent, plan: Option<&Plan>) -> Ve
 }
 
 /// Signed in, available, and not silent for too many offers.
-fn takes_offers(agent: &Agent, plan: &Plan) -> bool {
-    let silent = plan.misses_max().is_some_and(|max| agent.misses_ms.len() >= max);
-    agent.session.is_some() && agent.presence == Presence::Available && !silent
+pub(super) fn takes_offers(agent: &Agent, plan: &Plan) -> bool {
+    agent.session.is_some() && agent.presence == Presence::Available && !is_silent(agent, plan)
+}
+
+/// It missed so many offers that it is offered nothing until it does something.
+pub(super) fn is_silent(agent: &Agent, plan: &Plan) -> bool {
+    plan.misses_max().is_some_and(|max| agent.misses_ms.len() >= max)
 }
 
 /// Until when an agent is not asked after a rejection; 0 when it may be asked.

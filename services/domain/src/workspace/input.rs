@@ -30,6 +30,39 @@ pub struct QueueConfig {
     pub offer_timeout_ms: Millis,
     /// Capacity units one item takes.
     pub weight: u32,
+    /// How soon a customer should have an agent, ms; 0 is [`ANSWER_TARGET_MS`].
+    #[serde(default)]
+    pub answer_target_ms: Millis,
+    /// What an agent does after a conversation of this queue is resolved.
+    #[serde(default)]
+    pub wrap_up: WrapUpConfig,
+}
+
+/// Target of a queue that names none, ms.
+pub const ANSWER_TARGET_MS: Millis = 120_000;
+
+/// Work after a conversation was resolved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WrapUpConfig {
+    /// Whether there is any.
+    pub mode: WrapUpMode,
+    /// It ends after this by itself, ms.
+    pub for_ms: Millis,
+    /// It takes the capacity that the conversation took.
+    pub holds_capacity: bool,
+}
+
+/// Whether there is work after a conversation was resolved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WrapUpMode {
+    /// None.
+    #[default]
+    None,
+    /// When the agent asks for it at resolve.
+    Optional,
+    /// Always.
+    Timed,
 }
 
 /// An agent as configured.
@@ -61,8 +94,41 @@ pub struct WorkspaceConfig {
     pub reject_cool_down_ms: Millis,
     /// Misses within ten minutes after which an agent stops being offered work until it shows activity; 0: never.
     pub misses_max: u32,
-    /// How long the conversations of a lost connection are held before they are queued again, ms.
+    /// How long the conversations of a lost connection are held before those whose customers wait are queued
+    /// again, ms.
     pub lost_connection_hold_ms: Millis,
+    /// How long the others stay with the agent after that, ms; 0: they are queued again with the first.
+    #[serde(default)]
+    pub stranded_keep_ms: Millis,
+    /// A returning customer is first offered to the last agent for so long after that agent had the
+    /// conversation, ms; 0: never.
+    #[serde(default)]
+    pub sticky_ttl_ms: Millis,
+}
+
+/// An agent and when it had, or gave away, a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSince {
+    /// The agent.
+    pub agent: AgentId,
+    /// When.
+    pub at_ms: Millis,
+}
+
+/// What a conversation says beside its need. All of it is optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoutingHints {
+    /// The customer comes before others (never without end: see the matcher's guard).
+    pub vip: bool,
+    /// It comes back from a snooze: with priority, to the agent in `target`.
+    pub returning: bool,
+    /// The last agent who had the conversation.
+    pub last_agent: Option<AgentSince>,
+    /// The agent who is to be offered it before the queue is.
+    pub target: Option<AgentId>,
+    /// The agent who gave it away: not asked while somebody else can take it.
+    pub giver: Option<AgentSince>,
 }
 
 /// What an agent declares.
@@ -94,6 +160,38 @@ pub enum WorkspaceInput {
         since_ms: Millis,
         /// VIP or a supervisor's push: added to the queue's priority.
         priority: i32,
+        /// What else routing should know.
+        #[serde(default)]
+        hints: RoutingHints,
+    },
+    /// The agent who has the item has finished: no longer needed, and wrap-up may begin.
+    Finished {
+        /// The item.
+        item: ItemId,
+        /// Version of the drop.
+        version: u32,
+        /// Address to answer to, for an item the workspace has not seen.
+        conversation: EntityId,
+        /// Who finished.
+        agent: AgentId,
+        /// The agent asked for wrap-up (counts where it is optional).
+        wrap_up: bool,
+    },
+    /// Who waits and why; answered with [`WorkspaceAnswer::Waiting`], decides nothing.
+    ListWaiting {
+        /// Only this queue.
+        queue: Option<QueueId>,
+        /// After this entry of the page before.
+        after: Option<super::WaitingCursor>,
+        /// At most so many (and never more than [`PAGE_MAX`](super::PAGE_MAX)).
+        limit: u32,
+    },
+    /// What every agent does; answered with [`WorkspaceAnswer::Agents`], decides nothing.
+    ListAgents {
+        /// After this agent of the page before.
+        after: Option<AgentId>,
+        /// At most so many (and never more than [`PAGE_MAX`](super::PAGE_MAX)).
+        limit: u32,
     },
     /// A conversation no longer needs an agent.
     Dropped {
@@ -170,6 +268,13 @@ pub enum DeskCommand {
     },
     /// The client missed a change: send a snapshot.
     Resync,
+    /// End the wrap-up after a conversation.
+    EndWrapUp {
+        /// Command id.
+        id: CommandId,
+        /// The conversation.
+        conversation: EntityId,
+    },
     /// The process that held the agents' connections started anew: a connection opened before is gone, whichever it
     /// was (the input's own session says nothing).
     DeskRestarted {
@@ -191,4 +296,18 @@ pub enum WorkspaceAnswer {
     Unknown(String),
     /// The command's id is below the range whose answers are kept.
     TooOld,
+    /// A page of who waits, by queue and age.
+    Waiting {
+        /// The entries.
+        items: Vec<super::WaitingView>,
+        /// There are more after the last one.
+        more: bool,
+    },
+    /// A page of agents.
+    Agents {
+        /// The agents, by id.
+        agents: Vec<super::AgentView>,
+        /// There are more after the last one.
+        more: bool,
+    },
 }

@@ -6,8 +6,9 @@
 //! order is id order, the last tie-break. One entry: [`solve`].
 //!
 //! # The rule
-//! Items in order of priority (higher first), then age (older first), then position. Each takes, among the agents of its
-//! line whose room its weight fits, one it does not `avoid` if there is one, else any: the longest idle, then the
+//! Items in order of class (what waits far beyond its target, then VIPs, then the rest), priority (higher first; in the
+//! first class only age counts), age (older first), position. An item that is kept for an agent takes that one, if
+//! it has room, or nobody. Any other takes, among the agents of its line whose room its weight fits, one it does not `avoid` if there is one, else any: the longest idle, then the
 //! least loaded (units in use per capacity; only agents without any work are idle), then the first. A taken agent
 //! has that much less room for the next item. An item that fits nobody does not hold up the next one.
 //!
@@ -18,7 +19,9 @@
 //!
 //! # Post-conditions ([`check`], used in tests)
 //! - *capacity*: no agent has more than it can hold.
-//! - *once*: no item is matched twice, and only to an agent of its line.
+//! - *once*: no item is matched twice, and only to an agent of its line, or the one it is kept for.
+//! - *kept*: what is kept for an agent goes to that agent or waits.
+//! - *guard*: while an item that waits far beyond its target can be taken, nothing of another class is.
 //! - *order*: each pair is the best one at its turn: nobody better was passed over.
 //! - *no waste*: what is left over fits nobody.
 //!
@@ -50,10 +53,25 @@ pub(super) struct Line {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) line: usize,
+    pub(super) class: Class,
     pub(super) priority: i64,
     pub(super) since_ms: Millis,
-    /// Agents who turned it down lately.
+    /// Agents who turned it down lately, or gave it away.
     pub(super) avoid: Vec<usize>,
+    /// The agent it is kept for.
+    pub(super) only: Option<usize>,
+}
+
+/// Strict order of items before any other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// It waits far beyond its target: by age alone, before everything else.
+    Starving,
+    /// VIPs, and what comes back from a snooze.
+    Ahead,
+    /// The rest.
+    #[default]
+    Normal,
 }
 
 /// An agent.
@@ -96,13 +114,27 @@ pub(super) fn solve(problem: &Problem) -> Vec<Pair> {
 /// Phase 1: the items, first served first.
 fn in_order(problem: &Problem) -> Vec<(usize, &Waiting)> {
     let mut items: Vec<_> = problem.items.iter().enumerate().collect();
-    items.sort_by_key(|(at, item)| (Reverse(item.priority), item.since_ms, *at));
+    items.sort_by_key(|(at, item)| (order(item.class, item.priority, item.since_ms), *at));
     items
+}
+
+/// Place of an item among others; ties go by id.
+pub(super) fn order(
+    class: Class,
+    priority: i64,
+    since_ms: Millis,
+) -> (Class, Reverse<i64>, Millis) {
+    let priority = if class == Class::Starving { 0 } else { priority };
+    (class, Reverse(priority), since_ms)
 }
 
 /// Phase 2: the best agent for one item, if any has room.
 fn choose(line: &Line, item: &Waiting, agents: &[Candidate]) -> Option<usize> {
-    let fitting = line.agents.iter().filter_map(|at| {
+    let candidates = match &item.only {
+        Some(agent) => std::slice::from_ref(agent),
+        None => line.agents.as_slice(),
+    };
+    let fitting = candidates.iter().filter_map(|at| {
         let agent = agents.get(*at)?;
         let fits = agent.used.saturating_add(line.weight) <= agent.capacity;
         let avoided = item.avoid.contains(at);
@@ -130,14 +162,27 @@ pub(super) fn check(problem: &Problem, pairs: &[Pair]) -> Result<(), &'static st
             .filter_map(|item| best_agent(problem, &used, *item).map(|agent| (*item, agent)))
             .min_by_key(|(item, _)| {
                 let waiting = &problem.items[*item];
-                (-waiting.priority, waiting.since_ms, *item)
+                match waiting.class {
+                    Class::Starving => (0, 0, waiting.since_ms, *item),
+                    Class::Ahead => (1, -waiting.priority, waiting.since_ms, *item),
+                    Class::Normal => (2, -waiting.priority, waiting.since_ms, *item),
+                }
             });
+        let starving = |item: &usize| {
+            problem.items[*item].class == Class::Starving
+                && best_agent(problem, &used, *item).is_some()
+        };
+        if problem.items[pair.item].class != Class::Starving && left.iter().any(starving) {
+            return Err("guard");
+        }
         if !left.contains(&pair.item) {
             return Err("once");
         }
         let line = &problem.lines[problem.items[pair.item].line];
-        if !line.agents.contains(&pair.agent) {
-            return Err("once");
+        match problem.items[pair.item].only {
+            Some(only) if only != pair.agent => return Err("kept"),
+            None if !line.agents.contains(&pair.agent) => return Err("once"),
+            _ => {}
         }
         if best != Some((pair.item, pair.agent)) {
             return Err("order");
@@ -157,6 +202,9 @@ fn best_agent(problem: &Problem, used: &[u32], item: usize) -> Option<usize> {
     let waiting = &problem.items[item];
     let line = &problem.lines[waiting.line];
     let room = |at: &usize| used[*at] + line.weight <= problem.agents[*at].capacity;
+    if let Some(only) = waiting.only {
+        return Some(only).filter(room);
+    }
     let fitting: Vec<usize> = line.agents.iter().copied().filter(room).collect();
     let fresh: Vec<usize> =
         fitting.iter().copied().filter(|at| !waiting.avoid.contains(at)).collect();

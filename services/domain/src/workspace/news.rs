@@ -5,7 +5,7 @@ use super::{
     state::{Item, LiveItem, Place},
 };
 use crate::{
-    EntityId, ItemId, ToEntity,
+    AgentId, EntityId, ItemId, ToEntity,
     conversation::{ConversationInput, WorkspaceNews},
 };
 
@@ -31,14 +31,23 @@ pub(super) fn answer_stale(
 ) {
     let (version, news) = match known {
         Item::Gone(gone) => (gone.version, WorkspaceNews::NotKnown),
-        Item::Live(live) => (live.version, place_of(live)),
+        Item::Live(live) => (live.version, place_of(turn, live)),
     };
     tell(turn, conversation, item, version, news);
 }
 
-fn place_of(live: &LiveItem) -> WorkspaceNews {
+/// Who has an item, and whether that agent is gone.
+pub(super) fn holder_news(turn: &Turn<'_>, agent: AgentId) -> WorkspaceNews {
+    let known = turn.draft.agent(&agent);
+    match known.is_some_and(|agent| agent.stranded_until_ms.is_some()) {
+        true => WorkspaceNews::Stranded { agent },
+        false => WorkspaceNews::Assigned { agent },
+    }
+}
+
+fn place_of(turn: &Turn<'_>, live: &LiveItem) -> WorkspaceNews {
     match &live.place {
-        Place::Assigned { agent, .. } => WorkspaceNews::Assigned { agent: agent.clone() },
+        Place::Assigned { agent, .. } => holder_news(turn, agent.clone()),
         Place::Waiting | Place::Offered { .. } => WorkspaceNews::Check,
     }
 }

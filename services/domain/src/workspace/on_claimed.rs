@@ -36,6 +36,7 @@ pub(super) fn on_claimed(turn: &mut Turn<'_>, wanted: &Wanted<'_>, agent: &Agent
                     conversation: wanted.conversation,
                     since_ms: live.since_ms,
                     priority: live.priority,
+                    hints: *live.hints,
                 });
             }
             if has_it {

@@ -2,7 +2,7 @@
 
 use super::{
     DeskCommand, WorkspaceAnswer, WorkspaceEvent, decide::Turn, offers, on_offer, on_session,
-    state::Remembered,
+    state::Remembered, wrap_up,
 };
 use crate::{AgentId, CommandId, SessionId};
 
@@ -41,8 +41,11 @@ pub(super) fn on_desk(
         DeskCommand::Accept { id, offer } => {
             once(turn, agent, *id, open, |turn| on_offer::on_accept(turn, agent, *offer))
         }
-        DeskCommand::Reject { id, offer, .. } => {
-            once(turn, agent, *id, open, |turn| on_offer::on_reject(turn, agent, *offer))
+        DeskCommand::Reject { id, offer, reason } => {
+            once(turn, agent, *id, open, |turn| on_offer::on_reject(turn, agent, *offer, reason))
+        }
+        DeskCommand::EndWrapUp { id, conversation } => {
+            once(turn, agent, *id, open, |turn| wrap_up::on_end(turn, agent, *conversation))
         }
     }
 }

@@ -18,10 +18,15 @@ pub(super) fn on_delivered(
         return ended(turn, agent, offer);
     };
     if !delivered {
-        let queue = turn.draft.live(offer.item).map(|live| live.queue.clone());
-        let plan = turn.draft.plan();
-        let timeout_ms = plan.zip(queue).map_or(0, |(plan, queue)| plan.offer_timeout_ms(&queue));
+        let live = turn.draft.live(offer.item);
+        let timeout_ms = turn
+            .draft
+            .plan()
+            .zip(live)
+            .map_or(0, |(plan, live)| plan.offer_timeout_ms(&live.queue));
         let deadline_ms = turn.now_ms.saturating_add(timeout_ms);
+        let tried_ms = live.and_then(offers::tried_until_ms);
+        let deadline_ms = tried_ms.map_or(deadline_ms, |ms| ms.min(deadline_ms));
         turn.record(WorkspaceEvent::OfferDelivered { offer, deadline_ms });
     }
     WorkspaceAnswer::Done
@@ -34,19 +39,29 @@ pub(super) fn on_accept(turn: &mut Turn<'_>, agent: &AgentId, offer: OfferId) ->
     };
     offers::end(turn, offer.item, OfferEnd::Accepted);
     offers::assign(turn, offer.item, agent, weight);
+    show_activity(turn, agent);
+    WorkspaceAnswer::Done
+}
+
+/// Somebody is there: earlier misses are forgiven.
+pub(super) fn show_activity(turn: &mut Turn<'_>, agent: &AgentId) {
     if turn.draft.agent(agent).is_some_and(|agent| !agent.misses_ms.is_empty()) {
         let at_ms = turn.now_ms;
         turn.record(WorkspaceEvent::AgentActive { agent: agent.clone(), at_ms });
     }
-    WorkspaceAnswer::Done
 }
 
 /// The agent turns the offer down.
-pub(super) fn on_reject(turn: &mut Turn<'_>, agent: &AgentId, offer: OfferId) -> WorkspaceAnswer {
+pub(super) fn on_reject(
+    turn: &mut Turn<'_>,
+    agent: &AgentId,
+    offer: OfferId,
+    reason: &str,
+) -> WorkspaceAnswer {
     if open_offer(turn, agent, offer).is_none() {
         return ended(turn, agent, offer);
     }
-    offers::end(turn, offer.item, OfferEnd::Rejected);
+    offers::end_because(turn, offer.item, OfferEnd::Rejected, reason);
     WorkspaceAnswer::Done
 }
 

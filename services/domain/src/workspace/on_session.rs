@@ -4,7 +4,7 @@ use super::{
     OfferEnd, Presence, WorkspaceAnswer, WorkspaceChange, WorkspaceEvent,
     decide::Turn,
     index::{Key, holds_range},
-    offers,
+    offers, settle,
 };
 use crate::{AgentId, ItemId, Millis, SessionId};
 
@@ -32,7 +32,11 @@ pub(super) fn on_sign_in(
             turn.signal(agent, WorkspaceChange::Replaced);
         }
         let at_ms = turn.now_ms;
+        let was_stranded = turn.draft.agent(agent).is_some_and(|a| a.stranded_until_ms.is_some());
         turn.record(WorkspaceEvent::SignedIn { agent: agent.clone(), session, opened_ms, at_ms });
+        if was_stranded {
+            settle::tell_holder_is_back(turn, agent);
+        }
     }
     let snapshot = offers::snapshot(turn, agent);
     turn.signal(agent, snapshot);

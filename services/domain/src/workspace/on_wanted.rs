@@ -1,10 +1,10 @@
 //! A conversation needs an agent, or says so again.
 
 use super::{
-    WorkspaceEvent,
+    RoutingHints, WorkspaceEvent,
     decide::Turn,
-    news::{answer_stale, tell},
-    offers,
+    news::{answer_stale, holder_news, tell},
+    offers, reserve,
     state::{Item, Place},
 };
 use crate::{EntityId, ItemId, Millis, QueueId, conversation::WorkspaceNews};
@@ -18,6 +18,7 @@ pub(super) struct Wanted<'a> {
     pub(super) queue: &'a QueueId,
     pub(super) since_ms: Millis,
     pub(super) priority: i32,
+    pub(super) hints: &'a RoutingHints,
 }
 
 /// Queues a new need; a repeat is answered and changes nothing, so is an older version; a newer one replaces what is
@@ -33,20 +34,23 @@ pub(super) fn on_wanted(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
         Some(Item::Live(live)) if live.version == wanted.version => {
             // Both sides compare: the answer says who has it, if anybody.
             let news = match live.place {
-                Place::Assigned { agent, .. } => WorkspaceNews::Assigned { agent },
+                Place::Assigned { agent, .. } => holder_news(turn, agent),
                 Place::Waiting | Place::Offered { .. } => WorkspaceNews::Unassigned,
             };
             tell(turn, wanted.conversation, wanted.item, live.version, news);
         }
         Some(Item::Live(live)) => {
             let assigned = matches!(live.place, Place::Assigned { .. });
-            if !assigned && live.queue == *wanted.queue {
+            let same = !assigned && live.queue == *wanted.queue;
+            // Who is to be asked first counts anew: the item goes back to the start of its way.
+            if same && wanted.hints.target.is_none() {
                 turn.record(WorkspaceEvent::ItemRenewed {
                     item: wanted.item,
                     version: wanted.version,
                     conversation: wanted.conversation,
                     since_ms: wanted.since_ms,
                     priority: wanted.priority,
+                    hints: wanted.hints.clone(),
                 });
             } else {
                 offers::release(turn, wanted.item);
@@ -67,6 +71,7 @@ pub(super) fn is_stale(known: &Item, version: u32) -> bool {
 
 fn queue_or_refuse(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
     queue(turn, wanted);
+    reserve::on_queued(turn, wanted.item, wanted.hints);
     let plan = turn.draft.plan();
     if plan.is_some_and(|plan| !plan.config.queues.contains_key(wanted.queue)) {
         offers::refuse(turn, wanted.item, format!("no queue named {}", wanted.queue));
@@ -82,5 +87,6 @@ pub(super) fn queue(turn: &mut Turn<'_>, wanted: &Wanted<'_>) {
         queue: wanted.queue.clone(),
         since_ms: wanted.since_ms,
         priority: wanted.priority,
+        hints: wanted.hints.clone(),
     });
 }

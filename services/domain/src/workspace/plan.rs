@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{AgentConfig, QueueConfig, WorkspaceConfig};
+use super::{AgentConfig, QueueConfig, WorkspaceConfig, WrapUpConfig, input::ANSWER_TARGET_MS};
 use crate::{AgentId, Millis, QueueId};
 
+/// Times its target that an item may wait behind others.
+const STARVING_TARGETS: u64 = 5;
 /// How long an offer stands when its queue is no longer configured.
 const OFFER_TIMEOUT_MS: Millis = 30_000;
 
@@ -46,6 +48,30 @@ impl Plan {
     /// The units one item of a queue takes.
     pub(super) fn weight(&self, queue: &QueueId) -> u32 {
         self.config.queues.get(queue).map_or(1, units)
+    }
+
+    /// Whether an agent serves a queue.
+    pub(super) fn serves(&self, agent: &AgentId, queue: &QueueId) -> bool {
+        self.served_by(agent).iter().any(|(served, _)| served == queue)
+    }
+
+    /// How soon a customer of a queue should have an agent.
+    pub(super) fn answer_target_ms(&self, queue: &QueueId) -> Millis {
+        match self.config.queues.get(queue).map_or(0, |queue| queue.answer_target_ms) {
+            0 => ANSWER_TARGET_MS,
+            target_ms => target_ms,
+        }
+    }
+
+    /// Items of a queue older than this come before everything else (nothing waits longer than five
+    /// times its target behind others).
+    pub(super) fn starving_before_ms(&self, queue: &QueueId, now_ms: Millis) -> Millis {
+        now_ms.saturating_sub(self.answer_target_ms(queue).saturating_mul(STARVING_TARGETS))
+    }
+
+    /// What follows a resolved conversation of a queue.
+    pub(super) fn wrap_up(&self, queue: &QueueId) -> WrapUpConfig {
+        self.config.queues.get(queue).map(|queue| queue.wrap_up).unwrap_or_default()
     }
 
     /// How long an offer of a queue stands.

@@ -7,10 +7,11 @@ use super::{
     index::{Key, Timer, due_range, forget_range, has_live, holds_range, lost_range},
     matching,
     news::tell,
-    offers,
+    offers, reserve,
     state::{LiveItem, Place, Workspace},
+    wrap_up,
 };
-use crate::{AgentId, ItemId, Millis, conversation::WorkspaceNews};
+use crate::{AgentId, EntityId, ItemId, Millis, conversation::WorkspaceNews};
 
 /// How often the slow comparison with the conversations goes on, ms.
 const CHECK_EVERY_MS: Millis = 60_000;
@@ -20,6 +21,8 @@ const CHECK_AGE_MS: Millis = 60_000;
 const CHECKED_MAX: usize = 64;
 /// Items looked at for it in one step.
 const LOOKED_AT_MAX: usize = 512;
+/// Conversations of one agent that are told at once that it is gone or back.
+const TOLD_MAX: usize = 256;
 /// Gone items forgotten in one step.
 const FORGOTTEN_MAX: usize = 64;
 /// Gone items are forgotten this much late, many at a time, ms.
@@ -29,6 +32,7 @@ const FORGET_TOGETHER_MS: Millis = 30_000;
 pub(super) fn settle(turn: &mut Turn<'_>) {
     find_lost(turn);
     run_timers(turn);
+    reserve::end_failed(turn);
     matching::match_touched(turn);
 }
 
@@ -109,6 +113,9 @@ fn run_timers(turn: &mut Turn<'_>) {
         match due {
             Some(Key::Due(_, Timer::Offer(item))) => on_deadline(turn, item),
             Some(Key::Due(_, Timer::Hold(agent))) => on_hold_over(turn, &agent),
+            Some(Key::Due(_, Timer::Stranded(agent))) => on_stranded_over(turn, &agent),
+            Some(Key::Due(_, Timer::Reserved(item))) => reserve::end(turn, item),
+            Some(Key::Due(_, Timer::WrapUp(agent))) => wrap_up::on_over(turn, &agent),
             _ => {}
         }
     });
@@ -132,21 +139,62 @@ fn on_deadline(turn: &mut Turn<'_>, item: ItemId) {
     offers::end(turn, item, end);
 }
 
-/// Returns what the agent had when its connection was lost; what it was given since (by phone) stays.
+/// The agent did not come back within the hold. Its conversations know whether a customer waits: those ask for another
+/// agent, the others stay. Where nothing is to stay, everything is returned.
 fn on_hold_over(turn: &mut Turn<'_>, agent: &AgentId) {
     let left_ms = turn.draft.agent(agent).and_then(|agent| agent.left_ms);
     let Some(left_ms) = left_ms else { return };
+    let keep_ms = turn.draft.plan().map_or(0, |plan| plan.config.stranded_keep_ms);
+    let holds_any = assigned_to(turn, agent).next().is_some();
+    if keep_ms == 0 || !holds_any {
+        return return_held(turn, agent, left_ms);
+    }
+    let at_ms = turn.now_ms;
+    let until_ms = at_ms.saturating_add(keep_ms);
+    turn.record(WorkspaceEvent::Stranded { agent: agent.clone(), until_ms, at_ms });
+    tell_holder(turn, agent, &WorkspaceNews::Stranded { agent: agent.clone() });
+}
+
+/// It did not come back at all.
+fn on_stranded_over(turn: &mut Turn<'_>, agent: &AgentId) {
+    if turn.draft.agent(agent).is_some_and(|agent| agent.stranded_until_ms.is_some()) {
+        return_held(turn, agent, Millis::MAX);
+    }
+}
+
+/// The conversations of an agent who was gone learn that it is there again.
+pub(super) fn tell_holder_is_back(turn: &mut Turn<'_>, agent: &AgentId) {
+    tell_holder(turn, agent, &WorkspaceNews::Assigned { agent: agent.clone() });
+}
+
+/// Tells the conversations an agent has. Those beyond the bound learn it from the slow comparison.
+fn tell_holder(turn: &mut Turn<'_>, agent: &AgentId, news: &WorkspaceNews) {
+    let held: Vec<(ItemId, EntityId, u32)> = assigned_to(turn, agent)
+        .filter_map(|item| {
+            let live = turn.draft.live(item)?;
+            Some((item, live.conversation, live.version))
+        })
+        .take(TOLD_MAX)
+        .collect();
+    for (item, conversation, version) in held {
+        tell(turn, conversation, item, version, news.clone());
+    }
+}
+
+fn assigned_to<'t>(turn: &'t Turn<'_>, agent: &AgentId) -> impl Iterator<Item = ItemId> + 't {
+    turn.draft.keys(holds_range(agent)).filter_map(|key| match key {
+        Key::Holds(_, true, item) => Some(*item),
+        _ => None,
+    })
+}
+
+/// Returns what the agent had when its connection was lost; what it was given since (by phone) stays.
+fn return_held(turn: &mut Turn<'_>, agent: &AgentId, left_ms: Millis) {
     let had_then = |live: &LiveItem| match live.place {
         Place::Assigned { at_ms, .. } => at_ms <= left_ms,
         _ => false,
     };
-    let held: Vec<ItemId> = turn
-        .draft
-        .keys(holds_range(agent))
-        .filter_map(|key| match key {
-            Key::Holds(_, true, item) => Some(*item),
-            _ => None,
-        })
+    let held: Vec<ItemId> = assigned_to(turn, agent)
         .filter(|item| turn.draft.live(*item).is_some_and(had_then))
         .collect();
     for item in held {

@@ -46,6 +46,9 @@ pub enum WorkspaceChange {
         used: u32,
         /// Capacity units in all.
         capacity: u32,
+        /// What else there is.
+        #[serde(default)]
+        more: SnapshotMore,
     },
     /// A new offer.
     Offered(OfferView),
@@ -72,4 +75,36 @@ pub enum WorkspaceChange {
     },
     /// The session was replaced by a newer one of the same agent: close it.
     Replaced,
+    /// The agent missed so many offers that it is offered nothing until it does something.
+    Missed,
+    /// Work after a conversation began.
+    WrapUpBegan(WrapUpView),
+    /// That work ended.
+    WrapUpEnded {
+        /// The conversation.
+        conversation: EntityId,
+    },
+}
+
+/// Work after a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrapUpView {
+    /// The conversation.
+    pub conversation: EntityId,
+    /// It ends by itself then.
+    pub until_ms: Millis,
+    /// It takes capacity.
+    pub holds_capacity: bool,
+}
+
+/// Further facts of a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SnapshotMore {
+    /// Offered nothing until the agent does something.
+    pub missed: bool,
+    /// Work after conversations.
+    pub wrap_ups: Vec<WrapUpView>,
+    /// Conversations that the agent had when its connection was lost and has no longer.
+    pub taken: Vec<ItemId>,
 }

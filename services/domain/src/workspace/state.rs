@@ -8,7 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    OfferEnd, Presence, WorkspaceAnswer, WorkspaceConfig, draft::Draft, index::Key, plan::Plan,
+    OfferEnd, Presence, ReservedFor, RoutingHints, WorkspaceAnswer, WorkspaceConfig, draft::Draft,
+    index::Key, plan::Plan,
 };
 use crate::{AgentId, CommandId, EntityId, Hash16, ItemId, Millis, QueueId, SessionId};
 
@@ -20,6 +21,10 @@ pub(super) const CLIENTS_MAX: usize = 4;
 pub(super) const ANSWERS_MAX: usize = 16;
 /// Misses an agent remembers; bounds `misses_max`.
 pub(super) const MISSES_MAX: usize = 16;
+/// Wrap-ups of one agent at once; a further one does not begin.
+pub(super) const WRAP_UPS_MAX: usize = 16;
+/// Conversations lost with a connection that an agent is told of.
+pub(super) const TAKEN_MAX: usize = 64;
 /// Misses count within this time.
 pub(super) const MISS_WINDOW_MS: Millis = 600_000;
 
@@ -77,6 +82,19 @@ pub struct LiveItem {
     pub(super) changed_ms: Millis,
     pub(super) place: Place,
     pub(super) offers: OfferHistory,
+    #[serde(default)]
+    pub(super) hints: Box<RoutingHints>,
+    /// For whom it waits first.
+    #[serde(default)]
+    pub(super) reserved: Option<Reserved>,
+}
+
+/// An item is kept for one agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reserved {
+    pub(super) agent: AgentId,
+    pub(super) why: ReservedFor,
+    pub(super) until_ms: Millis,
 }
 
 /// The memory of an item.
@@ -133,6 +151,24 @@ pub struct Agent {
     pub(super) rejected_ms: Option<Millis>,
     /// Answers by client, the least recently used first, at most [`CLIENTS_MAX`].
     pub(super) clients: Vec<ClientMemory>,
+    /// It did not come back: what nobody waits for stays until then.
+    #[serde(default)]
+    pub(super) stranded_until_ms: Option<Millis>,
+    /// What was taken from it while it was gone, at most [`TAKEN_MAX`].
+    #[serde(default)]
+    pub(super) taken: Vec<ItemId>,
+    /// Work after conversations, at most [`WRAP_UPS_MAX`].
+    #[serde(default)]
+    pub(super) wrap_ups: Vec<WrapUp>,
+}
+
+/// Work after a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WrapUp {
+    pub(super) item: ItemId,
+    pub(super) conversation: EntityId,
+    pub(super) weight: u32,
+    pub(super) until_ms: Millis,
 }
 
 /// An open connection.
@@ -188,6 +224,11 @@ impl Item {
 }
 
 impl LiveItem {
+    /// Whether it comes before ordinary items.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.hints.vip || self.hints.returning
+    }
+
     /// The agent who is offered or has it, and the units it takes.
     pub(super) fn holder(&self) -> Option<(&AgentId, u32)> {
         match &self.place {

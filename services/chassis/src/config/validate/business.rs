@@ -95,6 +95,14 @@ fn workspace(findings: &mut Findings, all: &mut Installation, key: &str, workspa
     if let Some(first) = all.workspaces.before(&workspace.id, &key) {
         findings.add(format!("{key}.id"), format!("is also the id of {first}; rename one"));
     }
+    findings.range(format!("{key}.misses_max"), workspace.misses_max.into(), 0..=16);
+    for (name, value) in [
+        ("lost_connection_hold_ms", workspace.lost_connection_hold_ms),
+        ("stranded_keep_ms", workspace.stranded_keep_ms),
+        ("sticky_ttl_ms", workspace.sticky_ttl_ms),
+    ] {
+        findings.range(format!("{key}.{name}"), value, 0..=30 * 86_400_000);
+    }
     let mut ids = Seen::default();
     for (q, queue) in workspace.queues.iter().enumerate() {
         let key = format!("{key}.queue[{q}]");
@@ -104,6 +112,9 @@ fn workspace(findings: &mut Findings, all: &mut Installation, key: &str, workspa
         }
         findings.range(format!("{key}.priority"), queue.priority.into(), 0..=99);
         findings.range(format!("{key}.offer_timeout_ms"), queue.offer_timeout_ms, 100..=86_400_000);
+        let target = format!("{key}.answer_target_ms");
+        findings.range(target, queue.answer_target_ms, 1_000..=86_400_000);
+        findings.range(format!("{key}.wrap_up.for_ms"), queue.wrap_up.for_ms, 1_000..=3_600_000);
         for (s, need) in queue.required_skills.iter().enumerate() {
             findings.name(format!("{key}.skills[{s}].name"), &need.name);
             findings.range(format!("{key}.skills[{s}].level"), need.level.into(), LEVELS);

@@ -136,7 +136,10 @@ fn resolving_ends_the_item_and_the_floor() {
     let mut world = held_by_ann();
     assert_eq!(world.command(Some("ann"), CommandKind::Resolve), CommandAnswer::Done);
     assert_eq!(world.floor(), Floor::Nobody);
-    assert!(matches!(world.workspace.last(), Some(WorkspaceInput::Dropped { version: 2, .. })));
+    let finished = world.workspace.last().cloned();
+    assert!(
+        matches!(finished, Some(WorkspaceInput::Finished { version: 2, agent: a, wrap_up: false, .. }) if a == agent("ann"))
+    );
     assert_eq!(world.get(B).wake_ms(), None);
     assert!(matches!(world.signals.last(), Some(ConversationSignal::EpisodeResolved { .. })));
     assert_eq!(refused(world.command(Some("ann"), CommandKind::Resolve)), Refusal::NothingOpen);

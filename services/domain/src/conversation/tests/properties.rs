@@ -39,6 +39,14 @@ enum Act {
     Resolve,
     Queue,
     Assign(&'static str),
+    Transfer {
+        by: Option<&'static str>,
+        to: Option<&'static str>,
+    },
+    Requeue,
+    Snooze(u64),
+    Vip(bool),
+    Close,
     News {
         back: usize,
         what: usize,
@@ -70,7 +78,13 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Resolve),
         1 => Just(Act::Queue),
         1 => select(vec!["ann", "bob"]).prop_map(Act::Assign),
-        4 => (0..3_usize, 0..6_usize).prop_map(|(back, what)| Act::News { back, what }),
+        4 => (0..3_usize, 0..7_usize).prop_map(|(back, what)| Act::News { back, what }),
+        2 => (by(), select(vec![None, Some("ann"), Some("bob")]))
+            .prop_map(|(by, to)| Act::Transfer { by, to }),
+        1 => Just(Act::Requeue),
+        2 => select(vec![1, 600, 4_000]).prop_map(Act::Snooze),
+        1 => any::<bool>().prop_map(Act::Vip),
+        1 => Just(Act::Close),
         4 => (0..3_usize, 0..4_usize).prop_map(|(back, what)| Act::Outcome { back, what }),
         1 => (0..3_usize).prop_map(|back| Act::Failed { back }),
         3 => select(vec![1, 6, 60, 700, 2_000, 90_000]).prop_map(Act::Pass),
@@ -137,6 +151,7 @@ fn news_of(what: usize) -> WorkspaceNews {
         2 => WorkspaceNews::Unassigned,
         3 => WorkspaceNews::Check,
         4 => WorkspaceNews::NotKnown,
+        6 => WorkspaceNews::Stranded { agent: agent("ann") },
         _ => WorkspaceNews::Refused("no".into()),
     }
 }
@@ -171,6 +186,26 @@ fn act_on(world: &mut World, n: u32, act: &Act) {
         Act::Resolve => drop(world.command(None, CommandKind::Resolve)),
         Act::Queue => drop(world.command(None, CommandKind::Queue { queue: "sales".into() })),
         Act::Assign(to) => drop(world.command(None, CommandKind::Assign { agent: agent(to) })),
+        Act::Transfer { by, to } => {
+            let to = match to {
+                Some(to) => TransferTo::Agent(agent(to)),
+                None => TransferTo::Queue("sales".into()),
+            };
+            let note = Some(sealed("see above"));
+            drop(world.command(by, CommandKind::Transfer { to, note, overrule: by.is_none() }));
+        }
+        Act::Requeue => {
+            drop(world.command(None, CommandKind::Requeue { queue: None, overrule: true }));
+        }
+        Act::Snooze(seconds) => {
+            let until_ms = now_ms + seconds * S;
+            drop(world.command(None, CommandKind::Snooze { until_ms, overrule: true }));
+        }
+        Act::Vip(vip) => drop(world.command(None, CommandKind::SetVip { vip })),
+        Act::Close => {
+            let close = CommandKind::Close { code: "done".into(), wrap_up: true };
+            drop(world.command(Some("ann"), close));
+        }
         Act::Pass(seconds) => world.pass(now_ms + seconds * S),
         Act::Hold => world.hold_channels = true,
         Act::Release => {

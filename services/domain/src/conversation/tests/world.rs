@@ -454,7 +454,7 @@ pub(super) fn send_of(take_floor: bool) -> CommandKind {
 fn assert_cared_for(conversation: &Conversation) {
     let core = &conversation.core;
     assert_eq!(core.phone.is_some(), core.floor == Floor::Phone);
-    assert!(core.timers.len() <= 4 && core.waiting_since_ms.is_none_or(|_| core.episode.open));
+    assert!(core.timers.len() <= 5 && core.waiting_since_ms.is_none_or(|_| core.episode.open));
     if let Floor::Desk { agent } = &core.floor {
         assert_eq!(core.assigned(), Some(agent), "the desk's floor is that of the item's agent");
     }
@@ -462,15 +462,19 @@ fn assert_cared_for(conversation: &Conversation) {
         assert!(core.timers.contains_key(&ConversationTimer::Compare));
         assert!(core.episode.open, "an item without an episode");
     }
+    let snoozed = core.routing.snooze.is_some();
+    assert_eq!(snoozed, core.timers.contains_key(&ConversationTimer::Snooze), "{core:?}");
     if core.waiting_since_ms.is_none() {
         return;
     }
+    let left_alone = core.routing.agent_gone && core.floor != Floor::Phone;
+    assert!(!left_alone || core.is_joining(), "who waits is left with an agent who is gone");
     let joining = core.is_joining() && core.timers.contains_key(&ConversationTimer::Join);
     let cared = match &core.floor {
         Floor::Desk { .. } => true,
         Floor::Phone => core.timers.contains_key(&ConversationTimer::PhoneAnswer),
         Floor::Bot { .. } => core.asked.is_some(),
-        Floor::Nobody => core.item.is_some(),
+        Floor::Nobody => core.item.is_some() || snoozed,
     };
     assert!(cared || joining, "nobody cares: {core:?}");
 }

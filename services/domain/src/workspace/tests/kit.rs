@@ -10,9 +10,9 @@ use crate::{
     effect::OutSignal,
     persist,
     workspace::{
-        AgentConfig, DeskCommand, Occasion, OfferEnd, Part, Presence, QueueConfig, SkillNeed,
-        Workspace, WorkspaceAnswer, WorkspaceChange, WorkspaceConfig, WorkspaceEvent,
-        WorkspaceInput,
+        AgentConfig, DeskCommand, Occasion, OfferEnd, Part, Presence, QueueConfig, RoutingHints,
+        SkillNeed, WaitReason, Workspace, WorkspaceAnswer, WorkspaceChange, WorkspaceConfig,
+        WorkspaceEvent, WorkspaceInput, WrapUpConfig,
     },
 };
 
@@ -61,6 +61,8 @@ pub(super) fn queue_config(needs: &[(&str, u8)], weight: u32, priority: i32) -> 
         needs: needs.collect(),
         offer_timeout_ms: OFFER_TIMEOUT_MS,
         weight,
+        answer_target_ms: 0,
+        wrap_up: WrapUpConfig::default(),
     }
 }
 
@@ -83,6 +85,8 @@ pub(super) fn plain(agents: &[&str]) -> WorkspaceConfig {
         reject_cool_down_ms: COOL_DOWN_MS,
         misses_max: 2,
         lost_connection_hold_ms: HOLD_MS,
+        stranded_keep_ms: 0,
+        sticky_ttl_ms: 7 * 24 * 3_600_000,
     }
 }
 
@@ -191,6 +195,18 @@ impl World {
         queue: &str,
         since_ms: Millis,
     ) -> Decided {
+        self.wanted_with(n, version, queue, since_ms, RoutingHints::default())
+    }
+
+    /// As a conversation asks that says more.
+    pub(super) fn wanted_with(
+        &mut self,
+        n: u8,
+        version: u32,
+        queue: &str,
+        since_ms: Millis,
+        hints: RoutingHints,
+    ) -> Decided {
         self.input(&WorkspaceInput::Wanted {
             item: item(n),
             version,
@@ -198,6 +214,7 @@ impl World {
             queue: QueueId::from(queue),
             since_ms,
             priority: 0,
+            hints,
         })
     }
 
@@ -205,6 +222,36 @@ impl World {
         let input =
             WorkspaceInput::Dropped { item: item(n), version, conversation: conversation(n) };
         self.input(&input)
+    }
+
+    pub(super) fn finished(&mut self, n: u8, version: u32, agent: &str, wrap_up: bool) -> Decided {
+        self.input(&WorkspaceInput::Finished {
+            item: item(n),
+            version,
+            conversation: conversation(n),
+            agent: agent.into(),
+            wrap_up,
+        })
+    }
+
+    /// Why what waits waits, by item, in the order of the list.
+    pub(super) fn reasons(&mut self) -> Vec<(ItemId, WaitReason)> {
+        let input = WorkspaceInput::ListWaiting { queue: None, after: None, limit: 100 };
+        let outcome = self.input(&input);
+        assert!(outcome.events.is_empty(), "a question decides nothing");
+        let Some(WorkspaceAnswer::Waiting { items, more: false }) = outcome.reply else {
+            panic!("{:?}", outcome.reply)
+        };
+        items.into_iter().map(|view| (view.item, view.reason)).collect()
+    }
+
+    pub(super) fn reason(&mut self, n: u8) -> WaitReason {
+        let found = self.reasons().into_iter().find(|(of, _)| *of == item(n));
+        found.expect("it waits").1
+    }
+
+    pub(super) fn changes(&self, on: SessionId) -> Vec<WorkspaceChange> {
+        self.signals[&on].iter().map(|(_, change)| change.clone()).collect()
     }
 
     pub(super) fn claimed(&mut self, n: u8, version: u32, agent: &str) -> Decided {

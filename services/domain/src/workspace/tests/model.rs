@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     AgentId, ItemId, Millis, QueueId,
-    workspace::{OfferEnd, Presence, Workspace, WorkspaceConfig, WorkspaceEvent},
+    workspace::{
+        AgentSince, OfferEnd, Presence, ReservedFor, SkillNeed, Workspace, WorkspaceConfig,
+        WorkspaceEvent,
+    },
 };
 
 #[derive(Default)]
@@ -26,6 +29,9 @@ pub(super) struct MItem {
     /// Who, and whether assigned.
     pub(super) holder: Option<(AgentId, bool, u32)>,
     turned_down: Vec<(AgentId, Millis)>,
+    ahead: bool,
+    giver: Option<AgentSince>,
+    kept: Option<(AgentId, ReservedFor)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -35,6 +41,7 @@ pub(super) struct MAgent {
     idle_since_ms: Millis,
     rejected_ms: Option<Millis>,
     misses_ms: Vec<Millis>,
+    wrap_ups: BTreeMap<ItemId, u32>,
 }
 
 impl Model {
@@ -42,7 +49,9 @@ impl Model {
     pub(super) fn take(&mut self, event: &WorkspaceEvent, now_ms: Millis) {
         match event {
             WorkspaceEvent::Configured(config) => self.config = Some(config.as_ref().clone()),
-            WorkspaceEvent::ItemQueued { item, version, queue, since_ms, priority, .. } => {
+            WorkspaceEvent::ItemQueued {
+                item, version, queue, since_ms, priority, hints, ..
+            } => {
                 let held = self.items.get(item).and_then(|item| item.holder.clone());
                 assert_eq!(held, None, "{item:?} is queued although held");
                 let queued = MItem {
@@ -52,12 +61,20 @@ impl Model {
                     version: *version,
                     holder: None,
                     turned_down: self.items.remove(item).map_or(Vec::new(), |it| it.turned_down),
+                    ahead: hints.vip || hints.returning,
+                    giver: hints.giver.clone(),
+                    kept: None,
                 };
                 self.items.insert(*item, queued);
             }
-            WorkspaceEvent::ItemRenewed { item, version, since_ms, priority, .. } => {
+            WorkspaceEvent::ItemReserved { .. } | WorkspaceEvent::ReservationEnded { .. } => {
+                self.take_kept(event, now_ms);
+            }
+            WorkspaceEvent::ItemRenewed { item, version, since_ms, priority, hints, .. } => {
                 let item = self.items.get_mut(item).expect("renewed");
                 assert!(item.version < *version);
+                item.ahead = hints.vip || hints.returning;
+                item.giver = hints.giver.clone();
                 (item.version, item.since_ms, item.priority) = (*version, *since_ms, *priority);
             }
             WorkspaceEvent::ItemOffered { offer, agent, weight, .. } => {
@@ -81,6 +98,7 @@ impl Model {
             }
             WorkspaceEvent::ItemAssigned { item, agent, weight, .. } => {
                 self.hold(*item, agent, true, *weight);
+                self.items.get_mut(item).expect("assigned").kept = None;
             }
             WorkspaceEvent::ItemReturned { item, .. } => {
                 let item = self.items.get_mut(item).expect("assigned");
@@ -94,10 +112,39 @@ impl Model {
         }
     }
 
+    fn take_kept(&mut self, event: &WorkspaceEvent, now_ms: Millis) {
+        match event {
+            WorkspaceEvent::ItemReserved { item, agent, why, until_ms, .. } => {
+                let bound_ms = if *why == ReservedFor::LastAgent { 20_000 } else { 60_000 };
+                assert!(*until_ms <= now_ms + bound_ms, "kept for too long");
+                let kept = self.items.get_mut(item).expect("a live item is kept");
+                assert_eq!(kept.holder, None, "kept although held");
+                kept.kept = Some((agent.clone(), *why));
+                assert!(
+                    self.may_be_kept(&self.items[item]),
+                    "{item:?} is kept for {agent} in vain"
+                );
+            }
+            WorkspaceEvent::ReservationEnded { item, .. } => {
+                let kept = self.items.get_mut(item).expect("kept").kept.take();
+                assert!(kept.is_some(), "nothing was kept");
+            }
+            _ => {}
+        }
+    }
+
     fn take_agent(&mut self, event: &WorkspaceEvent) {
         match event {
             WorkspaceEvent::AgentUnloaded { agent, at_ms, .. } => {
                 self.agent(agent).idle_since_ms = *at_ms;
+            }
+            WorkspaceEvent::WrapUpBegan { agent, item, weight, .. } => {
+                self.agent(agent).wrap_ups.insert(*item, *weight);
+            }
+            WorkspaceEvent::WrapUpEnded { agent, item, at_ms } => {
+                let agent = self.agent(agent);
+                assert!(agent.wrap_ups.remove(item).is_some(), "no wrap-up to end");
+                agent.idle_since_ms = *at_ms;
             }
             WorkspaceEvent::AgentMissed { agent, end, at_ms, .. } => {
                 let agent = self.agent(agent);
@@ -139,7 +186,54 @@ impl Model {
 
     pub(super) fn used(&self, agent: &AgentId) -> u32 {
         let holders = self.items.values().filter_map(|item| item.holder.as_ref());
-        holders.filter(|(holder, ..)| holder == agent).map(|(.., weight)| weight).sum()
+        let held: u32 =
+            holders.filter(|(holder, ..)| holder == agent).map(|(.., weight)| weight).sum();
+        let wraps = self.agents.get(agent).map_or(0, |agent| agent.wrap_ups.values().sum());
+        held + wraps
+    }
+
+    /// Signed in, available, not silent.
+    fn is_there(&self, id: &AgentId) -> bool {
+        let (Some(config), Some(agent)) = (&self.config, self.agents.get(id)) else { return false };
+        let silent = config.misses_max > 0 && {
+            let last = agent.misses_ms.last().copied().unwrap_or(0);
+            let recent = agent.misses_ms.iter().filter(|at_ms| **at_ms + 600_000 > last).count();
+            recent >= config.misses_max as usize
+        };
+        let known = config.agents.contains_key(id);
+        known && agent.online && agent.presence == Presence::Available && !silent
+    }
+
+    fn is_cool(&self, id: &AgentId, now_ms: Millis) -> bool {
+        let (Some(config), Some(agent)) = (&self.config, self.agents.get(id)) else { return false };
+        agent.rejected_ms.is_none_or(|at_ms| at_ms + config.reject_cool_down_ms <= now_ms)
+    }
+
+    fn has_skills(&self, id: &AgentId, queue: &QueueId) -> bool {
+        let config = self.config.as_ref().unwrap();
+        let (Some(wants), Some(has)) = (config.queues.get(queue), config.agents.get(id)) else {
+            return false;
+        };
+        let level = |need: &SkillNeed| has.skills.get(&need.skill).copied().unwrap_or(0);
+        (has.queues.is_empty() || has.queues.contains(queue))
+            && wants.needs.iter().all(|need| level(need) >= need.level)
+    }
+
+    fn fits(&self, id: &AgentId, queue: &QueueId) -> bool {
+        let config = self.config.as_ref().unwrap();
+        let weight = config.queues.get(queue).map_or(1, |queue| queue.weight);
+        config.agents.get(id).is_some_and(|has| self.used(id) + weight <= has.capacity)
+    }
+
+    /// Whether keeping the item for its agent makes sense: a last agent could take it, a chosen one is there.
+    fn may_be_kept(&self, item: &MItem) -> bool {
+        let Some((agent, why)) = &item.kept else { return true };
+        let chosen = *why != ReservedFor::LastAgent;
+        let can = self.has_skills(agent, &item.queue) && self.fits(agent, &item.queue);
+        let config = self.config.as_ref().unwrap();
+        let weight = config.queues.get(&item.queue).map_or(1, |queue| queue.weight);
+        let ever = config.agents.get(agent).is_some_and(|has| weight <= has.capacity);
+        self.is_there(agent) && if chosen { ever } else { can }
     }
 
     fn queue_weight(&self, queue: &QueueId) -> u32 {
@@ -148,27 +242,10 @@ impl Model {
 
     /// Whether the agent may be offered an item of the queue now.
     fn eligible(&self, id: &AgentId, queue: &QueueId, now_ms: Millis) -> bool {
-        let Some(config) = &self.config else { return false };
-        let (Some(wants), Some(has), Some(agent)) =
-            (config.queues.get(queue), config.agents.get(id), self.agents.get(id))
-        else {
-            return false;
-        };
-        let skilled = wants
-            .needs
-            .iter()
-            .all(|need| has.skills.get(&need.skill).copied().unwrap_or(0) >= need.level);
-        let serves = has.queues.is_empty() || has.queues.contains(queue);
-        let cool =
-            agent.rejected_ms.is_none_or(|at_ms| at_ms + config.reject_cool_down_ms <= now_ms);
-        let silent = config.misses_max > 0 && {
-            let last = agent.misses_ms.last().copied().unwrap_or(0);
-            let recent = agent.misses_ms.iter().filter(|at_ms| **at_ms + 600_000 > last).count();
-            recent >= config.misses_max as usize
-        };
-        let fits = self.used(id) + wants.weight <= has.capacity;
-        let there = agent.online && agent.presence == Presence::Available;
-        there && skilled && serves && cool && !silent && fits
+        self.is_there(id)
+            && self.has_skills(id, queue)
+            && self.is_cool(id, now_ms)
+            && self.fits(id, queue)
     }
 
     /// The pair that is due now: the first item in order that anybody can take, with the best agent for it.
@@ -178,13 +255,25 @@ impl Model {
         let mut waiting: Vec<_> =
             waiting.filter(|(_, it)| config.queues.contains_key(&it.queue)).collect();
         waiting.sort_by_key(|(id, item)| {
-            (-i64::from(config.queues[&item.queue].priority + item.priority), item.since_ms, **id)
+            let starves = item.since_ms + 5 * 120_000 < now_ms;
+            let priority = -i64::from(config.queues[&item.queue].priority + item.priority);
+            match (starves, item.ahead) {
+                (true, _) => (0, 0, item.since_ms, **id),
+                (false, true) => (1, priority, item.since_ms, **id),
+                (false, false) => (2, priority, item.since_ms, **id),
+            }
         });
         waiting.into_iter().find_map(|(id, item)| Some((*id, self.best_agent(item, now_ms)?)))
     }
 
     fn best_agent(&self, item: &MItem, now_ms: Millis) -> Option<AgentId> {
         let config = self.config.as_ref()?;
+        if let Some((agent, _)) = &item.kept {
+            let can = self.is_there(agent)
+                && self.is_cool(agent, now_ms)
+                && self.fits(agent, &item.queue);
+            return can.then(|| agent.clone());
+        }
         let all: BTreeSet<&AgentId> =
             self.agents.keys().filter(|id| self.eligible(id, &item.queue, now_ms)).collect();
         let asked: BTreeSet<&AgentId> = item
@@ -192,6 +281,12 @@ impl Model {
             .iter()
             .filter(|(_, at_ms)| at_ms + config.re_offer_after_ms > now_ms)
             .map(|(id, _)| id)
+            .chain(
+                item.giver
+                    .iter()
+                    .filter(|giver| giver.at_ms + config.re_offer_after_ms > now_ms)
+                    .map(|giver| &giver.agent),
+            )
             .collect();
         let others: BTreeSet<&AgentId> = all.difference(&asked).copied().collect();
         let pool = if others.is_empty() { all } else { others };
@@ -221,6 +316,10 @@ impl Model {
         assert_eq!(live, expected, "items and who has them");
         if workspace.wake_ms().is_none_or(|wake_ms| wake_ms > now_ms) {
             assert_eq!(self.best_pair(now_ms), None, "somebody waits whom somebody could take");
+            for (id, item) in &self.items {
+                let sensible = item.holder.is_some() || self.may_be_kept(item);
+                assert!(sensible, "{id:?} is kept for somebody who cannot take it");
+            }
             let stranded = self.items.values().filter_map(|item| item.holder.as_ref());
             for (agent, assigned, _) in stranded {
                 let online = self.agents.get(agent).is_some_and(|agent| agent.online);

@@ -8,16 +8,62 @@ use super::kit::{START_MS, World, agent_config, conversation, item, plain, queue
 use crate::{
     SessionId,
     conversation::WorkspaceNews,
-    workspace::{DeskCommand, Presence, WorkspaceAnswer, WorkspaceConfig, WorkspaceInput},
+    workspace::{
+        AgentSince, DeskCommand, Presence, RoutingHints, WorkspaceAnswer, WorkspaceConfig,
+        WorkspaceInput, WrapUpConfig, WrapUpMode,
+    },
 };
 
 const QUEUES: [&str; 4] = ["light", "spanish", "billing", "nowhere"];
 const AGENTS: [&str; 5] = ["ana", "ben", "cai", "dee", "eva"];
 
+/// What else a need says, by agent.
+#[derive(Clone, Debug)]
+enum Hint {
+    None,
+    Vip,
+    Last(usize),
+    Target(usize),
+    Giver(usize),
+    Returning(usize),
+}
+
+impl Hint {
+    fn hints(&self, now_ms: u64) -> RoutingHints {
+        let since =
+            |agent: &usize| Some(AgentSince { agent: AGENTS[*agent].into(), at_ms: now_ms });
+        let hints = RoutingHints::default();
+        match self {
+            Self::None => hints,
+            Self::Vip => RoutingHints { vip: true, ..hints },
+            Self::Last(agent) => RoutingHints { last_agent: since(agent), ..hints },
+            Self::Target(agent) => RoutingHints { target: Some(AGENTS[*agent].into()), ..hints },
+            Self::Giver(agent) => RoutingHints { giver: since(agent), ..hints },
+            Self::Returning(agent) => {
+                RoutingHints { returning: true, target: Some(AGENTS[*agent].into()), ..hints }
+            }
+        }
+    }
+}
+
+fn hint() -> impl Strategy<Value = Hint> {
+    let agent = || 0..AGENTS.len();
+    prop_oneof![
+        4 => Just(Hint::None),
+        1 => Just(Hint::Vip),
+        3 => agent().prop_map(Hint::Last),
+        2 => agent().prop_map(Hint::Target),
+        1 => agent().prop_map(Hint::Giver),
+        1 => agent().prop_map(Hint::Returning),
+    ]
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Configure(u8),
-    Wanted { n: u8, version: u32, queue: usize, since: u64, priority: i32 },
+    Wanted { n: u8, version: u32, queue: usize, since: u64, priority: i32, hint: Hint },
+    Finished { n: u8, version: u32, agent: usize, wrap_up: bool },
+    EndWrapUp { agent: usize, n: u8 },
     Dropped { n: u8, version: u32 },
     Claimed { n: u8, version: u32, agent: usize },
     SignIn { agent: usize, again: bool, ago_ms: u64 },
@@ -41,9 +87,15 @@ fn acts() -> impl Strategy<Value = Act> {
     let presence = prop_oneof![3 => Just(Presence::Available), 1 => Just(Presence::Away)];
     prop_oneof![
         1 => (0_u8..4).prop_map(Act::Configure),
-        8 => (0_u8..14, 1_u32..4, 0..QUEUES.len(), 0_u64..5, -1_i32..2).prop_map(
-            |(n, version, queue, since, priority)| Act::Wanted { n, version, queue, since, priority }
+        8 => (0_u8..14, 1_u32..4, 0..QUEUES.len(), 0_u64..5, -1_i32..2, hint()).prop_map(
+            |(n, version, queue, since, priority, hint)| {
+                Act::Wanted { n, version, queue, since, priority, hint }
+            }
         ),
+        3 => (0_u8..14, 1_u32..5, agent.clone(), any::<bool>()).prop_map(
+            |(n, version, agent, wrap_up)| Act::Finished { n, version, agent, wrap_up }
+        ),
+        1 => (agent.clone(), 0_u8..14).prop_map(|(agent, n)| Act::EndWrapUp { agent, n }),
         3 => (0_u8..14, 1_u32..5).prop_map(|(n, version)| Act::Dropped { n, version }),
         2 => (0_u8..14, 1_u32..4, agent.clone())
             .prop_map(|(n, version, agent)| Act::Claimed { n, version, agent }),
@@ -69,6 +121,15 @@ fn config(n: u8) -> WorkspaceConfig {
         ("spanish".into(), queue_config(&[("es", 2)], 50, 1)),
         ("billing".into(), queue_config(&[("es", 1), ("billing", 3)], 100, 0)),
     ]);
+    let wrap_up = |mode, holds_capacity| WrapUpConfig { mode, for_ms: 20_000, holds_capacity };
+    for (queue, rule) in [
+        ("light", wrap_up(WrapUpMode::Timed, true)),
+        ("spanish", wrap_up(WrapUpMode::Optional, false)),
+        ("billing", wrap_up(WrapUpMode::Optional, true)),
+    ] {
+        config.queues.get_mut(&queue.into()).unwrap().wrap_up = rule;
+    }
+    config.stranded_keep_ms = 300_000;
     let skills: [&[(&str, u8)]; 5] = [
         &[],
         &[("es", 1)],
@@ -81,7 +142,10 @@ fn config(n: u8) -> WorkspaceConfig {
     }
     config.agents.get_mut(&"eva".into()).unwrap().queues = vec!["billing".into()];
     match n {
-        1 => drop(config.queues.remove(&"spanish".into())),
+        1 => {
+            config.queues.remove(&"spanish".into());
+            config.stranded_keep_ms = 0;
+        }
         2 => config.agents.retain(|id, _| id.0 != "ana" && id.0 != "dee"),
         3 => config.agents.values_mut().for_each(|agent| agent.capacity = 60),
         _ => {}
@@ -126,7 +190,7 @@ impl Run {
         let before = world.model.items.keys().copied().collect::<Vec<_>>();
         let told = world.told.len();
         let dropped = match &act {
-            Act::Dropped { n, .. } => Some(item(*n)),
+            Act::Dropped { n, .. } | Act::Finished { n, .. } => Some(item(*n)),
             _ => None,
         };
         let wanted = match &act {
@@ -162,7 +226,23 @@ impl Run {
             Act::Configure(n) => {
                 world.input(&WorkspaceInput::Configure(Box::new(config(n))));
             }
-            Act::Wanted { n, version, queue, since, priority } => {
+            Act::Finished { n, version, agent, wrap_up } => {
+                world.input(&WorkspaceInput::Finished {
+                    item: item(n),
+                    version,
+                    conversation: conversation(n),
+                    agent: AGENTS[agent].into(),
+                    wrap_up,
+                });
+            }
+            Act::EndWrapUp { agent, n } => {
+                let on = self.session(agent, 0);
+                let id = self.world.command();
+                let command = DeskCommand::EndWrapUp { id, conversation: conversation(n) };
+                self.world.desk(AGENTS[agent], on, command);
+            }
+            Act::Wanted { n, version, queue, since, priority, hint } => {
+                let hints = hint.hints(world.now_ms);
                 world.input(&WorkspaceInput::Wanted {
                     item: item(n),
                     version,
@@ -170,6 +250,7 @@ impl Run {
                     queue: QUEUES[queue].into(),
                     since_ms: START_MS + since,
                     priority,
+                    hints,
                 });
             }
             Act::Dropped { n, version } => drop(world.dropped(n, version)),

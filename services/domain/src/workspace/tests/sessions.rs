@@ -19,7 +19,7 @@ fn a_newer_connection_replaces_the_older_and_gets_everything_open() {
     let new = world.sign_in("ana", 2);
     let replaced = world.signals[&old].last().map(|(_, change)| change.clone());
     assert_eq!(replaced, Some(WorkspaceChange::Replaced));
-    let Some((1, WorkspaceChange::Snapshot { offers, assigned, used, capacity, presence })) =
+    let Some((1, WorkspaceChange::Snapshot { offers, assigned, used, capacity, presence, .. })) =
         world.signals[&new].first()
     else {
         panic!("the first signal of a session is a snapshot")

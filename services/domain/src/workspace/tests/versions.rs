@@ -134,6 +134,7 @@ fn an_answer_goes_to_the_address_that_asked() {
         queue: "q".into(),
         since_ms: START_MS,
         priority: 0,
+        hints: <_>::default(),
     };
     let messages = world.input(&late).messages;
     let [crate::ToEntity::Conversation(to, _)] = messages.as_slice() else {
