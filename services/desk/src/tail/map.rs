@@ -84,7 +84,7 @@ fn show(
         E::EpisodeResolved { n, by, at_ms } => {
             let resolved_by = match by {
                 ResolvedBy::Agent(agent) => agent.0.clone(),
-                ResolvedBy::Api => String::new(),
+                ResolvedBy::Api | ResolvedBy::Bot => String::new(),
             };
             let resolved_ms = ms(*at_ms);
             let episode = Episode { number: *n, opened_ms: 0, resolved_ms, resolved_by };
@@ -118,6 +118,8 @@ fn show(
         | E::CommandAnswered { .. }
         | E::AgentGone { .. }
         | E::TurnTaken { .. }
+        | E::BotMoved { .. }
+        | E::HandedOver { .. }
         | E::TimerSet { .. }
         | E::Joining { .. }
         | E::JoinEnded { .. }
