@@ -14,6 +14,11 @@
 //! The random nonce is hedged: it is derived from fresh randomness, the associated data and the
 //! plaintext under a key of its own. Should the system's randomness ever fail or repeat, equal
 //! nonces would still need equal content, which discloses equality and nothing else.
+//!
+//! A decision must seal without randomness, so that deciding again gives the same bytes:
+//! [`Sealer::seal_derived`] takes the nonce from what the decision is, its associated data and the plaintext, under
+//! a key of its own. An equal nonce needs all of them equal: misuse discloses equality and nothing else (the
+//! synthetic nonces of RFC 8452, with BLAKE3 in place of POLYVAL).
 
 use std::path::Path;
 
@@ -35,6 +40,7 @@ pub const INSTALLATION_KEY_ID: u32 = 1;
 const SEAL_CONTEXT: &str = "tandem installation key v1: seal, key id 1";
 const HASH_CONTEXT: &str = "tandem installation key v1: hash of identifiers";
 const NONCE_CONTEXT: &str = "tandem installation key v1: hedge of nonces";
+const DERIVED_CONTEXT: &str = "tandem installation key v1: nonces of decisions";
 const FINGERPRINT_CONTEXT: &str = "tandem installation key v1: fingerprint";
 
 /// Seals, opens and hashes with the keys of one installation. Clone it freely: clones are the same
@@ -55,6 +61,7 @@ struct Keys {
     cipher: XChaCha20Poly1305,
     hash: Zeroizing<[u8; 32]>,
     nonce: Zeroizing<[u8; 32]>,
+    derived: Zeroizing<[u8; 32]>,
     fingerprint: [u8; 8],
 }
 
@@ -108,6 +115,7 @@ impl Sealer {
             cipher: XChaCha20Poly1305::new(derive(SEAL_CONTEXT).as_slice().into()),
             hash: derive(HASH_CONTEXT),
             nonce: derive(NONCE_CONTEXT),
+            derived: derive(DERIVED_CONTEXT),
             fingerprint,
         };
         Self { keys: std::sync::Arc::new(keys), randomness: Randomness::System }
@@ -131,15 +139,34 @@ impl Sealer {
     /// where it belongs), so that it opens nowhere else.
     #[must_use]
     pub fn seal(&self, aad: &[u8], plain: &[u8]) -> SealedBytes {
-        let nonce = self.nonce(aad, plain);
+        self.seal_with(&self.nonce(aad, plain), aad, plain)
+    }
+
+    /// As [`Sealer::seal`], but a pure function: `context` names what is sealed (which decision, which of its
+    /// values), and equal arguments give equal bytes.
+    #[must_use]
+    pub fn seal_derived(&self, aad: &[u8], context: &[&[u8]], plain: &[u8]) -> SealedBytes {
+        let mut hasher = blake3::Hasher::new_keyed(&self.keys.derived);
+        update_prefixed(&mut hasher, aad);
+        hasher.update(&u64::try_from(context.len()).unwrap_or(u64::MAX).to_le_bytes());
+        for part in context {
+            update_prefixed(&mut hasher, part);
+        }
+        hasher.update(plain);
+        let mut nonce = XNonce::default();
+        hasher.finalize_xof().fill(&mut nonce);
+        self.seal_with(&nonce, aad, plain)
+    }
+
+    fn seal_with(&self, nonce: &XNonce, aad: &[u8], plain: &[u8]) -> SealedBytes {
         #[expect(clippy::expect_used, reason = "fails only above 2^38 bytes of plaintext")]
         let sealed = self
             .keys
             .cipher
-            .encrypt(&nonce, Payload { msg: plain, aad })
+            .encrypt(nonce, Payload { msg: plain, aad })
             .expect("a plaintext in memory is below the cipher's limit");
         let mut bytes = Vec::with_capacity(NONCE_BYTES + sealed.len());
-        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(nonce);
         bytes.extend_from_slice(&sealed);
         SealedBytes { key_id: INSTALLATION_KEY_ID, bytes }
     }

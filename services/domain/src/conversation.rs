@@ -8,6 +8,7 @@
 
 mod answers;
 mod apply;
+mod bot;
 mod care;
 mod decide;
 mod dedupe;
@@ -30,8 +31,8 @@ mod state;
 mod statuses;
 #[cfg(test)]
 mod tests;
-mod triage;
 
+pub use bot::{BotPlace, Brief};
 pub use decide::Occasion;
 pub use event::{
     Author, ConversationEvent, ConversationTimer, Direction, Floor, FloorCause, MessageRecord,
@@ -41,7 +42,7 @@ pub use input::{
     CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo, Inbound, Opened,
     Refusal, SendOutcome, Status, StatusKind, TransferTo, Via, WorkspaceNews,
 };
-pub use rules::{BotRules, MenuOption, Rules, SealedText};
+pub use rules::Rules;
 pub use signal::ConversationSignal;
 pub use state::Conversation;
 pub use statuses::StatusFacts;

@@ -21,7 +21,7 @@ pub use id::{
     AgentId, BusinessId, CommandId, EntityId, EntityKind, Hash16, ItemId, MessageId, OfferId,
     QueueId, RequestId, SessionId, SkillId,
 };
-pub use sealed::Sealed;
+pub use sealed::{Sealed, Sealing};
 
 /// Unix time in milliseconds.
 pub type Millis = u64;

@@ -12,9 +12,10 @@ use domain::{
     SessionId,
     content::ContentKind,
     conversation::{
-        Author, ConversationEvent, ConversationInput, Direction, Floor, FloorCause, Inbound,
-        MessageRecord, SendOutcome, SendRecord, StatusKind, Via,
+        Author, BotPlace, Brief, ConversationEvent, ConversationInput, Direction, Floor,
+        FloorCause, Inbound, MessageRecord, ResolvedBy, SendOutcome, SendRecord, StatusKind, Via,
     },
+    flow::{Field, State, Why},
     number::{Lane, NumberEvent, SendRequest},
     persist,
     workspace::{DeskCommand, OfferEnd, WorkspaceEvent, WorkspaceInput},
@@ -115,6 +116,50 @@ fn events_of_conversations() {
             ConversationEvent::EpisodeOpened { n: 1, at_ms: 1_795_176_000_000 },
             ConversationEvent::WindowMoved { until_ms: 1_795_262_400_000 },
         ],
+    );
+}
+
+#[test]
+fn events_of_bots() {
+    golden(
+        "bot_events",
+        &vec![
+            ConversationEvent::BotMoved {
+                place: BotPlace {
+                    flow: "bank".to_owned(),
+                    version: "1".to_owned(),
+                    node: Some("main".to_owned()),
+                    state: sealed(),
+                },
+            },
+            ConversationEvent::HandedOver {
+                brief: Brief {
+                    why: Why::Requested,
+                    reason: "lost_card".to_owned(),
+                    fields: Some(sealed()),
+                    priority: 100,
+                },
+                at_ms: 1_795_176_000_000,
+            },
+            ConversationEvent::EpisodeResolved {
+                n: 1,
+                by: ResolvedBy::Bot,
+                at_ms: 1_795_176_001_000,
+            },
+        ],
+    );
+    golden(
+        "bot_state",
+        &State {
+            flow: "bank".to_owned(),
+            version: "1".to_owned(),
+            node: Some("main".to_owned()),
+            language: Some("es".to_owned()),
+            misses: 1,
+            shown: 3,
+            tapped: Some("main/cards#2".to_owned()),
+            fields: vec![Field { name: "amount".to_owned(), value: "1000".to_owned() }],
+        },
     );
 }
 

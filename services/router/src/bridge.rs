@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chassis::seal::Sealer;
 use domain::{
-    EntityKind, Hash16, Outcome, Sealed, ToEntity,
+    EntityKind, Hash16, Outcome, Sealed, Sealing, ToEntity,
     effect::{Call, CallKey, OutSignal},
     persist::{self, PersistError},
 };
@@ -71,6 +71,35 @@ impl Opener {
     ) -> Option<T> {
         let plain = self.sealer.open(business.as_bytes(), sealed.key_id, &sealed.bytes).ok()?;
         persist::decode(&plain).ok()
+    }
+}
+
+/// Seals what a decision makes. Which decision it is (input, entity, time) and which of its values stand in the
+/// nonce, so that it needs no randomness.
+#[derive(Debug)]
+pub(crate) struct DecisionSealing<'a> {
+    sealer: &'a Sealer,
+    input: &'a DecideInput,
+}
+
+impl Opener {
+    pub(crate) fn sealing<'a>(&'a self, input: &'a DecideInput) -> DecisionSealing<'a> {
+        DecisionSealing { sealer: &self.sealer, input }
+    }
+}
+
+impl Sealing for DecisionSealing<'_> {
+    fn seal(&self, n: u32, plain: &[u8]) -> Sealed {
+        let DecideInput { header, entity, now_ms, .. } = self.input;
+        let context: [&[u8]; 5] =
+            [&header.key.0, &[entity.kind], &entity.hash, &now_ms.to_be_bytes(), &n.to_be_bytes()];
+        let sealed = self.sealer.seal_derived(header.business.0.as_bytes(), &context, plain);
+        Sealed { key_id: sealed.key_id, bytes: sealed.bytes }
+    }
+
+    fn open(&self, sealed: &Sealed) -> Option<Vec<u8>> {
+        let business = self.input.header.business.0.as_bytes();
+        self.sealer.open(business, sealed.key_id, &sealed.bytes).ok()
     }
 }
 

@@ -59,7 +59,9 @@ impl HostedConversation {
         let rules = self.rules.of(number);
         let opened = self.open(&input.header.business.0, &told);
         let occasion = Occasion::Input { key: input.header.key.0, input: &told, opened: &opened };
-        let outcome = self.state.decide(&rules, self.id, occasion, input.now_ms);
+        let sealing = self.opener.sealing(input);
+        let outcome = self.state.decide(&rules, self.id, occasion, input.now_ms, &sealing);
+        count_bot(&outcome.events);
         bridge::decision(input, outcome, |_: &ConversationEvent| PartName::from(PART))
     }
 
@@ -72,9 +74,22 @@ impl HostedConversation {
         };
         let content: Option<Content> = self.opener.open(business, content);
         let identity: Option<Identity> = self.opener.open(business, who);
+        let (text, choice) = content.map(|c| (c.text, c.choice)).unwrap_or_default();
         Opened {
-            text: content.and_then(|content| content.text),
+            text,
+            choice,
             reachable: identity.is_some_and(|who| who.phone.is_some() || who.bsuid.is_some()),
+        }
+    }
+}
+
+/// What the bot did, for the metrics.
+fn count_bot(events: &[ConversationEvent]) {
+    for event in events {
+        match event {
+            ConversationEvent::TurnTaken { misses, .. } => metrics::bot_turn(*misses > 0),
+            ConversationEvent::HandedOver { brief, .. } => metrics::bot_handoff(brief.why.code()),
+            _ => {}
         }
     }
 }
@@ -97,7 +112,10 @@ impl LiveEntity for HostedConversation {
             RuntimeOccasion::Input(body) => self.decide_input(input, body),
             RuntimeOccasion::Wake => {
                 let rules = self.rules.of(self.state.number());
-                let outcome = self.state.decide(&rules, self.id, Occasion::Wake, input.now_ms);
+                let sealing = self.opener.sealing(input);
+                let (now_ms, wake) = (input.now_ms, Occasion::Wake);
+                let outcome = self.state.decide(&rules, self.id, wake, now_ms, &sealing);
+                count_bot(&outcome.events);
                 bridge::decision(input, outcome, |_: &ConversationEvent| PartName::from(PART))
             }
             // Conversations ask for no calls.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use chassis::{config::Config, seal::Sealer};
-use domain::{EntityKind, persist::PersistError};
+use chassis::{config::Config, seal::Sealer, task::Shutdown};
+use domain::EntityKind;
 use runtime::{
     bus::{EntityId, SavedPart},
     host::{EntityError, Host, LiveEntity},
@@ -12,6 +12,7 @@ use runtime::{
 use crate::{
     bridge::{self, Opener},
     conversation::HostedConversation,
+    flows::FlowsError,
     number::HostedNumber,
     rules::RuleBook,
     workspace::HostedWorkspace,
@@ -28,10 +29,15 @@ impl RouterHost {
     /// A host with the rules of `config`.
     ///
     /// # Errors
-    /// [`PersistError`] when a configured text cannot be sealed.
-    pub fn new(config: &Config, sealer: Arc<Sealer>) -> Result<Self, PersistError> {
+    /// [`FlowsError`] when a flow file cannot be used.
+    pub fn new(config: &Config, sealer: Arc<Sealer>) -> Result<Self, FlowsError> {
         let rules = Arc::new(RuleBook::new(config, &sealer)?);
         Ok(Self { rules, opener: Opener::new(sealer) })
+    }
+
+    /// Reads flow files again when they change, until the process stops.
+    pub fn watch_flows(&self, shutdown: &Shutdown) {
+        self.rules.watch(shutdown);
     }
 }
 

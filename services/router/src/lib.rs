@@ -8,6 +8,7 @@ mod bridge;
 pub mod configure;
 mod conversation;
 pub mod door;
+pub mod flows;
 mod host;
 pub mod metrics;
 mod number;

@@ -1,105 +1,193 @@
 //! The configuration as the rules that conversations decide by.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use chassis::{
-    config::{Business, Config, Number},
+    config::{BotStyle, Business, Config, Number},
     seal::Sealer,
+    task::{Shutdown, TaskKind},
 };
 use domain::{
-    AgentId, EntityId, QueueId, Sealed,
-    content::Content,
-    conversation::{BotRules, MenuOption, Rules, SealedText},
+    AgentId, EntityId, QueueId,
+    conversation::Rules,
+    flow::{Flow, MenuOption, OneQuestion},
     naming,
-    persist::{self, PersistError},
 };
 
-/// Words by which a customer asks for a person, in the languages customers most often write them.
-const HUMAN_KEYWORDS: [&str; 14] = [
-    "agent",
-    "human",
-    "person",
-    "operator",
-    "representative",
-    "agente",
-    "humano",
-    "persona",
-    "mensch",
-    "mitarbeiter",
-    "humain",
-    "conseiller",
-    "人",
-    "オペレーター",
-];
-/// How often the fallback is said before people take over.
-const MISSES_MAX: u32 = 1;
+use crate::{
+    flows::{FlowFile, FlowsError, LOOK_EVERY},
+    metrics,
+};
 
 /// The rules of every number.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RuleBook {
-    by_number: BTreeMap<EntityId, Arc<Rules>>,
+    by_number: BTreeMap<EntityId, Entry>,
+    files: Vec<FlowFile>,
     none: Arc<Rules>,
 }
 
+#[derive(Debug)]
+struct Entry {
+    rules: RwLock<Arc<Rules>>,
+    /// Which of the files its flow is from.
+    file: Option<usize>,
+}
+
 impl RuleBook {
-    /// Reads the rules of `config`; texts are sealed here, once.
+    /// Reads the rules of `config`, and its flow files.
     ///
     /// # Errors
-    /// [`PersistError`] when a text has no encoded form.
-    pub fn new(config: &Config, sealer: &Sealer) -> Result<Self, PersistError> {
+    /// [`FlowsError`] with every problem of every flow file.
+    pub fn new(config: &Config, sealer: &Sealer) -> Result<Self, FlowsError> {
         let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+        let mut bots = Bots::default();
         let mut by_number = BTreeMap::new();
         for business in &config.businesses {
             for number in &business.numbers {
-                let rules = rules_of(config, business, number, sealer)?;
+                let (bot, file) = bots.of(business, number.flow.as_deref());
+                let rules = Rules { bot, ..rules_of(config, business, number) };
                 let id = naming::number_id(&hash, &number.phone_number_id);
-                by_number.insert(id, Arc::new(rules));
+                by_number.insert(id, Entry { rules: RwLock::new(Arc::new(rules)), file });
             }
         }
-        Ok(Self { by_number, none: Arc::new(Rules::new(QueueId::default())) })
+        let files = bots.finish()?;
+        Ok(Self { by_number, files, none: Arc::new(Rules::new(QueueId::default())) })
     }
 
     /// The rules of a number; those of no business where it is not configured (any more).
     #[must_use]
     pub fn of(&self, number: Option<EntityId>) -> Arc<Rules> {
-        Arc::clone(number.and_then(|id| self.by_number.get(&id)).unwrap_or(&self.none))
+        match number.and_then(|id| self.by_number.get(&id)) {
+            Some(entry) => Arc::clone(&entry.rules.read().unwrap_or_else(PoisonError::into_inner)),
+            None => Arc::clone(&self.none),
+        }
+    }
+
+    /// Takes the flow files that changed. A file that cannot be used leaves its flow in force.
+    pub fn reload(&self) {
+        for (place, file) in self.files.iter().enumerate() {
+            match file.read_if_changed() {
+                None => {}
+                Some(Ok(flow)) => {
+                    self.put(place, &flow);
+                    metrics::flow_reload("taken");
+                    tracing::info!(file = %file.path().display(), version = flow.version(), "flow read again");
+                }
+                Some(Err(error)) => {
+                    metrics::flow_reload("refused");
+                    tracing::warn!(%error, "flow not taken, the one in force stays");
+                }
+            }
+        }
+    }
+
+    fn put(&self, place: usize, flow: &Arc<Flow>) {
+        for entry in self.by_number.values().filter(|entry| entry.file == Some(place)) {
+            let mut rules = entry.rules.write().unwrap_or_else(PoisonError::into_inner);
+            *rules = Arc::new(Rules { bot: Some(Arc::clone(flow)), ..(**rules).clone() });
+        }
+    }
+
+    /// Looks at the flow files until the process stops.
+    pub(crate) fn watch(self: &Arc<Self>, shutdown: &Shutdown) {
+        if self.files.is_empty() {
+            return;
+        }
+        let (book, stop) = (Arc::clone(self), shutdown.clone());
+        let watching = async move {
+            loop {
+                tokio::select! {
+                    () = stop.begun() => return,
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+                let book = Arc::clone(&book);
+                if tokio::task::spawn_blocking(move || book.reload()).await.is_err() {
+                    tracing::error!("looking at the flow files failed");
+                }
+            }
+        };
+        shutdown.spawn(TaskKind::Maintenance, "flow files", watching).detach();
     }
 }
 
-fn rules_of(
-    config: &Config,
-    business: &Business,
-    number: &Number,
-    sealer: &Sealer,
-) -> Result<Rules, PersistError> {
+/// The bots of the businesses as they are read: each file once per business.
+#[derive(Default)]
+struct Bots {
+    files: Vec<(FlowFile, Arc<Flow>)>,
+    problems: Vec<String>,
+}
+
+impl Bots {
+    fn of(
+        &mut self,
+        business: &Business,
+        own: Option<&Path>,
+    ) -> (Option<Arc<Flow>>, Option<usize>) {
+        let Some(path) = own.or(business.bot.flow.as_deref()) else {
+            let question = business.bot.enabled.then(|| Arc::new(question_of(business)));
+            return (question, None);
+        };
+        let queues = queues_of(business);
+        let known = self.files.iter().position(|(file, _)| file.is(path, &queues));
+        if let Some((place, (_, flow))) =
+            known.and_then(|place| Some((place, self.files.get(place)?)))
+        {
+            return (Some(Arc::clone(flow)), Some(place));
+        }
+        match FlowFile::open(path, queues) {
+            Ok((file, flow)) => {
+                self.files.push((file, Arc::clone(&flow)));
+                (Some(flow), Some(self.files.len() - 1))
+            }
+            Err(FlowsError(told)) => {
+                if !self.problems.contains(&told) {
+                    self.problems.push(told);
+                }
+                (None, None)
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Vec<FlowFile>, FlowsError> {
+        if self.problems.is_empty() {
+            return Ok(self.files.into_iter().map(|(file, _)| file).collect());
+        }
+        Err(FlowsError(self.problems.join("\n")))
+    }
+}
+
+/// The queues of a business, which its flows may name.
+#[must_use]
+pub fn queues_of(business: &Business) -> BTreeSet<QueueId> {
+    business.workspace.queues.iter().map(|queue| QueueId(queue.id.clone())).collect()
+}
+
+fn rules_of(config: &Config, business: &Business, number: &Number) -> Rules {
     let queue =
         business.default_queue(number).map_or_else(QueueId::default, |q| QueueId(q.id.clone()));
-    let bot = business.bot.enabled.then(|| bot_of(business, sealer)).transpose()?;
-    Ok(Rules {
-        bot,
+    Rules {
         phone_owner: number.phone_owner.clone().map(AgentId),
         phone_answer_timeout_ms: config.limits.phone_answer_timeout_ms,
         phone_floor_timeout_ms: config.limits.phone_floor_timeout_ms,
         ..Rules::new(queue)
-    })
+    }
 }
 
-fn bot_of(business: &Business, sealer: &Sealer) -> Result<BotRules, PersistError> {
-    let options: Vec<MenuOption> = menu(business);
-    let mut listed = String::new();
-    for (place, option) in (1..).zip(&options) {
-        listed.push_str(&format!("\n{place}. {}", option.title));
-    }
-    let with_options = |text: &str| format!("{text}{listed}");
-    let seal = |text: String| sealed(business, sealer, text);
-    let handoff = business.bot.handoff.trim();
-    Ok(BotRules {
-        question: seal(with_options(&business.bot.question))?,
-        options,
-        human_keywords: HUMAN_KEYWORDS.map(str::to_owned).into(),
-        handoff_text: (!handoff.is_empty()).then(|| seal(handoff.to_owned())).transpose()?,
-        fallback_text: seal(with_options(&business.bot.fallback))?,
-        misses_max: MISSES_MAX,
+/// The configured question as a flow.
+fn question_of(business: &Business) -> Flow {
+    let bot = &business.bot;
+    Flow::one_question(&OneQuestion {
+        question: bot.question.clone(),
+        options: menu(business),
+        hand_off: bot.handoff.trim().to_owned(),
+        fallback: bot.fallback.clone(),
+        buttons: bot.style == BotStyle::Buttons,
+        opener: bot.opener.clone(),
     })
 }
 
@@ -122,9 +210,5 @@ fn menu(business: &Business) -> Vec<MenuOption> {
         .collect()
 }
 
-fn sealed(business: &Business, sealer: &Sealer, text: String) -> Result<SealedText, PersistError> {
-    let content = Content { text: Some(text.clone()), ..Content::default() };
-    let sealed = sealer.seal(business.id.as_bytes(), &persist::encode(&content)?);
-    let sealed = Sealed { key_id: sealed.key_id, bytes: sealed.bytes };
-    Ok(SealedText { plain: text, sealed })
-}
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, demo, rebuild, up};
+use crate::{check, demo, flow, rebuild, up};
 
 /// Contact-center router for WhatsApp coexistence.
 #[derive(Debug, Parser)]
@@ -22,6 +22,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Checks and tries flows of the bot.
+    Flow {
+        #[command(subcommand)]
+        command: flow::FlowCommand,
     },
     /// Works on the read model.
     Archive {
@@ -67,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Archive { command: ArchiveCommand::Rebuild(args) } => {
             rebuild::run(args.config.as_deref())
         }
+        Command::Flow { command } => flow::run(&command),
         Command::Demo(args) => demo::run(&args),
     };
     match result {

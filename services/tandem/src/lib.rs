@@ -6,6 +6,7 @@
 mod check;
 pub mod cli;
 mod demo;
+mod flow;
 mod keys;
 mod rebuild;
 pub mod stage;

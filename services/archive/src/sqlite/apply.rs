@@ -184,6 +184,8 @@ impl At<'_> {
             | Event::PhoneSpoke { .. }
             | Event::LowerMoved { .. }
             | Event::TurnTaken { .. }
+            | Event::BotMoved { .. }
+            | Event::HandedOver { .. }
             | Event::TimerSet { .. }
             | Event::Joining { .. }
             | Event::JoinEnded { .. }

@@ -35,7 +35,7 @@ pub(super) fn episode_resolved(
 ) -> Result<(), ArchiveError> {
     let agent = match by {
         ResolvedBy::Agent(agent) => Some(agent.0.as_str()),
-        ResolvedBy::Api => None,
+        ResolvedBy::Api | ResolvedBy::Bot => None,
     };
     // Without a row the episode began at an address that joined this one.
     at.update(

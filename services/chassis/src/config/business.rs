@@ -67,6 +67,9 @@ pub struct Number {
     /// Texts the app sends by itself (greeting, away): their echoes do not take the floor.
     #[serde(default)]
     pub greeting_texts: Vec<String>,
+    /// A flow file of this number alone, in place of the business's bot.
+    #[serde(default)]
+    pub flow: Option<PathBuf>,
     /// Queue of what triage does not place; see [`Business::default_queue`].
     #[serde(default)]
     pub queue: Option<String>,
@@ -266,9 +269,27 @@ pub struct Bot {
     pub handoff: String,
     /// Said when the answer names no queue; the item then goes to the number's queue.
     pub fallback: String,
+    /// How the options are shown: `text` (numbered in the question) or `buttons` (reply buttons, from four
+    /// options on a list).
+    pub style: BotStyle,
+    /// With a list: what opens it, at most 20 characters.
+    pub opener: String,
+    /// A flow file in place of the question (docs/flows.md); it is watched and read again when it changes.
+    pub flow: Option<PathBuf>,
     /// Further keywords: `[[business.bot.option]]`. They come before those of the queues.
     #[serde(rename = "option")]
     pub options: Vec<BotOption>,
+}
+
+/// How the question's options are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BotStyle {
+    /// Numbered in the text.
+    #[default]
+    Text,
+    /// To tap.
+    Buttons,
 }
 
 impl Default for Bot {
@@ -278,6 +299,9 @@ impl Default for Bot {
             question: "How can we help you? Please answer with one word.".to_owned(),
             handoff: "Thank you, we will be with you shortly.".to_owned(),
             fallback: "Thank you, a colleague will help you shortly.".to_owned(),
+            style: BotStyle::Text,
+            opener: "Choose".to_owned(),
+            flow: None,
             options: Vec::new(),
         }
     }

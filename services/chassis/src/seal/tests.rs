@@ -136,3 +136,24 @@ fn debug_discloses_nothing() {
     assert_eq!(format!("{sealer:?}"), "Sealer(redacted)");
     assert_eq!(format!("{:?}", sealer.seal(b"", b"abc")), "SealedBytes(key 1, 43 bytes)");
 }
+
+#[test]
+fn a_decision_seals_the_same_again_and_nothing_else_under_the_same_nonce() {
+    let sealer = sealer();
+    let base = sealer.seal_derived(b"shop", &[b"key", b"1"], b"hello");
+    assert_eq!(base, sealer.seal_derived(b"shop", &[b"key", b"1"], b"hello"));
+    assert_eq!(sealer.open(b"shop", base.key_id, &base.bytes).as_deref(), Ok(&b"hello"[..]));
+    assert_eq!(sealer.open(b"bank", base.key_id, &base.bytes), Err(OpenError::NotAuthentic));
+    let others = [
+        sealer.seal_derived(b"bank", &[b"key", b"1"], b"hello"),
+        sealer.seal_derived(b"shop", &[b"key", b"2"], b"hello"),
+        sealer.seal_derived(b"shop", &[b"key1", b""], b"hello"),
+        sealer.seal_derived(b"shop", &[b"key"], b"1hello"),
+        sealer.seal_derived(b"shop", &[b"key", b"1"], b"hellO"),
+        sealer.seal(b"shop", b"hello"),
+        Sealer::from_key([8; 32]).seal_derived(b"shop", &[b"key", b"1"], b"hello"),
+    ];
+    for other in others {
+        assert_ne!(other.bytes.get(..NONCE_BYTES), base.bytes.get(..NONCE_BYTES));
+    }
+}

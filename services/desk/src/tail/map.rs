@@ -82,10 +82,7 @@ fn show(
             (Event::EpisodeOpened(episode), *at_ms)
         }
         E::EpisodeResolved { n, by, at_ms } => {
-            let resolved_by = match by {
-                ResolvedBy::Agent(agent) => agent.0.clone(),
-                ResolvedBy::Api => String::new(),
-            };
+            let resolved_by = resolver(by);
             let resolved_ms = ms(*at_ms);
             let episode = Episode { number: *n, opened_ms: 0, resolved_ms, resolved_by };
             (Event::EpisodeResolved(episode), *at_ms)
@@ -118,6 +115,8 @@ fn show(
         | E::CommandAnswered { .. }
         | E::AgentGone { .. }
         | E::TurnTaken { .. }
+        | E::BotMoved { .. }
+        | E::HandedOver { .. }
         | E::TimerSet { .. }
         | E::Joining { .. }
         | E::JoinEnded { .. }
@@ -161,6 +160,13 @@ fn routing_act(act: &RoutingAct) -> v1::routing_act::Act {
         RoutingAct::Snooze { until_ms } => Act::SnoozedUntilMs(ms(*until_ms)),
         RoutingAct::Vip { vip } => Act::Vip(*vip),
         RoutingAct::WrapUp { code } => Act::Code(code.clone()),
+    }
+}
+
+fn resolver(by: &ResolvedBy) -> String {
+    match by {
+        ResolvedBy::Agent(agent) => agent.0.clone(),
+        ResolvedBy::Api | ResolvedBy::Bot => String::new(),
     }
 }
 

@@ -59,6 +59,8 @@ impl Core {
                 self.unheard = false;
                 self.episode.triaged = true;
             }
+            E::BotMoved { place } => self.bot = Some(place.clone()),
+            E::HandedOver { brief, .. } => self.brief = Some(brief.clone()),
             E::TimerSet { timer, at_ms: Some(at_ms) } => {
                 self.timers.insert(*timer, *at_ms);
             }
@@ -186,6 +188,7 @@ impl Core {
         self.waiting_since_ms = None;
         self.answering = None;
         self.shelved = None;
+        self.brief = None;
         self.unheard = false;
         self.misses = 0;
         self.routing.snooze = None;
@@ -313,6 +316,10 @@ impl Core {
         self.misses = self.misses.max(lower.misses);
         self.unheard |= lower.unheard;
         self.asked = self.asked.or(lower.asked);
+        if lower.bot.is_some() && !matches!(self.floor, Floor::Bot { .. }) {
+            self.bot = lower.bot;
+        }
+        self.brief = self.brief.take().or(lower.brief);
         self.answering = self.answering.take().or(lower.answering);
         self.last_in_ms = self.last_in_ms.max(lower.last_in_ms);
         self.last_phone_ms = self.last_phone_ms.max(lower.last_phone_ms);

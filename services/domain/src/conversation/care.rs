@@ -1,13 +1,8 @@
 //! Every unanswered customer message has an owner or a timer (invariant 5), and the work item that says so to
 //! the workspace.
 
-use super::{
-    Author, ConversationEvent, ConversationTimer, Floor, FloorCause, decide::Step, floor::ToSend,
-    rules::SealedText, state::Item,
-};
-use crate::{
-    AgentId, ItemId, QueueId, content::ContentKind, number::Lane, workspace::WorkspaceInput,
-};
+use super::{ConversationEvent, ConversationTimer, Floor, FloorCause, decide::Step, state::Item};
+use crate::{AgentId, ItemId, QueueId, workspace::WorkspaceInput};
 
 impl Step<'_> {
     /// Sees to it that who waits is cared for. Called wherever the customer may wait with nobody in charge.
@@ -31,68 +26,6 @@ impl Step<'_> {
                 (None, None) => self.ask_first(),
             },
         }
-    }
-
-    /// The bot's question, or an item where no bot can ask.
-    fn ask_first(&mut self) {
-        let question = self.rules.bot.as_ref().map(|bot| &bot.question);
-        match question {
-            Some(question) => self.take_turn(question, 0),
-            None => self.want_item(None),
-        }
-    }
-
-    /// The question once more, with the misses so far.
-    pub(super) fn ask_again(&mut self) {
-        match self.rules.bot.as_ref().map(|bot| &bot.question) {
-            Some(question) => self.take_turn(question, self.core.misses),
-            None => self.hand_off(None, false),
-        }
-    }
-
-    /// A new turn of the bot: older ones are stale.
-    pub(super) fn take_turn(&mut self, text: &SealedText, misses: u32) {
-        if !self.window_is_open() || !self.may_request() {
-            return self.hand_off(None, false);
-        }
-        for request in self.core.pending_bot() {
-            self.cancel(request);
-        }
-        let turn = self.begin_turn(misses);
-        self.say(turn, text);
-    }
-
-    /// The bot has the floor in a new turn, without saying anything.
-    pub(super) fn begin_turn(&mut self, misses: u32) -> u64 {
-        let turn = self.core.turn.saturating_add(1);
-        self.emit(ConversationEvent::TurnTaken { turn, misses });
-        self.change_floor(Floor::Bot { turn }, FloorCause::Inbound);
-        turn
-    }
-
-    fn say(&mut self, turn: u64, text: &SealedText) {
-        self.request(ToSend {
-            author: Author::Bot { turn },
-            lane: Lane::Bot,
-            kind: ContentKind::Text,
-            content: text.sealed.clone(),
-        });
-    }
-
-    /// The bot hands over to people, politely where it can.
-    pub(super) fn hand_off(&mut self, queue: Option<QueueId>, politely: bool) {
-        for request in self.core.pending_bot() {
-            self.cancel(request);
-        }
-        let text = self.rules.bot.as_ref().and_then(|bot| bot.handoff_text.as_ref());
-        if let (Some(text), Floor::Bot { turn }, true) = (text, &self.core.floor, politely)
-            && self.window_is_open()
-            && self.may_request()
-        {
-            self.say(*turn, text);
-        }
-        self.change_floor(Floor::Nobody, FloorCause::HandOff);
-        self.want_item(queue);
     }
 
     /// Asks for an agent: a new item, or the open one in another queue. It keeps its age, and without a named
@@ -156,7 +89,7 @@ impl Step<'_> {
             conversation: self.me,
             queue: item.queue.clone(),
             since_ms: item.since_ms,
-            priority: 0,
+            priority: self.core.brief.as_ref().map_or(0, |brief| brief.priority),
             hints: self.core.routing.hints(),
         };
         self.tell_workspace(wanted);

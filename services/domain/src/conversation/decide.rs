@@ -8,8 +8,8 @@ use super::{
     state::{Conversation, Core},
 };
 use crate::{
-    EntityId, Millis, Outcome, ToEntity, effect::OutSignal, number::NumberInput,
-    workspace::WorkspaceInput,
+    EntityId, Millis, Outcome, Sealing, ToEntity, effect::OutSignal, flow::Heard,
+    number::NumberInput, workspace::WorkspaceInput,
 };
 
 /// How far Meta's clock may run ahead of ours before a timestamp is taken as wrong and replaced by our time, ms.
@@ -35,6 +35,7 @@ pub enum Occasion<'a> {
 
 impl Conversation {
     /// Decides. Pure: no clock, no randomness, nothing changed; the events are to be applied by the caller.
+    /// What the bot says is sealed by `sealing`, a pure function too.
     #[must_use]
     pub fn decide(
         &self,
@@ -42,9 +43,12 @@ impl Conversation {
         me: EntityId,
         occasion: Occasion<'_>,
         now_ms: Millis,
+        sealing: &dyn Sealing,
     ) -> Outcome<ConversationEvent, CommandAnswer> {
         let core = self.core.clone();
-        let mut step = Step { base: self, rules, me, now_ms, core, out: Outcome::default() };
+        let out = Outcome::default();
+        let mut step =
+            Step { base: self, rules, me, now_ms, sealing, sealed_n: 0, said: None, core, out };
         match occasion {
             Occasion::Wake => on_wake::on_wake(&mut step),
             Occasion::Input { key, input, opened } => dispatch(&mut step, key, input, opened),
@@ -110,6 +114,11 @@ pub(super) struct Step<'a> {
     pub(super) rules: &'a Rules,
     pub(super) me: EntityId,
     pub(super) now_ms: Millis,
+    pub(super) sealing: &'a dyn Sealing,
+    /// Values sealed so far.
+    pub(super) sealed_n: u32,
+    /// What the customer says in this decision, until a bot hears it.
+    pub(super) said: Option<Heard>,
     pub(super) core: Core,
     pub(super) out: Outcome<ConversationEvent, CommandAnswer>,
 }

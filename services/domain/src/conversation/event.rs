@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommandAnswer, SendOutcome, StatusKind, Via};
+use super::{BotPlace, Brief, CommandAnswer, SendOutcome, StatusKind, Via};
 use crate::{
     AgentId, CommandId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
     content::ContentKind, number::Lane,
@@ -84,6 +84,8 @@ pub enum FloorCause {
     Resolved,
     /// Two addresses became one.
     Joined,
+    /// The bot gave the customer what was wanted.
+    BotEnded,
 }
 
 /// Who closed an episode.
@@ -93,6 +95,8 @@ pub enum ResolvedBy {
     Agent(AgentId),
     /// A program of the business.
     Api,
+    /// The bot.
+    Bot,
 }
 
 /// A message of the thread. Thread order is (Meta timestamp, wamid).
@@ -282,6 +286,18 @@ pub enum ConversationEvent {
         turn: u64,
         /// Failed matches in this triage so far.
         misses: u32,
+    },
+    /// The bot went on in its flow.
+    BotMoved {
+        /// Where the customer is now.
+        place: BotPlace,
+    },
+    /// The bot handed over to people; the item that follows is theirs.
+    HandedOver {
+        /// What they are told.
+        brief: Brief,
+        /// When.
+        at_ms: Millis,
     },
     /// A timer of the conversation was set or taken away.
     TimerSet {

@@ -20,7 +20,7 @@ pub(super) struct ToSend {
 
 impl Step<'_> {
     /// Gives the floor to `floor`. Who speaks from now on is not disturbed by what the bot still had to say,
-    /// except that it may finish handing over.
+    /// except that it may finish handing over, or taking its leave.
     pub(super) fn change_floor(&mut self, floor: Floor, cause: FloorCause) {
         if self.core.floor == floor {
             return;
@@ -29,7 +29,8 @@ impl Step<'_> {
         let to_phone = floor == Floor::Phone;
         let at_ms = self.now_ms;
         self.emit(ConversationEvent::FloorChanged { floor, cause, at_ms });
-        if !to_bot && cause != FloorCause::HandOff {
+        let says_last = matches!(cause, FloorCause::HandOff | FloorCause::BotEnded);
+        if !to_bot && !says_last {
             for request in self.core.pending_bot() {
                 self.cancel(request);
             }

@@ -379,6 +379,8 @@ pub enum WorkspaceNews {
 pub struct Opened {
     /// Text of the message, when its key still exists.
     pub text: Option<String>,
+    /// Id of the button or list row that was tapped.
+    pub choice: Option<String>,
     /// The customer's preferred identity for sending exists (phone or BSUID).
     pub reachable: bool,
 }

@@ -1,11 +1,9 @@
 //! A customer wrote.
 
 use super::{
-    Author, ConversationEvent, Direction, Echo, Floor, Inbound, MessageRecord, Via,
+    Author, ConversationEvent, Direction, Echo, Floor, Inbound, MessageRecord, Via, bot,
     decide::{Arrival, Step},
-    rules::BotRules,
     state::Weight,
-    triage::{self, Choice},
 };
 use crate::{MessageId, Millis, Sealed, number::NumberInput};
 
@@ -55,11 +53,12 @@ pub(super) fn on_inbound(step: &mut Step<'_>, arrival: Arrival<'_>, inbound: &In
         step.emit(ConversationEvent::WindowMoved { until_ms });
     }
     if weight == Weight::Speaks && !late {
-        customer_spoke(step, at_ms, arrival.opened.text.as_deref());
+        step.said = Some(bot::heard(inbound, arrival.opened));
+        customer_spoke(step, at_ms);
     }
 }
 
-fn customer_spoke(step: &mut Step<'_>, at_ms: Millis, text: Option<&str>) {
+fn customer_spoke(step: &mut Step<'_>, at_ms: Millis) {
     if step.core.floor == Floor::Phone {
         tell_untold(step, at_ms);
     }
@@ -70,25 +69,8 @@ fn customer_spoke(step: &mut Step<'_>, at_ms: Millis, text: Option<&str>) {
     step.set_waiting(Some(since_ms));
     match &step.core.floor {
         Floor::Phone => step.time_phone(at_ms),
-        Floor::Bot { .. } if !step.core.is_joining() => hear_answer(step, at_ms, text),
+        Floor::Bot { .. } if !step.core.is_joining() => step.hear_answer(at_ms),
         _ => step.care(),
-    }
-}
-
-/// The customer answered the bot's question, or went on before reading it.
-fn hear_answer(step: &mut Step<'_>, at_ms: Millis, text: Option<&str>) {
-    let Some(bot): Option<&BotRules> = step.rules.bot.as_ref() else {
-        return step.hand_off(None, false);
-    };
-    match triage::choose(bot, text) {
-        Choice::Option(place) => {
-            step.hand_off(bot.options.get(place).map(|option| option.queue.clone()), true);
-        }
-        Choice::Human => step.hand_off(None, true),
-        // Written before the question can have been read (an album, several lines): no wrong answer.
-        Choice::Miss if step.core.asked.is_some_and(|a| at_ms / 1_000 <= a.at_ms / 1_000) => {}
-        Choice::Miss if step.core.misses >= bot.misses_max => step.hand_off(None, true),
-        Choice::Miss => step.take_turn(&bot.fallback_text, step.core.misses.saturating_add(1)),
     }
 }
 

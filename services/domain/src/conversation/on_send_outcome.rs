@@ -29,7 +29,7 @@ pub(super) fn on_send_outcome(step: &mut Step<'_>, request: RequestId, outcome: 
         at_ms: step.now_ms,
     });
     let Some(message) = accepted else {
-        return if was_question { step.hand_off(None, false) } else { answer_again(step) };
+        return if was_question { step.give_up() } else { answer_again(step) };
     };
     on_echo_was_ours(step, message);
     let Some(known) = known else { return };

@@ -69,7 +69,7 @@ pub(super) fn on_lost(step: &mut Step<'_>, request: Option<RequestId>, message: 
         Some(asked.request) == request || asked.message.is_some() && asked.message == message
     });
     if was_question {
-        return step.hand_off(None, false);
+        return step.give_up();
     }
     answer_again(step);
 }

@@ -1,49 +1,14 @@
 //! What configuration says about conversations of one number. Given to `decide`, never persisted.
 
-use crate::{AgentId, Millis, QueueId, Sealed};
+use std::sync::Arc;
 
-/// A text of the configuration, sealed once at start: sealing draws randomness, which `decide` must not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SealedText {
-    /// The text.
-    pub plain: String,
-    /// The same as sealed [`Content`](crate::content::Content).
-    pub sealed: Sealed,
-}
-
-/// One choice of the bot's question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MenuOption {
-    /// Title as the customer reads it; answering with it, or with the option's place in the list, chooses it.
-    pub title: String,
-    /// Words, or word sequences, anywhere in the answer that choose it too.
-    pub keywords: Vec<String>,
-    /// Queue it leads to.
-    pub queue: QueueId,
-}
-
-/// The one-question triage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BotRules {
-    /// The question, with its options spelled out.
-    pub question: SealedText,
-    /// The choices, in the order of their numbers.
-    pub options: Vec<MenuOption>,
-    /// Words by which a customer asks for a person ("agent", "human", "人"); lead to the default queue.
-    pub human_keywords: Vec<String>,
-    /// Said when people take over; nothing is said when absent.
-    pub handoff_text: Option<SealedText>,
-    /// Said when an answer matches nothing, with the options spelled out.
-    pub fallback_text: SealedText,
-    /// The fallback is said so many times; the next answer that matches nothing hands over to people.
-    pub misses_max: u32,
-}
+use crate::{AgentId, Millis, QueueId, flow::Flow};
 
 /// The rules of one number's conversations.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// The bot; absent: every need goes to people at once.
-    pub bot: Option<BotRules>,
+    pub bot: Option<Arc<Flow>>,
     /// Queue of whatever has no other.
     pub default_queue: QueueId,
     /// Agent who answers on the phone, when the number names one.

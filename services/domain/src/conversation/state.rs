@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Author, ConversationEvent, ConversationTimer, Floor, Via, answers::Answers, dedupe::Dedupe,
-    statuses::Recents,
+    Author, BotPlace, Brief, ConversationEvent, ConversationTimer, Floor, Via, answers::Answers,
+    dedupe::Dedupe, statuses::Recents,
 };
 use crate::{
     AgentId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
@@ -120,6 +120,10 @@ pub(super) struct Core {
     /// Last turn of the bot.
     pub(super) turn: u64,
     pub(super) misses: u32,
+    /// Where the customer is in the bot's flow; its language outlives the episode.
+    pub(super) bot: Option<BotPlace>,
+    /// What people were told when the bot handed over, for the open item and the next of the episode.
+    pub(super) brief: Option<Brief>,
     /// What the bot last said in this turn; present only while it has the floor.
     pub(super) asked: Option<Asked>,
     /// The customer wrote something that the bot did not read (under the phone, or during a join).

@@ -16,6 +16,10 @@ pub struct Heard {
     pub choice: Option<String>,
     /// Something that is no text: its kind. `None` for text and for a tapped choice.
     pub kind: Option<ContentKind>,
+    /// Written before the bot's last words can have been read (an album, several lines): it may be an answer, but is
+    /// never a wrong one.
+    #[serde(default)]
+    pub early: bool,
 }
 
 impl Heard {

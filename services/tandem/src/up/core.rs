@@ -47,6 +47,7 @@ impl Core {
             .context("opening the store was aborted")??;
         let bus = store.bus();
         let host = RouterHost::new(config, Arc::clone(&sealer))?;
+        host.watch_flows(shutdown);
         let doors = Doors::open(config, &sealer, &bus, clock, shutdown);
         let graph = GraphClient::new(&GraphConfig {
             base_url: config.graph.base_url.clone(),

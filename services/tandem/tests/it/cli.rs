@@ -158,3 +158,72 @@ async fn read_everything(ordeal: &Ordeal) -> Everything {
     }
     all
 }
+
+const EXAMPLES: [&str; 3] = ["bank", "shop", "clinic"];
+
+fn example(name: &str) -> String {
+    format!("{}/../../flows/{name}.toml", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a command that takes no configuration.
+async fn plain(args: &[&str], input: &str) -> Output {
+    use tokio::io::AsyncWriteExt as _;
+    let mut command = Command::new(programs().tandem);
+    command.env_remove("TANDEM_CONFIG").args(args).kill_on_drop(true);
+    command.stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
+    output.expect("the command ends").unwrap()
+}
+
+#[tokio::test]
+async fn the_example_flows_are_usable_and_a_bad_one_is_told_with_its_places() {
+    let files: Vec<String> = EXAMPLES.map(example).into();
+    let mut args = vec!["flow", "check"];
+    args.extend(files.iter().map(String::as_str));
+    let good = plain(&args, "").await;
+    assert!(good.status.success(), "{}", said(&good));
+    assert_eq!(said(&good).matches("is usable").count(), 3);
+
+    let play = Play::begin("flow check").await;
+    let file = play.dir().join("bad.toml");
+    let text = std::fs::read_to_string(example("clinic")).unwrap();
+    std::fs::write(&file, text.replace("next = \"day\"", "next = \"dya\"")).unwrap();
+    let bad = plain(&["flow", "check", &file.display().to_string()], "").await;
+    assert_eq!(bad.status.code(), Some(1));
+    let lines = said(&bad);
+    assert!(lines.contains("bad.toml:") && lines.contains("there is no node `dya`"), "{lines}");
+    assert!(lines.contains("nothing leads to node `day`"), "all at once: {lines}");
+    // The product does not start on it either.
+    let config_file = play.dir().join("tandem.toml");
+    let text = config(play.dir(), "http://127.0.0.1:9");
+    let flow = format!("mode = \"api\"\nflow = '{}'", file.display());
+    std::fs::write(&config_file, text.replace("mode = \"api\"", &flow)).unwrap();
+    let bad = tandem(&["config", "check"], &config_file).await;
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(said(&bad).contains("there is no node `dya`"), "{}", said(&bad));
+}
+
+#[tokio::test]
+async fn a_flow_is_tried_in_the_terminal() {
+    let file = example("clinic");
+    let said_by_customer = "こんにちは\n予約\n山田\n2099年1月20日\n0312345678\n";
+    let args = ["flow", "chat", &file, "--name", "Ana", "--phone", "+819012345678"];
+    let chat = plain(&args, said_by_customer).await;
+    let lines = said(&chat);
+    assert!(chat.status.success(), "{lines}");
+    for part in [
+        "Ana様、こんにちは",
+        "[1] 予約",
+        "お名前",
+        "-- to people: reception, rule",
+        "phone = 0312345678",
+    ] {
+        assert!(lines.contains(part), "{part}\n{lines}");
+    }
+    assert!(!lines.contains("> "), "no prompt where it is piped");
+}

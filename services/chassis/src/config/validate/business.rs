@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Findings, Seen, is_name};
-use crate::config::{Agent, Business, Number, Workspace};
+use crate::config::{Agent, BotStyle, Business, Number, Workspace};
 
 /// Shorter tokens can be guessed by whoever reaches the listener.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -194,6 +194,9 @@ fn bot(findings: &mut Findings, key: &str, business: &Business) {
             findings.add(format!("{key}.bot.{name}"), "write a text of 1 to 4096 characters");
         }
     }
+    if bot.enabled && bot.style == BotStyle::Buttons {
+        buttons(findings, key, business);
+    }
     for (o, option) in bot.options.iter().enumerate() {
         if !business.workspace.queues.iter().any(|q| q.id == option.queue) {
             findings.add(format!("{key}.bot.option[{o}].queue"), no_such("queue", &option.queue));
@@ -211,6 +214,33 @@ fn bot(findings: &mut Findings, key: &str, business: &Business) {
             findings.add(
                 format!("{key}.bot"),
                 format!("`{keyword}` leads to {first} and to {queue}; keep one"),
+            );
+        }
+    }
+}
+
+/// Meta's limits on what is tapped (three buttons of 20 characters, ten rows of 24).
+fn buttons(findings: &mut Findings, key: &str, business: &Business) {
+    let queues = &business.workspace.queues;
+    let keywords = business.triage_menu();
+    let shown = queues.iter().enumerate().filter(|(_, q)| keywords.values().any(|id| *id == q.id));
+    let shown: Vec<_> = shown.collect();
+    let title_max = if shown.len() <= 3 { 20 } else { 24 };
+    if shown.len() > 10 {
+        findings.add(
+            format!("{key}.bot.style"),
+            format!("{} options; a list takes 10: use style = \"text\" or a flow", shown.len()),
+        );
+    }
+    if shown.len() > 3 && !(1..=20).contains(&business.bot.opener.chars().count()) {
+        findings.add(format!("{key}.bot.opener"), "write a text of 1 to 20 characters");
+    }
+    for (q, queue) in shown {
+        let title = if queue.title.is_empty() { &queue.id } else { &queue.title };
+        if title.chars().count() > title_max {
+            findings.add(
+                format!("{key}.workspace.queue[{q}].title"),
+                format!("is longer than the {title_max} characters of a button; shorten it"),
             );
         }
     }

@@ -1,16 +1,20 @@
 //! A world of a few conversations with the messages between them: decides, applies, keeps what left, projects
 //! the thread as a read model would, and checks after every step what must always hold.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use proptest::prelude::ProptestConfig;
 
 use crate::{
     AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, MessageId, Millis, QueueId,
-    RequestId, Sealed, ToEntity,
-    content::ContentKind,
+    RequestId, Sealed, Sealing, ToEntity,
+    content::{Content, ContentKind},
     conversation::*,
     effect::OutSignal,
+    flow::{Flow, MenuOption, OneQuestion},
     number::{NumberInput, SendRequest},
     persist,
     workspace::WorkspaceInput,
@@ -51,8 +55,18 @@ pub(super) fn agent(name: &str) -> AgentId {
     name.into()
 }
 
-pub(super) fn text(plain: &str) -> SealedText {
-    SealedText { plain: plain.into(), sealed: sealed(plain) }
+/// Seals nothing, so that tests read what was said.
+#[derive(Debug)]
+pub(super) struct Open;
+
+impl Sealing for Open {
+    fn seal(&self, _: u32, plain: &[u8]) -> Sealed {
+        Sealed { key_id: 1, bytes: plain.to_vec() }
+    }
+
+    fn open(&self, sealed: &Sealed) -> Option<Vec<u8>> {
+        Some(sealed.bytes.clone())
+    }
 }
 
 pub(super) fn plain_rules() -> Rules {
@@ -65,15 +79,14 @@ pub(super) fn bot_rules() -> Rules {
         keywords: vec![keyword.into()],
         queue: queue.into(),
     };
-    let bot = BotRules {
-        question: text("question"),
+    let bot = Flow::one_question(&OneQuestion {
+        question: "question".into(),
         options: vec![option("Sales", "buy", "sales"), option("Billing", "invoice", "billing")],
-        human_keywords: vec!["agent".into()],
-        handoff_text: Some(text("handoff")),
-        fallback_text: text("fallback"),
-        misses_max: 1,
-    };
-    Rules { bot: Some(bot), ..plain_rules() }
+        hand_off: "handoff".into(),
+        fallback: "fallback".into(),
+        ..OneQuestion::default()
+    });
+    Rules { bot: Some(Arc::new(bot)), ..plain_rules() }
 }
 
 pub(super) fn inbound(n: u32, at_ms: Millis) -> Inbound {
@@ -284,7 +297,7 @@ impl World {
             let due = self.conversations.get(&id).and_then(Conversation::wake_ms);
             if due.is_some_and(|due_ms| due_ms <= self.now_ms) {
                 let base = self.conversations[&id].clone();
-                let out = base.decide(&self.rules, id, Occasion::Wake, self.now_ms);
+                let out = base.decide(&self.rules, id, Occasion::Wake, self.now_ms, &Open);
                 self.settle(id, base, out);
             }
         }
@@ -311,11 +324,16 @@ impl World {
         input: &ConversationInput,
         text: Option<&str>,
     ) {
-        let opened = Opened { text: text.map(str::to_owned), reachable: true };
+        let (text, choice) = match text.and_then(|text| text.strip_prefix("tap:")) {
+            Some(id) => (None, Some(id.to_owned())),
+            None => (text.map(str::to_owned), None),
+        };
+        let opened = Opened { text, choice, reachable: true };
         let base = self.conversations.get(&to).cloned().unwrap_or_default();
         let occasion = Occasion::Input { key, input, opened: &opened };
-        let out = base.decide(&self.rules, to, occasion, self.now_ms);
-        assert_eq!(out, base.decide(&self.rules, to, occasion, self.now_ms), "decide is pure");
+        let out = base.decide(&self.rules, to, occasion, self.now_ms, &Open);
+        let again = base.decide(&self.rules, to, occasion, self.now_ms, &Open);
+        assert_eq!(out, again, "decide is pure");
         self.settle(to, base, out);
     }
 
@@ -401,9 +419,12 @@ impl World {
         requests.collect()
     }
 
-    /// Texts asked of the Number, in order.
+    /// First lines of the texts asked of the Number, in order.
     pub(super) fn said(&self) -> Vec<String> {
-        let text = |r: &&SendRequest| String::from_utf8(r.content.bytes.clone()).unwrap();
+        let text = |r: &&SendRequest| match persist::decode::<Content>(&r.content.bytes) {
+            Ok(content) => content.text.unwrap().lines().next().unwrap().to_owned(),
+            Err(_) => String::from_utf8(r.content.bytes.clone()).unwrap(),
+        };
         self.requests().iter().map(text).collect()
     }
 

@@ -1,0 +1,5 @@
+//! Dialogues played through flows.
+
+mod dialogues;
+mod engine;
+mod load;
