@@ -2,6 +2,7 @@
 #   make run    sets everything up and shows the main job working
 #   make test   sets everything up and runs every test
 #   make lint   formatting, clippy, dependency rules, with warnings denied
+#   make reference  writes docs/reference from the comments in proto/ and the configuration's structs
 #   make docs   builds the API documentation, with warnings denied
 #   make bench  benchmarks
 #   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, a demo of DEMO_SECONDS=600, fuzzing
@@ -19,7 +20,7 @@ DEMO_SECONDS ?= 600
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?= 20
 
-.PHONY: help run test lint docs bench soak setup nats deny fuzz-build
+.PHONY: help run test lint reference docs bench soak setup nats python-client deny fuzz-build
 
 help:
 	@grep -E '^#   make' Makefile | sed 's/^#   //'
@@ -35,7 +36,10 @@ run: setup
 	@$(CARGO) build --locked --quiet -p tandem -p loadtest
 	@./target/debug/tandem demo --seconds $(SECONDS_RUN)
 
-test: setup nats
+python-client:
+	@./scripts/setup-python-client.sh
+
+test: setup nats python-client
 	@echo "building the product and the simulator (tests start them as real processes)"
 	$(CARGO) build --locked --workspace --all-features --bins
 	$(CARGO) test --locked --workspace --all-features --lib --bins --tests
@@ -48,10 +52,13 @@ lint: setup
 docs: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
 
+reference: setup
+	$(CARGO) run --locked --quiet -p testkit --bin reference
+
 bench: setup
 	$(CARGO) bench --locked -p tandem
 
-soak: setup nats fuzz-build
+soak: setup nats python-client fuzz-build
 	$(CARGO) build --locked -p tandem -p loadtest
 	TANDEM_SEEDS=$(SEEDS) $(CARGO) test --locked -p runtime --all-features --test simulation -- --nocapture
 	TANDEM_KILLS=$(KILLS) TANDEM_CUTS=$(CUTS) TANDEM_DEMO_SECONDS=$(DEMO_SECONDS) \

@@ -221,6 +221,9 @@ impl Archive {
             contact.bsuid = contact.bsuid.or(seen.bsuid);
             contact.name = contact.name.or(seen.name);
             contact.username = contact.username.or(seen.username);
+            contact.email = contact.email.or(seen.email);
+            contact.visitor = contact.visitor.or(seen.visitor);
+            contact.external = contact.external.or(seen.external);
         }
         contact
     }

@@ -183,6 +183,29 @@ impl Commands {
         decode_workspace(&self.asker.ask(input).await?.answer().await?)
     }
 
+    /// Puts an input into its target's inbox; done when that is durable.
+    pub(crate) async fn tell<T: Serialize>(
+        &self,
+        business: &BusinessId,
+        target: EntityId,
+        key: Key,
+        body: &T,
+    ) -> Result<(), Fault> {
+        Ok(self.asker.tell(self.input(business, target, key, body)?).await?)
+    }
+
+    /// As [`Commands::tell`], and waits for the answer.
+    pub(crate) async fn ask<T: Serialize>(
+        &self,
+        business: &BusinessId,
+        target: EntityId,
+        key: Key,
+        body: &T,
+    ) -> Result<Answered, Fault> {
+        let pending = self.asker.ask(self.input(business, target, key, body)?).await?;
+        Ok(pending.answer().await?)
+    }
+
     fn input<T: Serialize>(
         &self,
         business: &BusinessId,
@@ -238,7 +261,7 @@ impl Commands {
 
     /// Refuses a conversation that the business does not have. The read model may be behind a conversation that was
     /// born a moment ago, so it may first catch up with the log.
-    async fn check_conversation(
+    pub(crate) async fn check_conversation(
         &self,
         business: &BusinessId,
         conversation: EntityId,
@@ -310,7 +333,11 @@ impl Commands {
         found.and_then(|found| found.content.wamid).map(Some).ok_or_else(unknown)
     }
 
-    fn seal(&self, business: &BusinessId, content: &Content) -> Result<Sealed, Fault> {
+    pub(crate) fn seal<T: Serialize>(
+        &self,
+        business: &BusinessId,
+        content: &T,
+    ) -> Result<Sealed, Fault> {
         let plain = persist::encode(content).map_err(|_| Fault::Ask(AskError::TooLarge))?;
         let sealed = self.sealer.seal(business.0.as_bytes(), &plain);
         Ok(Sealed { key_id: sealed.key_id, bytes: sealed.bytes })
@@ -327,7 +354,7 @@ pub(crate) struct SessionKey {
 }
 
 /// The message object as it will be sent, for readers of the thread. Text says itself.
-fn raw_json(content: &Content, kind: &str) -> Option<String> {
+pub(crate) fn raw_json(content: &Content, kind: &str) -> Option<String> {
     let media = content.media.as_ref()?;
     let mut object = serde_json::Map::new();
     let fields = [
@@ -371,7 +398,7 @@ pub(crate) fn decode_workspace(answered: &Answered) -> Result<WorkspaceAnswer, F
     persist::decode(&answered.body).map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: &persist::PersistError) -> Fault {
+pub(crate) fn unreadable(error: &persist::PersistError) -> Fault {
     tracing::error!(%error, "an answer cannot be read");
     Fault::Ask(AskError::SetAside)
 }

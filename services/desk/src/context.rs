@@ -6,7 +6,7 @@ use std::{
 };
 
 use chassis::{config::Config, seal::Sealer};
-use domain::{AgentId, BusinessId, EntityId, Hash16, QueueId, naming};
+use domain::{AgentId, BusinessId, EntityId, Hash16, QueueId, conversation::Via, naming};
 
 /// The installation as the desk sees it.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,28 @@ pub struct BusinessContext {
     pub queues: BTreeSet<QueueId>,
     /// Hash of each of its numbers, and its `phone_number_id`.
     pub numbers: BTreeMap<Hash16, String>,
+    /// Its accounts on other channels, by id.
+    pub channels: BTreeMap<String, ChannelContext>,
+}
+
+/// One account on another channel.
+#[derive(Clone, Debug)]
+pub struct ChannelContext {
+    /// What stands for its `phone_number_id` in ids ([`naming::channel_account`]).
+    pub account: String,
+    /// Its account as an entity, and the workspace that routes its conversations.
+    pub via: Via,
+    /// Replies handed to its platform per second.
+    pub rate_per_second: u32,
+}
+
+impl BusinessContext {
+    /// The channel whose account has this hash.
+    #[must_use]
+    pub fn channel_of(&self, number: Hash16) -> Option<&str> {
+        let mut channels = self.channels.iter();
+        channels.find(|(_, channel)| channel.via.number.hash == number).map(|(id, _)| id.as_str())
+    }
 }
 
 impl DeskContext {
@@ -44,11 +66,18 @@ impl DeskContext {
                 (number_id.hash, number.phone_number_id.clone())
             });
             let queues = business.workspace.queues.iter().map(|queue| QueueId(queue.id.clone()));
+            let channels = business.channels.iter().map(|channel| {
+                let account = naming::channel_account(&id, &channel.id);
+                let via = Via { number: naming::number_id(&hash, &account), workspace };
+                let rate_per_second = channel.rate_per_second;
+                (channel.id.clone(), ChannelContext { account, via, rate_per_second })
+            });
             let context = BusinessContext {
                 workspace,
                 agents: agents.collect(),
                 queues: queues.collect(),
                 numbers: numbers.collect(),
+                channels: channels.collect(),
             };
             (id, context)
         });

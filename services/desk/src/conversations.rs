@@ -89,8 +89,16 @@ fn filter(
     business: &BusinessContext,
     request: &ListConversationsRequest,
 ) -> Result<ConversationFilter, Fault> {
+    let channel = request.channel_id.as_str();
+    if !channel.is_empty() && !request.phone_number_id.is_empty() {
+        return Err(Fault::invalid("channel_id: set it or phone_number_id, not both"));
+    }
     let number = match request.phone_number_id.as_str() {
-        "" => None,
+        "" if channel.is_empty() => None,
+        "" => {
+            let unknown = || Fault::invalid("channel_id: the business has no such channel");
+            Some(business.channels.get(channel).ok_or_else(unknown)?.via.number.hash)
+        }
         wanted => {
             let found = business.numbers.iter().find(|(_, id)| *id == wanted);
             let unknown = || Fault::invalid("phone_number_id: the business has no such number");

@@ -1,11 +1,14 @@
 //! Why a request was not carried out, as a status of a call and as a refusal on a stream.
 
+use std::time::Duration;
+
 use api::{
     convert,
     v1::{self, RefusalReason, command_result},
 };
 use archive::ArchiveError;
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::ask::AskError;
 
@@ -16,6 +19,10 @@ pub(crate) enum Fault {
     Invalid(String),
     /// The business has no such conversation.
     NoConversation,
+    /// The channel has no such reply.
+    NoReply,
+    /// The call names nobody.
+    UnknownToken,
     /// The token does not allow it.
     Forbidden(&'static str),
     /// The entity did not answer.
@@ -24,7 +31,15 @@ pub(crate) enum Fault {
     Store,
 }
 
+/// Domain of `ErrorInfo`.
+const DOMAIN: &str = "tandem";
+/// What `RetryInfo` asks for: a moment of overload or a restart is over by then.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 const NO_CONVERSATION: &str = "there is no such conversation; check its id";
+const NO_REPLY: &str = "the channel has no such reply; confirm with the opaque_id it came with";
+const UNKNOWN_TOKEN: &str = "unknown token: send metadata `authorization: Bearer <token>` with the token of an agent, \
+                             of the business or of a channel";
 const STORE: &str = "the read model cannot be read now; repeat later";
 
 impl From<AskError> for Fault {
@@ -53,6 +68,8 @@ impl Fault {
                 (RefusalReason::UnknownConversation, NO_CONVERSATION.to_owned())
             }
             Self::Forbidden(text) => (RefusalReason::NotAllowed, (*text).to_owned()),
+            Self::NoReply => (RefusalReason::Unknown, NO_REPLY.to_owned()),
+            Self::UnknownToken => (RefusalReason::StaleSession, UNKNOWN_TOKEN.to_owned()),
             Self::Ask(error @ (AskError::TooLarge | AskError::SetAside)) => {
                 (RefusalReason::Invalid, error.to_string())
             }
@@ -66,6 +83,8 @@ impl Fault {
         match self {
             Self::Invalid(_) | Self::Ask(AskError::TooLarge) => "invalid",
             Self::NoConversation => "unknown_conversation",
+            Self::NoReply => "unknown_reply",
+            Self::UnknownToken => "unauthenticated",
             Self::Forbidden(_) => "forbidden",
             Self::Ask(AskError::Full) => "full",
             Self::Ask(AskError::Closed) => "closed",
@@ -76,28 +95,66 @@ impl Fault {
     }
 }
 
-impl From<Fault> for Status {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Invalid(text) => Self::invalid_argument(text),
-            Fault::NoConversation => Self::not_found(NO_CONVERSATION),
-            Fault::Forbidden(text) => Self::permission_denied(text),
-            Fault::Store => Self::unavailable(STORE),
-            Fault::Ask(error) => {
-                let code = match error {
-                    AskError::Full => Code::ResourceExhausted,
-                    AskError::TooLarge => Code::InvalidArgument,
-                    AskError::Closed => Code::Unavailable,
-                    AskError::NoAnswer => Code::DeadlineExceeded,
-                    AskError::SetAside => Code::Internal,
-                };
-                Self::new(code, error.to_string())
-            }
+impl Fault {
+    fn code(&self) -> Code {
+        match self {
+            Self::Invalid(_) | Self::Ask(AskError::TooLarge) => Code::InvalidArgument,
+            Self::NoConversation | Self::NoReply => Code::NotFound,
+            Self::UnknownToken => Code::Unauthenticated,
+            Self::Forbidden(_) => Code::PermissionDenied,
+            Self::Store | Self::Ask(AskError::Closed) => Code::Unavailable,
+            Self::Ask(AskError::Full) => Code::ResourceExhausted,
+            Self::Ask(AskError::NoAnswer) => Code::DeadlineExceeded,
+            Self::Ask(AskError::SetAside) => Code::Internal,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Invalid(text) => text,
+            Self::NoConversation => NO_CONVERSATION.to_owned(),
+            Self::NoReply => NO_REPLY.to_owned(),
+            Self::UnknownToken => UNKNOWN_TOKEN.to_owned(),
+            Self::Forbidden(text) => text.to_owned(),
+            Self::Store => STORE.to_owned(),
+            Self::Ask(error) => error.to_string(),
         }
     }
 }
 
-/// A refusal as the status of a call; metadata `refusal-reason` carries its reason.
+/// The details of `google.rpc.Status`: `ErrorInfo` always, `BadRequest` where a field is wrong, `RetryInfo` where
+/// repeating helps.
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        let (code, reason) = (fault.code(), fault.label().to_ascii_uppercase());
+        let field = match &fault {
+            Fault::Invalid(text) => field_of(text).map(str::to_owned),
+            _ => None,
+        };
+        let text = fault.text();
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+        if let Some(field) = field {
+            details.add_bad_request_violation(field, text.clone());
+        }
+        retry(&mut details, code);
+        Self::with_error_details(code, text, details)
+    }
+}
+
+/// Texts about a field begin with it: `page_token: …`.
+fn field_of(text: &str) -> Option<&str> {
+    let (field, _) = text.split_once(':')?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.[]".contains(c);
+    (!field.is_empty() && field.chars().all(plain)).then_some(field)
+}
+
+fn retry(details: &mut ErrorDetails, code: Code) {
+    if matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded) {
+        details.set_retry_info(Some(RETRY_AFTER));
+    }
+}
+
+/// A refusal as the status of a call; metadata `refusal-reason` and `ErrorInfo` carry its reason.
 pub(crate) fn refused(refused: v1::Refused) -> Status {
     let reason = refused.reason();
     let code = match reason {
@@ -108,9 +165,40 @@ pub(crate) fn refused(refused: v1::Refused) -> Status {
         _ => Code::FailedPrecondition,
     };
     let name = reason.as_str_name().trim_start_matches("REFUSAL_REASON_");
-    let mut status = Status::new(code, format!("{name}: {}", refused.text));
+    let mut details = ErrorDetails::with_error_info(name, DOMAIN, []);
+    retry(&mut details, code);
+    let mut metadata = MetadataMap::new();
     if let Ok(value) = name.parse() {
-        status.metadata_mut().insert("refusal-reason", value);
+        metadata.insert("refusal-reason", value);
     }
-    status
+    let text = format!("{name}: {}", refused.text);
+    Status::with_error_details_and_metadata(code, text, details, metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_say_what_to_do() {
+        let status = Status::from(Fault::invalid("page_token: it is not one of this listing"));
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "INVALID");
+        let violations = &details.bad_request().unwrap().field_violations;
+        assert_eq!(violations[0].field, "page_token");
+        assert!(details.retry_info().is_none());
+        let status = Status::from(Fault::Ask(AskError::Full));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let details = status.get_error_details();
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_AFTER));
+        assert!(details.bad_request().is_none());
+    }
+
+    #[test]
+    fn a_sentence_names_no_field() {
+        assert_eq!(field_of("message.text: it is empty"), Some("message.text"));
+        for text in ["There is no such thing: look", "nothing", ": x"] {
+            assert_eq!(field_of(text), None, "{text}");
+        }
+    }
 }

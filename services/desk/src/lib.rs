@@ -9,6 +9,7 @@
 
 mod ask;
 mod board;
+mod channel;
 mod command;
 mod context;
 mod conversations;
@@ -23,7 +24,7 @@ mod tail;
 mod tokens;
 mod wire;
 
-pub use context::{BusinessContext, DeskContext, Options};
+pub use context::{BusinessContext, ChannelContext, DeskContext, Options};
 pub use server::{Desk, DeskError, DeskParts};
 pub use tokens::TokenSource;
 

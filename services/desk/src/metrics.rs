@@ -16,6 +16,8 @@ pub const RESYNCS_TOTAL: &str = "tandem_desk_resyncs_total";
 pub const CONNECTIONS: &str = "tandem_desk_connections";
 /// Gauge: open event tails.
 pub const TAILS: &str = "tandem_desk_tails";
+/// Gauge: open streams of replies to channels' platforms.
+pub const CHANNEL_STREAMS: &str = "tandem_desk_channel_streams";
 
 /// Describes them to the recorder; call once per process.
 pub fn describe() {
@@ -27,6 +29,7 @@ pub fn describe() {
     ::metrics::describe_counter!(RESYNCS_TOTAL, "snapshots asked for after a gap");
     ::metrics::describe_gauge!(CONNECTIONS, "open connections");
     ::metrics::describe_gauge!(TAILS, "open event tails");
+    ::metrics::describe_gauge!(CHANNEL_STREAMS, "open streams of replies to channels' platforms");
 }
 
 /// Counts something as open for as long as it lives.

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use api::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        agent_desk_server::AgentDeskServer, conversations_server::ConversationsServer,
-        events_server::EventsServer,
+        agent_desk_server::AgentDeskServer, channel_server::ChannelServer,
+        conversations_server::ConversationsServer, events_server::EventsServer,
     },
 };
 use archive::Archive;
@@ -23,6 +23,7 @@ use tonic::{Status, transport::Server};
 use crate::{
     BusinessContext, DeskContext, Options, TokenSource,
     ask::Asker,
+    channel::ChannelService,
     command::Commands,
     conversations::ConversationsService,
     incoming,
@@ -149,6 +150,9 @@ impl Desk {
             .max_decoding_message_size(REQUEST_BYTES_MAX);
         let events = EventsServer::new(EventsService(Arc::clone(&shared)))
             .max_decoding_message_size(REQUEST_BYTES_MAX);
+        let channel = ChannelServer::new(ChannelService::new(Arc::clone(&shared)))
+            .max_decoding_message_size(REQUEST_BYTES_MAX);
+        health.set_serving::<ChannelServer<ChannelService>>().await;
         health.set_serving::<AgentDeskServer<DeskService>>().await;
         health.set_serving::<ConversationsServer<ConversationsService>>().await;
         health.set_serving::<EventsServer<EventsService>>().await;
@@ -167,6 +171,7 @@ impl Desk {
             .add_service(desk)
             .add_service(conversations)
             .add_service(events)
+            .add_service(channel)
             .serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await })
             .await?;
         Ok(())

@@ -17,7 +17,7 @@ use domain::{AgentId, BusinessId};
 use subtle::ConstantTimeEq as _;
 use tonic::{Status, metadata::MetadataMap};
 
-use crate::metrics;
+use crate::{fault::Fault, metrics};
 
 /// Shortest token that is taken: a shorter one can be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -39,6 +39,8 @@ pub struct TokenSource {
     pub agent_tokens: BTreeMap<AgentId, String>,
     /// Token of its programs given in the configuration; `business.token` counts instead.
     pub business_token: Option<String>,
+    /// Tokens of its channels' platforms, by channel.
+    pub channel_tokens: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for TokenSource {
@@ -68,6 +70,11 @@ impl TokenSource {
                 dir: business.workspace.agent_tokens.clone(),
                 agent_tokens: given.collect(),
                 business_token: business.api_token.as_ref().map(|token| token.expose().to_owned()),
+                channel_tokens: business
+                    .channels
+                    .iter()
+                    .map(|channel| (channel.id.clone(), channel.token.expose().to_owned()))
+                    .collect(),
             }
         });
         sources.collect()
@@ -91,7 +98,7 @@ impl TokenSource {
         business.into_iter().chain(agents).collect()
     }
 
-    fn tokens(&self) -> Vec<(Option<AgentId>, String)> {
+    fn tokens(&self) -> Vec<(Who, String)> {
         let mut tokens: BTreeMap<Option<AgentId>, String> = self
             .agent_tokens
             .iter()
@@ -109,7 +116,23 @@ impl TokenSource {
                 }
             }
         }
-        tokens.into_iter().collect()
+        let people = tokens.into_iter().map(|(agent, token)| (Who::of(agent), token));
+        let channels = self.channel_tokens.iter();
+        let channels = channels.map(|(id, token)| (Who::Channel(id.clone()), token.clone()));
+        people.chain(channels).collect()
+    }
+}
+
+/// Whose token it is, within a business.
+enum Who {
+    Programs,
+    Agent(AgentId),
+    Channel(String),
+}
+
+impl Who {
+    fn of(agent: Option<AgentId>) -> Self {
+        agent.map_or(Self::Programs, Self::Agent)
     }
 }
 
@@ -125,6 +148,8 @@ pub(crate) struct Principal {
     pub(crate) agent: Option<AgentId>,
     /// An agent who may also move the work of others.
     pub(crate) supervisor: bool,
+    /// The platform of this channel, which only the service `Channel` serves.
+    pub(crate) channel: Option<String>,
     hash: [u8; 16],
 }
 
@@ -179,7 +204,12 @@ impl Tokens {
         let seen = self.look();
         let mut principals: BTreeMap<[u8; 16], Vec<Principal>> = BTreeMap::new();
         for source in &self.sources {
-            for (agent, token) in source.tokens() {
+            for (who, token) in source.tokens() {
+                let (agent, channel) = match who {
+                    Who::Programs => (None, None),
+                    Who::Agent(agent) => (Some(agent), None),
+                    Who::Channel(channel) => (None, Some(channel)),
+                };
                 if token.chars().count() < TOKEN_CHARS_MIN {
                     tracing::error!(business = %source.business, agent = agent.as_ref().map_or("-", |agent| agent.0.as_str()), "a token has fewer than {TOKEN_CHARS_MIN} characters and is refused");
                     continue;
@@ -187,7 +217,7 @@ impl Tokens {
                 let hash = self.hash(&token);
                 let supervisor = agent.as_ref().is_some_and(|it| source.supervisors.contains(it));
                 let business = source.business.clone();
-                let principal = Principal { business, agent, supervisor, hash };
+                let principal = Principal { business, agent, supervisor, channel, hash };
                 principals.entry(hash).or_default().push(principal);
             }
         }
@@ -227,8 +257,31 @@ impl Tokens {
         found
     }
 
-    /// Whom a call's metadata names.
+    /// The agent or program that a call's metadata names.
     pub(crate) fn check(&self, metadata: &MetadataMap) -> Result<Arc<Principal>, Status> {
+        let principal = self.known(metadata)?;
+        if principal.channel.is_some() {
+            let text = "this is the token of a channel, which opens the service Channel only: use the token of an \
+                        agent or of the business";
+            return Err(Fault::Forbidden(text).into());
+        }
+        Ok(principal)
+    }
+
+    /// The platform that a call's metadata names, and its channel.
+    pub(crate) fn check_channel(
+        &self,
+        metadata: &MetadataMap,
+    ) -> Result<(BusinessId, String), Status> {
+        let principal = self.known(metadata)?;
+        let Some(channel) = principal.channel.clone() else {
+            let text = "this token is no channel's: use the token of [[business.channel]]";
+            return Err(Fault::Forbidden(text).into());
+        };
+        Ok((principal.business.clone(), channel))
+    }
+
+    fn known(&self, metadata: &MetadataMap) -> Result<Arc<Principal>, Status> {
         let given = metadata.get("authorization").and_then(|value| value.to_str().ok());
         let token = given.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
@@ -237,9 +290,7 @@ impl Tokens {
         let found = token.and_then(|token| self.find(&self.hash(token)));
         found.ok_or_else(|| {
             ::metrics::counter!(metrics::UNAUTHENTICATED_TOTAL).increment(1);
-            Status::unauthenticated(
-                "unknown token: send metadata `authorization: Bearer <token>` with the token of an agent or of the business",
-            )
+            Fault::UnknownToken.into()
         })
     }
 }

@@ -117,4 +117,23 @@ pub struct Identity {
     pub name: Option<String>,
     /// User name.
     pub username: Option<String>,
+    /// E-mail address, on a channel that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Id that a web page gave its visitor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<String>,
+    /// Any other id of a platform that brought the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<String>,
+}
+
+impl Identity {
+    /// Whether anything is known by which the customer can be written to.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        [&self.phone, &self.bsuid, &self.email, &self.visitor, &self.external]
+            .into_iter()
+            .any(Option::is_some)
+    }
 }

@@ -82,4 +82,6 @@ pub enum OutSignal {
     Session(SessionId, WorkspaceSignal),
     /// To whoever watches a conversation (topic `conversation.<hex>`).
     Conversation(EntityId, ConversationSignal),
+    /// A channel account has something to fetch (topic `replies.<hex>`); says nothing else.
+    Replies(EntityId),
 }

@@ -25,6 +25,19 @@ pub enum IdentityKey<'a> {
     Phone(&'a str),
     /// Business-scoped user id, as the provider writes it.
     Bsuid(&'a str),
+    /// E-mail address in lower case (channels).
+    Email(&'a str),
+    /// Id of a web page's visitor (channels).
+    Visitor(&'a str),
+    /// Any other id of a platform (channels).
+    External(&'a str),
+}
+
+/// What stands for the `phone_number_id` of a channel account, wherever an id is made from one. A
+/// `phone_number_id` has digits only, so the two never meet; names have neither `:` nor `/`.
+#[must_use]
+pub fn channel_account(business: &BusinessId, channel: &str) -> String {
+    format!("channel:{business}/{channel}")
 }
 
 /// The conversation (or address) of one customer identity on one number.
@@ -37,6 +50,9 @@ pub fn conversation_id(
     let (kind, id): (&[u8], &str) = match who {
         IdentityKey::Phone(digits) => (b"phone", digits),
         IdentityKey::Bsuid(bsuid) => (b"bsuid", bsuid),
+        IdentityKey::Email(email) => (b"email", email),
+        IdentityKey::Visitor(visitor) => (b"visitor", visitor),
+        IdentityKey::External(external) => (b"external", external),
     };
     let parts = [phone_number_id.as_bytes(), kind, id.as_bytes()];
     entity(EntityKind::Conversation, hash.hash16("entity conversation", &parts))
@@ -112,6 +128,19 @@ mod tests {
         let elsewhere = conversation_id(&fnv, "2", IdentityKey::Phone("5511"));
         assert_eq!(BTreeSet::from([phone, bsuid, elsewhere]).len(), 3);
         assert_eq!(phone, conversation_id(&fnv, "1", IdentityKey::Phone("5511")));
+    }
+
+    #[test]
+    fn a_channel_of_equal_name_is_another_account_in_another_business() {
+        let account = |business: &str| channel_account(&business.into(), "web");
+        let of = |account: &str| conversation_id(&fnv, account, IdentityKey::Visitor("v1"));
+        let others = [
+            conversation_id(&fnv, &account("shop"), IdentityKey::External("v1")),
+            conversation_id(&fnv, &account("shop"), IdentityKey::Email("v1")),
+            of(&account("bank")),
+        ];
+        assert!(!others.contains(&of(&account("shop"))));
+        assert_eq!(of(&account("shop")), of(&account("shop")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A number: one phone number (channel account). Order and pace of sending, retries, reconciliation.
+//! A number: one phone number, or the account of another channel. Order and pace of sending, retries, reconciliation.
 //!
 //! Owns: which request leaves next, whether an attempt may be repeated, and what came of each request. Every request is
 //! told one outcome; per customer one call is in flight; an agent's reply never waits behind a campaign; a template whose
@@ -13,6 +13,7 @@
 //! | `draft` | a number with the events of one decision on top; the only place that changes state |
 //! | `decide`, `on_*` | one handler per input |
 //! | `lanes` | what leaves next |
+//! | `on_fetch` | channel accounts: what a platform fetches |
 //! | `retry` | what a refused or unknown attempt is followed by |
 //! | `settle` | what is due: run after every input and on wake |
 //! | `limiter` | the exact rate, for the executor's door |
@@ -26,6 +27,7 @@ mod input;
 mod lanes;
 pub mod limiter;
 mod on_echo;
+mod on_fetch;
 mod on_request;
 mod on_result;
 mod on_status;
@@ -38,6 +40,7 @@ mod tests;
 pub use decide::Occasion;
 pub use event::{NumberEvent, RetryCause};
 pub use input::{
-    CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Parked, Retry, SendRequest,
+    CallAnswer, Lane, NumberAnswer, NumberConfig, NumberInput, NumberMode, Parked, Reply, Retry,
+    SendRequest,
 };
 pub use state::{Number, Part};

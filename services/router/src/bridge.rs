@@ -169,6 +169,9 @@ fn out_signal(signal: &OutSignal) -> Result<BusSignal, EntityError> {
         OutSignal::Session(session, body) => {
             BusSignal { topic: format!("session.{}", session.0), body: encode(body)? }
         }
+        OutSignal::Replies(id) => {
+            BusSignal { topic: format!("replies.{}", id.hash), body: bytes::Bytes::new() }
+        }
         OutSignal::Conversation(id, body) => {
             BusSignal { topic: format!("conversation.{}", id.hash), body: encode(body)? }
         }

@@ -2,7 +2,7 @@
 //! An equal configuration changes nothing.
 
 use chassis::{
-    config::{Business, Config, Number, NumberMode as ConfigMode, WrapUpMode as WrapUp},
+    config::{Business, Channel, Config, Number, NumberMode as ConfigMode, WrapUpMode as WrapUp},
     seal::Sealer,
 };
 use domain::{
@@ -57,6 +57,12 @@ pub fn inputs(
             let body =
                 persist::encode(&NumberInput::Configure(number_of(config, business, number)))?;
             inputs.push(input(&hash, &id, target, body, started_ms));
+        }
+        for channel in &business.channels {
+            let account = naming::channel_account(&id, &channel.id);
+            let told = NumberInput::Configure(channel_of(config, business, channel));
+            let target = naming::number_id(&hash, &account);
+            inputs.push(input(&hash, &id, target, persist::encode(&told)?, started_ms));
         }
     }
     Ok(inputs)
@@ -131,6 +137,16 @@ fn workspace_of(business: &Business) -> WorkspaceConfig {
         lost_connection_hold_ms: business.workspace.lost_connection_hold_ms,
         stranded_keep_ms: business.workspace.stranded_keep_ms,
         sticky_ttl_ms: business.workspace.sticky_ttl_ms,
+    }
+}
+
+fn channel_of(config: &Config, business: &Business, channel: &Channel) -> NumberConfig {
+    NumberConfig {
+        business: BusinessId(business.id.clone()),
+        mode: NumberMode::Channel,
+        rate_per_s: channel.rate_per_second,
+        reconcile_ms: config.limits.reconcile_ms,
+        call_over_ms: config.limits.start_by_ms + config.limits.call_hard_limit_ms,
     }
 }
 

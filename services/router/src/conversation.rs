@@ -75,11 +75,7 @@ impl HostedConversation {
         let content: Option<Content> = self.opener.open(business, content);
         let identity: Option<Identity> = self.opener.open(business, who);
         let (text, choice) = content.map(|c| (c.text, c.choice)).unwrap_or_default();
-        Opened {
-            text,
-            choice,
-            reachable: identity.is_some_and(|who| who.phone.is_some() || who.bsuid.is_some()),
-        }
+        Opened { text, choice, reachable: identity.is_some_and(|who| who.is_reachable()) }
     }
 }
 

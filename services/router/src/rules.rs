@@ -7,12 +7,12 @@ use std::{
 };
 
 use chassis::{
-    config::{BotStyle, Business, Config, Number},
+    config::{BotStyle, Business, Channel, Config, Number},
     seal::Sealer,
     task::{Shutdown, TaskKind},
 };
 use domain::{
-    AgentId, EntityId, QueueId,
+    AgentId, BusinessId, EntityId, QueueId,
     conversation::Rules,
     flow::{Flow, MenuOption, OneQuestion},
     naming,
@@ -22,6 +22,9 @@ use crate::{
     flows::{FlowFile, FlowsError, LOOK_EVERY},
     metrics,
 };
+
+/// Stands for "no window" on a channel: a hundred years, ms.
+const CHANNEL_WINDOW_MS: u64 = 36_525 * 24 * 3_600_000;
 
 /// The rules of every number.
 #[derive(Debug)]
@@ -53,6 +56,14 @@ impl RuleBook {
                 let rules = Rules { bot, ..rules_of(config, business, number) };
                 let id = naming::number_id(&hash, &number.phone_number_id);
                 by_number.insert(id, Entry { rules: RwLock::new(Arc::new(rules)), file });
+            }
+            for channel in &business.channels {
+                let (bot, file) = bots.of(business, channel.flow.as_deref());
+                let rules = Rules { bot, ..channel_rules(config, business, channel) };
+                let account =
+                    naming::channel_account(&BusinessId(business.id.clone()), &channel.id);
+                let rules = RwLock::new(Arc::new(rules));
+                by_number.insert(naming::number_id(&hash, &account), Entry { rules, file });
             }
         }
         let files = bots.finish()?;
@@ -165,6 +176,19 @@ impl Bots {
 #[must_use]
 pub fn queues_of(business: &Business) -> BTreeSet<QueueId> {
     business.workspace.queues.iter().map(|queue| QueueId(queue.id.clone())).collect()
+}
+
+/// A channel has no window: free-form messages may always be sent to who ever wrote.
+fn channel_rules(config: &Config, business: &Business, channel: &Channel) -> Rules {
+    let queue = business.queue_or_first(channel.queue.as_deref());
+    let queue = queue.map_or_else(QueueId::default, |queue| QueueId(queue.id.clone()));
+    Rules {
+        window_ms: CHANNEL_WINDOW_MS,
+        send_not_after_ms: channel.reply_max_age_ms,
+        phone_answer_timeout_ms: config.limits.phone_answer_timeout_ms,
+        phone_floor_timeout_ms: config.limits.phone_floor_timeout_ms,
+        ..Rules::new(queue)
+    }
 }
 
 fn rules_of(config: &Config, business: &Business, number: &Number) -> Rules {

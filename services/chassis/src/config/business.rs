@@ -26,6 +26,9 @@ pub struct Business {
     /// Its phone numbers: `[[business.number]]`.
     #[serde(default, rename = "number")]
     pub numbers: Vec<Number>,
+    /// Its accounts on other channels: `[[business.channel]]`.
+    #[serde(default, rename = "channel")]
+    pub channels: Vec<Channel>,
     /// Its routing domain: `[business.workspace]`.
     pub workspace: Workspace,
     /// Its triage: `[business.bot]`.
@@ -84,6 +87,41 @@ impl Number {
             NumberMode::Api => 80,
         })
     }
+}
+
+/// An account on a channel that is not WhatsApp: a platform brings messages in and fetches replies over gRPC
+/// (service `Channel`). It has no service window and no templates.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Name, unique in the business; part of the identity of its conversations, so do not rename it. Letters, digits,
+    /// `.`, `_`, `-`; at most 64.
+    pub id: String,
+    /// What kind of channel it is, for people and reports: `web_chat`, `email`, `telegram`, …
+    pub kind: String,
+    /// What the platform presents to the gRPC service `Channel`, at least 16 characters; it opens nothing else.
+    pub token: Secret,
+    /// Replies handed to the platform per second, 1 to 1000.
+    #[serde(default = "default_channel_rate")]
+    pub rate_per_second: u32,
+    /// A reply that the platform has not confirmed for so long is given up: cancelled if it was never fetched, else
+    /// listed as unknown.
+    #[serde(default = "default_reply_max_age_ms")]
+    pub reply_max_age_ms: u64,
+    /// A flow file of this channel alone, in place of the business's bot.
+    #[serde(default)]
+    pub flow: Option<PathBuf>,
+    /// Queue of what triage does not place; the workspace's first if not set.
+    #[serde(default)]
+    pub queue: Option<String>,
+}
+
+fn default_channel_rate() -> u32 {
+    50
+}
+
+fn default_reply_max_age_ms() -> u64 {
+    86_400_000
 }
 
 /// One routing domain.
@@ -322,8 +360,14 @@ impl Business {
     /// first.
     #[must_use]
     pub fn default_queue(&self, number: &Number) -> Option<&Queue> {
-        match &number.queue {
-            Some(id) => self.workspace.queues.iter().find(|q| q.id == *id),
+        self.queue_or_first(number.queue.as_deref())
+    }
+
+    /// The queue of that id, or the workspace's first where none is named.
+    #[must_use]
+    pub fn queue_or_first(&self, id: Option<&str>) -> Option<&Queue> {
+        match id {
+            Some(id) => self.workspace.queues.iter().find(|q| q.id == id),
             None => self.workspace.queues.first(),
         }
     }

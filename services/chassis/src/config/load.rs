@@ -135,6 +135,9 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
         for (n, number) in business.numbers.iter_mut().enumerate() {
             resolve(format!("business[{b}].number[{n}].access_token"), &mut number.access_token);
         }
+        for (c, channel) in business.channels.iter_mut().enumerate() {
+            resolve(format!("business[{b}].channel[{c}].token"), &mut channel.token);
+        }
         for (a, agent) in business.workspace.agents.iter_mut().enumerate() {
             if let Some(token) = &mut agent.token {
                 resolve(format!("business[{b}].workspace.agent[{a}].token"), token);

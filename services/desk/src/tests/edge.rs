@@ -18,7 +18,13 @@ use crate::Options;
 #[tokio::test]
 async fn health_and_reflection_answer_without_a_token() {
     let world = World::new().await;
-    for service in ["", "tandem.v1.AgentDesk", "tandem.v1.Conversations", "tandem.v1.Events"] {
+    for service in [
+        "",
+        "tandem.v1.AgentDesk",
+        "tandem.v1.Conversations",
+        "tandem.v1.Events",
+        "tandem.v1.Channel",
+    ] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let health = HealthClient::new(world.channel()).check(request).await.unwrap();
         assert_eq!(health.into_inner().status(), ServingStatus::Serving, "{service}");

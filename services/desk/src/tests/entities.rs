@@ -12,6 +12,7 @@ use domain::{
     AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, OfferId, QueueId, RequestId,
     SessionId,
     conversation::{CommandAnswer, CommandKind, ConversationInput, ConversationSignal},
+    number::{NumberAnswer, NumberInput, Reply as ChannelReply},
     persist,
     workspace::{
         DeskCommand, OfferView, Presence, SnapshotMore, WorkspaceAnswer, WorkspaceChange,
@@ -44,6 +45,7 @@ struct Script {
     sessions: BTreeMap<AgentId, SessionId>,
     numbers: BTreeMap<SessionId, u64>,
     assigned: BTreeMap<AgentId, Vec<Hash16>>,
+    replies: Vec<(Hash16, ChannelReply)>,
     replies_to_lose: usize,
     silent: bool,
 }
@@ -150,7 +152,7 @@ impl Entities {
         let body = match EntityKind::from_code(input.target.kind).unwrap() {
             EntityKind::Workspace => self.workspace(&input).await,
             EntityKind::Conversation => self.conversation(&input),
-            EntityKind::Number => panic!("the desk never asks a number"),
+            EntityKind::Number => self.number(&input),
         };
         self.changed.notify_waiters();
         let topic = input.reply_to.filter(|_| {
@@ -171,8 +173,12 @@ impl Entities {
         let told: ConversationInput = persist::decode(&input.body).unwrap();
         let hash = Hash16(input.target.hash);
         let id = EntityId { kind: EntityKind::Conversation, hash };
-        let ConversationInput::Command(command) = &told else { panic!("not a command: {told:?}") };
         let mut script = self.script();
+        let ConversationInput::Command(command) = &told else {
+            script.met.push((input.header.key, Met::Act(id, told)));
+            assert_eq!(input.reply_to, None, "nobody is answered");
+            return Vec::new();
+        };
         let scripted = script.acts.front().cloned();
         let answer = match script.remembered.get(&(hash, command.id)) {
             Some(answer) => answer.clone(),
@@ -190,6 +196,35 @@ impl Entities {
         };
         script.met.push((input.header.key, Met::Act(id, told)));
         persist::encode(&answer).unwrap()
+    }
+
+    /// A channel account: everything after the asked sequence, marked when it was fetched before.
+    fn number(&self, input: &Input) -> Vec<u8> {
+        let told: NumberInput = persist::decode(&input.body).unwrap();
+        let NumberInput::Fetch { after } = told else { panic!("{told:?}") };
+        let mut script = self.script();
+        let account = Hash16(input.target.hash);
+        let waiting = script.replies.iter_mut().filter(|(of, _)| *of == account);
+        let mut replies = Vec::new();
+        for (_, reply) in waiting.filter(|(_, reply)| reply.sequence > after) {
+            replies.push(reply.clone());
+            reply.again = true;
+        }
+        persist::encode(&NumberAnswer::Replies { replies, more: false }).unwrap()
+    }
+
+    /// A reply waits for the platform; tells its stream unless it is to be lost.
+    pub(super) async fn reply(&self, account: Hash16, reply: ChannelReply, told: bool) {
+        self.script().replies.push((account, reply));
+        if told {
+            let topic = format!("replies.{account}");
+            self.bus.signals.publish(&topic, bytes::Bytes::new()).await.unwrap();
+        }
+    }
+
+    /// A reply is confirmed.
+    pub(super) fn forget_reply(&self, request: RequestId) {
+        self.script().replies.retain(|(_, reply)| reply.request != request);
     }
 
     async fn workspace(&self, input: &Input) -> Vec<u8> {

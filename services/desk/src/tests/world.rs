@@ -9,8 +9,8 @@ use std::{
 
 use api::v1::{
     self, DeskEvent, DeskRequest, SignIn, agent_desk_client::AgentDeskClient,
-    conversations_client::ConversationsClient, desk_event::Event, desk_request,
-    events_client::EventsClient,
+    channel_client::ChannelClient, conversations_client::ConversationsClient, desk_event::Event,
+    desk_request, events_client::EventsClient,
 };
 use archive::{Projector, sqlite::SqliteRepository};
 use bus::{
@@ -21,7 +21,7 @@ use chassis::{clock::Clock, health::Health, seal::Sealer, task::Shutdown};
 use domain::{
     AgentId, BusinessId, EntityKind, Hash16, MessageId, Sealed,
     content::{Content, ContentKind},
-    conversation::{Author, ConversationEvent, Direction, MessageRecord},
+    conversation::{Author, ConversationEvent, Direction, MessageRecord, Via},
     naming, persist,
 };
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
 
 use super::entities::Entities;
-use crate::{BusinessContext, Desk, DeskContext, DeskParts, Options, TokenSource};
+use crate::{BusinessContext, ChannelContext, Desk, DeskContext, DeskParts, Options, TokenSource};
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -105,6 +105,7 @@ fn tokens(dir: &TempDir) -> Vec<TokenSource> {
         agents: BTreeSet::from(["ana".into(), "bo".into(), "sue".into()]),
         supervisors: BTreeSet::from(["sue".into()]),
         dir: Some(shop),
+        channel_tokens: BTreeMap::from([("web".to_owned(), token("web"))]),
         ..TokenSource::default()
     };
     let of_bank = TokenSource {
@@ -112,9 +113,23 @@ fn tokens(dir: &TempDir) -> Vec<TokenSource> {
         agents: BTreeSet::from(["eve".into()]),
         agent_tokens: BTreeMap::from([("eve".into(), token("eve"))]),
         business_token: Some(token("bank")),
+        channel_tokens: BTreeMap::from([("web".to_owned(), token("bankweb"))]),
         ..TokenSource::default()
     };
     vec![of_shop, of_bank]
+}
+
+/// The web chat of a business.
+pub(super) fn web_channel(business: &str) -> ChannelContext {
+    let sealer = sealer();
+    let keyed = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+    let id = BusinessId::from(business);
+    let account = naming::channel_account(&id, "web");
+    let via = Via {
+        number: naming::number_id(&keyed, &account),
+        workspace: naming::workspace_id(&keyed, &id, "main"),
+    };
+    ChannelContext { account, via, rate_per_second: 1_000 }
 }
 
 fn context() -> DeskContext {
@@ -127,6 +142,7 @@ fn context() -> DeskContext {
             agents: agents.iter().map(|agent| AgentId::from(*agent)).collect(),
             queues: BTreeSet::from(["sales".into(), "billing".into()]),
             numbers: BTreeMap::from([(hash(200), "1055".to_owned())]),
+            channels: BTreeMap::from([("web".to_owned(), web_channel(name))]),
         };
         (id, context)
     };
@@ -178,6 +194,10 @@ impl World {
 
     pub(super) fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    pub(super) fn platform(&self) -> ChannelClient<Channel> {
+        ChannelClient::new(self.channel())
     }
 
     pub(super) fn conversations(&self) -> ConversationsClient<Channel> {

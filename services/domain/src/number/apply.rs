@@ -35,6 +35,7 @@ impl NumberEvent {
             Self::Intended { request, .. }
             | Self::CallMayRun { request, .. }
             | Self::CancelNoted { request }
+            | Self::Fetched { request, .. }
             | Self::Reconciling { request, .. }
             | Self::RetryAt { request, .. }
             | Self::Ended { request, .. }
@@ -49,7 +50,9 @@ impl NumberEvent {
 
     fn at_ms(&self) -> Millis {
         match self {
-            Self::Intended { at_ms, .. } | Self::Ended { at_ms, .. } => *at_ms,
+            Self::Intended { at_ms, .. }
+            | Self::Fetched { at_ms, .. }
+            | Self::Ended { at_ms, .. } => *at_ms,
             _ => 0,
         }
     }
@@ -139,6 +142,7 @@ fn apply_to_live(live: &mut LiveRequest, event: &NumberEvent) {
             live.stage = Stage::Calling { over_ms: *over_ms };
         }
         NumberEvent::CancelNoted { .. } => live.cancelled = true,
+        NumberEvent::Fetched { .. } => live.stage = Stage::Fetched,
         NumberEvent::Reconciling { until_ms, .. } => {
             live.stage = Stage::Reconciling { until_ms: *until_ms };
         }

@@ -64,6 +64,14 @@ impl<'a> Draft<'a> {
         self.request(id).and_then(Request::live)
     }
 
+    /// All live requests.
+    pub(super) fn all_live(&self) -> impl Iterator<Item = (RequestId, &LiveRequest)> {
+        let changed = &self.changes.requests;
+        let unchanged = self.base.requests.iter().filter(|(id, _)| !changed.contains_key(id));
+        let changed = changed.iter().filter_map(|(id, request)| Some((id, request.as_ref()?)));
+        unchanged.chain(changed).filter_map(|(id, request)| Some((*id, request.live()?)))
+    }
+
     /// Calls in flight by lane.
     pub(super) fn in_flight(&self) -> [usize; LANES] {
         self.changes.in_flight

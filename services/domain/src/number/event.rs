@@ -47,6 +47,13 @@ pub enum NumberEvent {
         /// By then the call is over, whatever happened.
         over_ms: Millis,
     },
+    /// Part `request`: the platform of a channel account has fetched it; it may be on its way.
+    Fetched {
+        /// The request.
+        request: RequestId,
+        /// When.
+        at_ms: Millis,
+    },
     /// Part `request`: the attempt ended without an answer; a status is waited for.
     Reconciling {
         /// The request.

@@ -69,7 +69,7 @@ pub(super) fn request_keys(id: RequestId, request: &Request) -> Vec<Key> {
         }
         Request::Live(live) => {
             let due_ms = match live.stage {
-                Stage::Waiting | Stage::RetryAt { .. } => {
+                Stage::Waiting | Stage::RetryAt { .. } | Stage::Fetched => {
                     live.request.not_after_ms.saturating_add(1)
                 }
                 Stage::Calling { over_ms } => over_ms,
@@ -108,7 +108,7 @@ pub(super) fn next_keys<'a>(
             Stage::Waiting => customer_from_ms,
             Stage::RetryAt { at_ms, .. } => at_ms.max(customer_from_ms),
             // Its class waits until it is known whether it is to be repeated.
-            Stage::Calling { .. } | Stage::Reconciling { .. } => return None,
+            Stage::Calling { .. } | Stage::Reconciling { .. } | Stage::Fetched => return None,
         };
         Some(match from_ms {
             0 => Key::Ready(lane, live.order, id),

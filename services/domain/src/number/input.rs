@@ -27,6 +27,9 @@ pub enum NumberMode {
     Api,
     /// Shared with the phone app: 20 messages a second, in and out together, fixed.
     Coexistence,
+    /// No phone number at all: the account of a platform that fetches what is to be sent
+    /// ([`NumberInput::Fetch`]) and confirms it. Nothing is called, there are no templates.
+    Channel,
 }
 
 /// A number as configured.
@@ -82,9 +85,50 @@ pub enum NumberInput {
         /// Meta timestamp.
         at_ms: Millis,
     },
+    /// The platform of a channel account fetches what it is to send. Answered by
+    /// [`NumberAnswer::Replies`]; what is fetched counts as possibly sent from then on.
+    Fetch {
+        /// Only what has a greater sequence than this; 0: everything that is not confirmed.
+        after: u64,
+    },
     /// Something of this number that no entity decides on yet, or content too large for one input: it is
     /// recorded in the log as it came (event [`NumberEvent::Parked`](super::NumberEvent::Parked)).
     Parked(Parked),
+}
+
+/// Answer of a number to who waits for one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberAnswer {
+    /// What the platform is to send, by rising sequence.
+    Replies {
+        /// The replies.
+        replies: Vec<Reply>,
+        /// There are later ones.
+        more: bool,
+    },
+    /// This number is no channel account: nothing is fetched from it.
+    NoChannel,
+}
+
+/// A message that a platform is to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Its request.
+    pub request: RequestId,
+    /// Its place in the order of the account; rises, with gaps.
+    pub sequence: u64,
+    /// Agent or bot.
+    pub lane: Lane,
+    /// Who it goes to.
+    pub recipient: Sealed,
+    /// What is to be sent.
+    pub content: Sealed,
+    /// Kind of content.
+    pub kind: ContentKind,
+    /// Not to be sent after this.
+    pub not_after_ms: Millis,
+    /// It was fetched before and is not confirmed.
+    pub again: bool,
 }
 
 /// A piece of wire data kept in the log until a part of the product reads it.

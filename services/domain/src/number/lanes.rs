@@ -8,7 +8,7 @@
 //! customer's queue goes in the best lane of those who wait behind it.
 
 use super::{
-    Lane, NumberEvent,
+    Lane, NumberEvent, NumberMode,
     decide::Turn,
     index::{Key, later_range, ready_range},
     state::{LANES, Number, lane_at},
@@ -64,7 +64,12 @@ pub(super) fn grant(turn: &mut Turn<'_>) {
 
 fn next(turn: &Turn<'_>) -> Option<(Lane, RequestId)> {
     let core = turn.draft.core();
-    let rate_per_s = core.config.as_ref()?.rate_per_s;
+    let config = core.config.as_ref()?;
+    // A platform fetches what it sends.
+    if config.mode == NumberMode::Channel {
+        return None;
+    }
+    let rate_per_s = config.rate_per_s;
     if turn.now_ms < core.paused_until_ms {
         return None;
     }
@@ -113,7 +118,7 @@ fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
 /// When something may leave that does not leave because of a result: a pause or a retry's time ends, or a step was full.
 pub(super) fn next_grant_ms(number: &Number) -> Option<Millis> {
     let config = number.core.config.as_ref()?;
-    if number.core.paused_until_ms == Millis::MAX {
+    if number.core.paused_until_ms == Millis::MAX || config.mode == NumberMode::Channel {
         return None;
     }
     let lanes = open_lanes(config.rate_per_s, number.in_flight);

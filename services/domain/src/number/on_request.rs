@@ -3,6 +3,7 @@
 use super::{
     NumberEvent, SendRequest,
     decide::Turn,
+    on_fetch,
     state::{Request, Stage},
 };
 use crate::{Millis, RequestId, conversation::SendOutcome, effect::CallKey};
@@ -13,10 +14,13 @@ pub(super) fn on_request(turn: &mut Turn<'_>, request: &SendRequest) {
     if turn.draft.request(id).is_some() {
         return;
     }
-    let order = turn.draft.next_order();
+    let channel = on_fetch::is_channel(turn);
+    let order = if channel { on_fetch::next_sequence(turn) } else { turn.draft.next_order() };
     turn.record(NumberEvent::Queued { request: Box::new(request.clone()), order });
     if turn.draft.core().cancels.contains_key(&id) {
         turn.end(id, SendOutcome::Cancelled);
+    } else if channel {
+        on_fetch::on_queued(turn, id, request);
     }
 }
 
@@ -33,8 +37,9 @@ pub(super) fn on_cancel(turn: &mut Turn<'_>, id: RequestId, not_after_ms: Millis
             Stage::Waiting | Stage::RetryAt { .. } => {
                 turn.end_unsent(id, SendOutcome::Cancelled);
             }
-            Stage::Calling { .. } | Stage::Reconciling { .. } if live.cancelled => {}
-            Stage::Calling { .. } | Stage::Reconciling { .. } => {
+            Stage::Calling { .. } | Stage::Reconciling { .. } | Stage::Fetched
+                if live.cancelled => {}
+            Stage::Calling { .. } | Stage::Reconciling { .. } | Stage::Fetched => {
                 if live.is_calling() {
                     turn.out.cancels.push(CallKey { request: id, attempt: live.attempt });
                 }

@@ -71,5 +71,7 @@ fn on_due(turn: &mut Turn<'_>, id: RequestId) {
             on_result::reconcile(turn, key);
         }
         Stage::Reconciling { .. } => retry::on_still_unknown(turn, id),
+        // The platform never said what became of it.
+        Stage::Fetched => turn.end(id, SendOutcome::Unknown),
     }
 }

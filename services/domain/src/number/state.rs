@@ -112,6 +112,8 @@ pub(super) enum Stage {
     Calling { over_ms: Millis },
     /// The call is over, its outcome unknown; a status may still tell.
     Reconciling { until_ms: Millis },
+    /// A platform has fetched it and not confirmed it.
+    Fetched,
 }
 
 /// The memory of a request.

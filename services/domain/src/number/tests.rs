@@ -1,6 +1,7 @@
 //! Tests of sending: scenarios, and a random world.
 
 mod cancels;
+mod channel;
 mod echoes;
 mod kit;
 mod lanes;

@@ -132,6 +132,7 @@ pub(super) fn identity(customer: &Customer) -> Identity {
         bsuid: customer.bsuid.clone(),
         name: customer.profile_name.clone(),
         username: customer.username.clone(),
+        ..Identity::default()
     }
 }
 

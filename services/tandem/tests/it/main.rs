@@ -18,6 +18,7 @@
 )]
 
 mod cli;
+mod clients;
 mod conversations;
 mod demo;
 mod disk;

@@ -44,6 +44,7 @@ pub(super) fn check(findings: &mut Findings, businesses: &[Business]) {
             let key = format!("{key}.number[{n}]");
             check_number(findings, &mut all, &key, number, business);
         }
+        check_channels(findings, &mut all.tokens, &key, business);
     }
 }
 
@@ -84,6 +85,35 @@ fn check_number(
             Some(queue) => findings.add(format!("{key}.queue"), no_such("queue", queue)),
             None => {
                 findings.add(key, "its workspace has no queue; add [[business.workspace.queue]]")
+            }
+        }
+    }
+}
+
+fn check_channels(findings: &mut Findings, tokens: &mut Seen, key: &str, business: &Business) {
+    let mut ids = Seen::default();
+    for (c, channel) in business.channels.iter().enumerate() {
+        let key = format!("{key}.channel[{c}]");
+        findings.name(format!("{key}.id"), &channel.id);
+        findings.name(format!("{key}.kind"), &channel.kind);
+        if let Some(first) = ids.before(&channel.id, &key) {
+            findings.add(format!("{key}.id"), format!("is also the id of {first}; rename one"));
+        }
+        findings.range(format!("{key}.rate_per_second"), channel.rate_per_second.into(), 1..=1_000);
+        let age_key = format!("{key}.reply_max_age_ms");
+        findings.range(age_key, channel.reply_max_age_ms, 1_000..=2_592_000_000);
+        // An empty one was reported when it was resolved.
+        let token = channel.token.expose();
+        if !token.is_empty() {
+            check_token_text(findings, tokens, &key, &format!("{key}.token"), token);
+        }
+        if business.queue_or_first(channel.queue.as_deref()).is_none() {
+            match &channel.queue {
+                Some(queue) => findings.add(format!("{key}.queue"), no_such("queue", queue)),
+                None => {
+                    findings
+                        .add(key, "its workspace has no queue; add [[business.workspace.queue]]");
+                }
             }
         }
     }
