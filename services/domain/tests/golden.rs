@@ -15,7 +15,7 @@ use domain::{
         Author, ConversationEvent, ConversationInput, Direction, Floor, FloorCause, Inbound,
         MessageRecord, SendOutcome, SendRecord, StatusKind, Via,
     },
-    number::{Lane, NumberEvent, SendRequest},
+    number::{Lane, NumberEvent, NumberInput, SendRequest},
     persist,
     workspace::{DeskCommand, OfferEnd, WorkspaceEvent, WorkspaceInput},
 };
@@ -195,4 +195,5 @@ fn inputs() {
             command: DeskCommand::SignIn { opened_ms: 1_795_176_000_000 },
         }],
     );
+    golden("number_inputs", &vec![NumberInput::GiveUp]);
 }

@@ -100,6 +100,7 @@ impl Turn<'_> {
                 on_echo::on_echo(self, *conversation, *message, *text_hash, *at_ms);
             }
             NumberInput::Parked(parked) => self.record(NumberEvent::Parked(parked.clone())),
+            NumberInput::GiveUp => on_request::on_give_up(self),
         }
     }
 

@@ -85,6 +85,9 @@ pub enum NumberInput {
     /// Something of this number that no entity decides on yet, or content too large for one input: it is
     /// recorded in the log as it came (event [`NumberEvent::Parked`](super::NumberEvent::Parked)).
     Parked(Parked),
+    /// After a restore an operator declares the outcome of everything that waits or is under way unknown: nothing
+    /// of it leaves any more.
+    GiveUp,
 }
 
 /// A piece of wire data kept in the log until a part of the product reads it.
