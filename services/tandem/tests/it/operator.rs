@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Segments of seconds, trimmed as soon as they are there.
-const LIVELY_ARCHIVE: &str = "[archive]\nsegment_bytes = 65536\nsegment_age_ms = 500\n\
+pub(crate) const LIVELY_ARCHIVE: &str = "[archive]\nsegment_bytes = 65536\nsegment_age_ms = 500\n\
                               trim_interval_ms = 200\n[limits]\ncheckpoint_interval_ms = 500\n";
 
 /// Runs a command to its end, with none of this process's own settings.
