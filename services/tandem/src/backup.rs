@@ -152,6 +152,8 @@ pub(crate) fn verified(from: &Path) -> anyhow::Result<Manifest> {
         manifest.format
     );
     for file in &manifest.files {
+        let plain = |part| matches!(part, std::path::Component::Normal(_));
+        ensure!(Path::new(&file.path).components().all(plain), "{} leads elsewhere", file.path);
         let path = from.join(&file.path);
         let found =
             hash_of(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -76,26 +76,31 @@ impl SegmentReader {
         let mut found = Vec::new();
         let mut bytes = 0;
         while found.is_empty() {
-            let position = self.open.as_ref().map(|open| open.position);
-            if position != Some(after) {
+            let goes_on = self.open.as_ref().is_some_and(|open| open.position == after);
+            if !goes_on {
                 let Some(segment) = self.segments.after(self.partition, after) else { break };
                 self.open = Some(OpenSegment::open(segment, after)?);
             }
             let Some(open) = &mut self.open else { break };
+            let mut ended = false;
             while found.len() < limit.values.max(1) && (bytes < limit.bytes || found.is_empty()) {
-                let Some((seq, record)) = open.next()? else { break };
-                bytes += record.len();
-                if (open.segment.footer.generation, seq) > after {
-                    open.position = (open.segment.footer.generation, seq);
+                let Some((seq, record)) = open.next()? else {
+                    ended = true;
+                    break;
+                };
+                let position = (open.segment.footer.generation, seq);
+                if position > after {
+                    bytes += record.len();
+                    open.position = position;
                     found.push((seq, record));
                 }
             }
-            if found.is_empty() {
-                // At its end: whatever comes is in another segment.
+            if ended {
                 self.open = None;
-                if self.segments.after(self.partition, after).is_none() {
-                    break;
-                }
+            }
+            // One that was left at its last record is followed by the next; a fresh one has at least one.
+            if ended && !goes_on {
+                break;
             }
         }
         Ok(found)
