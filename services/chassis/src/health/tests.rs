@@ -104,7 +104,7 @@ async fn a_client_that_never_finishes_its_head_is_let_go() {
 
 #[tokio::test]
 async fn the_admin_listener_keeps_the_loopback_rule() {
-    let admin = Admin { listen: "0.0.0.0:0".parse().unwrap(), insecure_listen: false };
+    let admin = Admin { listen: "0.0.0.0:0".parse().unwrap(), ..Admin::default() };
     let text = AdminServer::bind(&admin).await.unwrap_err().to_string();
     assert!(text.starts_with("the admin listener: 0.0.0.0:0 can be reached"), "{text}");
     let allowed = Admin { insecure_listen: true, ..admin };
