@@ -55,7 +55,6 @@ struct ManifestFile {
 
 /// What is backed up.
 pub(crate) struct Source<'a> {
-    pub(crate) store: &'a Store,
     pub(crate) data_dir: &'a Path,
     pub(crate) partitions: u16,
     pub(crate) cut_ms: u64,
@@ -219,6 +218,12 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 pub(crate) fn sync_dir(dir: &Path) -> anyhow::Result<()> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     synced.with_context(|| format!("cannot make {} durable", dir.display()))
+}
+
+/// Fills with random bytes.
+pub(crate) fn randomize(bytes: &mut [u8]) -> anyhow::Result<()> {
+    getrandom::fill(bytes)
+        .map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -119,16 +119,18 @@ fn raise_generation(config: &Config) -> anyhow::Result<u32> {
 async fn begin_generation(bus: &Bus, node: &str) -> anyhow::Result<u32> {
     let mut ends = Vec::new();
     for partition in (0..bus.partitions).map(PartitionId) {
-        let last = bus.log.last(partition).await?;
-        let last = last.map(|(seq, bytes)| Ok((seq, Record::decode_head(&bytes)?)));
-        ends.push((partition, last.transpose().map_err(|e: bus::CodecError| e)?));
+        let last = match bus.log.last(partition).await? {
+            Some((seq, bytes)) => Some((seq, Record::decode_head(&bytes)?)),
+            None => None,
+        };
+        ends.push((partition, last));
     }
     let highest = ends.iter().filter_map(|(_, last)| last.as_ref().map(|(_, head)| head.generation));
     let generation = highest.max().unwrap_or(1) + 1;
     let now_ms = Clock::system().wall_ms();
     for (partition, last) in ends {
         let mut incarnation = [0; 16];
-        getrandom::fill(&mut incarnation).context("the system gives no randomness")?;
+        backup::randomize(&mut incarnation)?;
         let previous_seq = last.map_or(0, |(seq, _)| seq);
         let head = RecordHead {
             generation,

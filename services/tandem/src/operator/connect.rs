@@ -159,7 +159,7 @@ pub(crate) fn token(config: &Config) -> anyhow::Result<String> {
 
 fn make_token(path: &Path) -> anyhow::Result<String> {
     let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).context("the system gives no randomness")?;
+    crate::backup::randomize(&mut bytes)?;
     let token = crate::backup::hex(&bytes);
     let draft: PathBuf = path.with_extension(format!("{}.draft", std::process::id()));
     let write = || -> std::io::Result<()> {

@@ -48,10 +48,9 @@ async fn list(connection: &mut Connection) -> anyhow::Result<()> {
 fn line(letter: &DeadLetter) -> String {
     let replayed = if letter.replayed_ms > 0 { "  replayed" } else { "" };
     format!(
-        "{}  {}  {}  {} by {}  at {}{replayed}: {}",
+        "{}  {}  {} by {}  at {}{replayed}: {}",
         letter.dead_letter_id,
         letter.business_id,
-        letter.entity_kind,
         letter.entity_kind,
         letter.cause,
         letter.timestamp_ms,

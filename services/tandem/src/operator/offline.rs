@@ -49,7 +49,7 @@ impl Directory {
         let archive = projector.archive(Sealer::clone(&sealer));
         let health = Health::new();
         let mut random = [0; 24];
-        getrandom::fill(&mut random).context("the system gives no randomness")?;
+        crate::backup::randomize(&mut random)?;
         let token = crate::backup::hex(&random);
         let operator = LocalOperator {
             store: store.clone(),

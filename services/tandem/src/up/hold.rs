@@ -62,7 +62,7 @@ impl Hold {
         self.health.warn("sends", held.then(|| WARNING.to_owned()));
     }
 
-    /// Waits until nothing is held; false when the call may not start any more.
+    /// Waits until nothing is held, or the call may not start any more.
     async fn pass(&self, door: &Door) -> Result<(), CallResult> {
         let mut held = self.held.subscribe();
         loop {
@@ -112,11 +112,11 @@ mod tests {
 
     use super::*;
 
-    #[derive(Default)]
-    struct Counts(AtomicU64);
+    #[derive(Clone, Default)]
+    struct Counts(Arc<AtomicU64>);
 
     #[async_trait]
-    impl Executor for Arc<Counts> {
+    impl Executor for Counts {
         async fn call(&self, _: CallRequest, _: Door) -> CallResult {
             self.0.fetch_add(1, Ordering::SeqCst);
             CallResult::Done(Bytes::new())
@@ -134,11 +134,10 @@ mod tests {
         let health = Health::new();
         let hold = Hold::open(dir.path(), &health);
         assert!(hold.is_held() && health.warnings().contains_key("sends"));
-        let counts = Arc::new(Counts::default());
-        let executor = Arc::new(HeldExecutor::new(Arc::clone(&counts), hold.clone()));
-        let looks = Arc::new(AtomicU64::new(0));
-        let seen = Arc::clone(&looks);
-        let closing = Door::new(move || match seen.fetch_add(1, Ordering::SeqCst) {
+        let counts = Counts::default();
+        let executor = HeldExecutor::new(counts.clone(), hold.clone());
+        let looks = AtomicU64::new(0);
+        let closing = Door::new(move || match looks.fetch_add(1, Ordering::SeqCst) {
             0..5 => Ok(()),
             _ => Err(TooLate::StartBy),
         });

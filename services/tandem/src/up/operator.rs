@@ -124,11 +124,10 @@ impl LocalOperator {
         let (store, target) = (self.store.clone(), to.clone());
         tokio::task::spawn_blocking(move || backup::copy_database(&store, &target)).await??;
         drop(held);
-        let (store, data_dir) = (self.store.clone(), self.config.data_dir.clone());
+        let data_dir = self.config.data_dir.clone();
         let (cut_ms, key_fingerprint) = (self.clock.wall_ms(), self.sealer.fingerprint());
         let rest = tokio::task::spawn_blocking(move || {
-            let source =
-                Source { store: &store, data_dir: &data_dir, partitions, cut_ms, key_fingerprint };
+            let source = Source { data_dir: &data_dir, partitions, cut_ms, key_fingerprint };
             backup::complete(&source, &segments, &to, include_key)
         });
         rest.await?
