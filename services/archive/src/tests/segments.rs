@@ -62,7 +62,7 @@ impl World {
 
     fn keeper(&self) -> (Keeper, Segments) {
         let options =
-            KeeperOptions { segment_bytes: 4_000, segment_age: Duration::from_secs(3600) };
+            KeeperOptions { segment_bytes: 2_500, segment_age: Duration::from_secs(3600) };
         let segments = self.segments();
         (Keeper::new(self.bus.clone(), segments.clone(), options, Clock::system()), segments)
     }
