@@ -171,8 +171,11 @@ async fn goes_on(
     let one = bus::ReadLimit { values: 1, bytes: 1 };
     let found = bus.log.read(partition, cursor.seq.saturating_sub(1), one).await?;
     let Some((seq, bytes)) = found.first() else { return Ok(false) };
-    let head = Record::decode_head(bytes)
-        .map_err(|source| DecodeError::Record { partition, seq: *seq, source })?;
+    let head = Record::decode_head(bytes).map_err(|source| DecodeError::Record {
+        partition,
+        seq: *seq,
+        source,
+    })?;
     Ok(crate::chain::Cursor::of(*seq, &head) == cursor)
 }
 

@@ -77,8 +77,7 @@ impl History {
         let one = ReadLimit { values: 1, bytes: 1 };
         let found = self.log.read(self.partition, seq.saturating_sub(1), one).await?;
         let is_it = |(at, bytes): &(u64, Bytes)| {
-            *at == seq
-                && Record::decode_head(bytes).is_ok_and(|head| head.generation == generation)
+            *at == seq && Record::decode_head(bytes).is_ok_and(|head| head.generation == generation)
         };
         if let Some(found) = found.into_iter().find(is_it) {
             return Ok(Some(found));

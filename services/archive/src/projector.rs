@@ -250,8 +250,11 @@ impl Projector {
     /// Applies everything the log holds now.
     async fn catch_up(&self, partition: PartitionId) -> Result<(), ProjectorError> {
         let Some((seq, bytes)) = self.bus.log.last(partition).await? else { return Ok(()) };
-        let head = Record::decode_head(&bytes)
-            .map_err(|source| DecodeError::Record { partition, seq, source })?;
+        let head = Record::decode_head(&bytes).map_err(|source| DecodeError::Record {
+            partition,
+            seq,
+            source,
+        })?;
         let end = (head.generation, seq);
         let mut follower = self.begin(partition).await?;
         let mut history = self.history(partition);

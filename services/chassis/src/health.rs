@@ -52,7 +52,8 @@ impl Health {
     #[must_use]
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let entries = self.entries();
-        let unready = entries.components.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?)));
+        let unready =
+            entries.components.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?)));
         unready.collect()
     }
 

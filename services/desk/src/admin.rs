@@ -9,8 +9,8 @@ mod sends;
 use std::{path::PathBuf, sync::Arc};
 
 use api::v1::{
-    BackupRequest, BackupResponse, ConfirmSendsRequest, ConfirmSendsResponse,
-    GetDeadLetterRequest, GetDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
+    BackupRequest, BackupResponse, ConfirmSendsRequest, ConfirmSendsResponse, GetDeadLetterRequest,
+    GetDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
     ListUnknownSendsRequest, ListUnknownSendsResponse, PingRequest, PingResponse,
     ReplayDeadLetterRequest, ReplayDeadLetterResponse, StatusRequest, StatusResponse,
     admin_server::Admin,
@@ -30,11 +30,8 @@ pub trait Operator: Send + Sync + 'static {
     /// How the process stands.
     async fn status(&self) -> Result<StatusResponse, Status>;
     /// Copies the installation into a new directory.
-    async fn backup(
-        &self,
-        directory: PathBuf,
-        include_key: bool,
-    ) -> Result<BackupResponse, Status>;
+    async fn backup(&self, directory: PathBuf, include_key: bool)
+    -> Result<BackupResponse, Status>;
     /// Whether sends are held since a restore.
     fn holds_sends(&self) -> bool;
     /// Lets sends leave again, durably.
@@ -164,8 +161,7 @@ impl Admin for AdminService {
         if !self.operator.holds_sends() {
             return Err(Status::failed_precondition("nothing is held: there was no restore"));
         }
-        let ended_unknown =
-            if send_waiting { 0 } else { sends::give_up(&self.shared).await? };
+        let ended_unknown = if send_waiting { 0 } else { sends::give_up(&self.shared).await? };
         self.operator.release_sends().await?;
         Ok(Response::new(ConfirmSendsResponse { ended_unknown }))
     }

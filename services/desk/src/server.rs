@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use api::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        admin_server::AdminServer, agent_desk_server::AgentDeskServer, conversations_server::ConversationsServer,
-        events_server::EventsServer,
+        admin_server::AdminServer, agent_desk_server::AgentDeskServer,
+        conversations_server::ConversationsServer, events_server::EventsServer,
     },
 };
 use archive::{Archive, segments::Segments};
@@ -133,7 +133,8 @@ impl Desk {
         let tokens = Tokens::load(tokens, sealer.clone());
         let commands = Commands { asker, archive, bus, sealer, clock };
         let shutdown = shutdown.clone();
-        let shared = Arc::new(Shared { context, tokens, commands, options, shutdown, segments, admin });
+        let shared =
+            Arc::new(Shared { context, tokens, commands, options, shutdown, segments, admin });
         let polling = poll_tokens(Arc::clone(&shared));
         shared.shutdown.spawn(TaskKind::Maintenance, "desk_tokens", polling).detach();
         Ok(Self(shared))

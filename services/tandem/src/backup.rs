@@ -154,8 +154,7 @@ pub(crate) fn verified(from: &Path) -> anyhow::Result<Manifest> {
         let plain = |part| matches!(part, std::path::Component::Normal(_));
         ensure!(Path::new(&file.path).components().all(plain), "{} leads elsewhere", file.path);
         let path = from.join(&file.path);
-        let found =
-            hash_of(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let found = hash_of(&path).with_context(|| format!("cannot read {}", path.display()))?;
         ensure!(
             found == file.blake3,
             "{} is not what it was when the backup was made: use another copy of the backup",

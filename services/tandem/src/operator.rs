@@ -121,7 +121,12 @@ pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
         let request = BackupRequest { directory, include_key: args.include_key };
         let done =
             connection.call(request, async |admin, request| admin.backup(request).await).await?;
-        say(&format!("wrote {} bytes, {} segments, to {}", done.bytes, done.segments, to.display()));
+        say(&format!(
+            "wrote {} bytes, {} segments, to {}",
+            done.bytes,
+            done.segments,
+            to.display()
+        ));
         say(&done.key_notice);
         connection.close().await;
         Ok(ExitCode::SUCCESS)

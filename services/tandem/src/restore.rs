@@ -125,7 +125,8 @@ async fn begin_generation(bus: &Bus, node: &str) -> anyhow::Result<u32> {
         };
         ends.push((partition, last));
     }
-    let highest = ends.iter().filter_map(|(_, last)| last.as_ref().map(|(_, head)| head.generation));
+    let highest =
+        ends.iter().filter_map(|(_, last)| last.as_ref().map(|(_, head)| head.generation));
     let generation = highest.max().unwrap_or(1) + 1;
     let now_ms = Clock::system().wall_ms();
     for (partition, last) in ends {

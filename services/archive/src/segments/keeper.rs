@@ -61,10 +61,7 @@ enum KeeperError {
 
 impl KeeperError {
     fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Bus(BusError::Unavailable(_)) | Self::Segment(SegmentError::Io { .. })
-        )
+        matches!(self, Self::Bus(BusError::Unavailable(_)) | Self::Segment(SegmentError::Io { .. }))
     }
 }
 

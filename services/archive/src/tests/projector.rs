@@ -84,7 +84,11 @@ pub(super) fn dense_push(log: &mut Log, body: RecordBody) {
     log.seq -= 1;
 }
 
-pub(super) fn dense_step(log: &mut Log, who: u8, events: &[domain::conversation::ConversationEvent]) {
+pub(super) fn dense_step(
+    log: &mut Log,
+    who: u8,
+    events: &[domain::conversation::ConversationEvent],
+) {
     let steps = vec![step(SHOP, who, events)];
     dense_push(log, RecordBody::Steps(Steps { steps, ..Steps::default() }));
 }

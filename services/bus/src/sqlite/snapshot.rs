@@ -8,7 +8,8 @@ use crate::BusError;
 /// Copies the database of `dir` to the file `to`. One read transaction sees one commit of the writer, and every
 /// partition is in it: no message of a channel is there without what caused it.
 pub(super) fn snapshot(dir: &Path, to: &Path) -> Result<(), BusError> {
-    let failed = |why: String| BusError::Unavailable(format!("cannot write {}: {why}", to.display()));
+    let failed =
+        |why: String| BusError::Unavailable(format!("cannot write {}: {why}", to.display()));
     let target = to.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?;
     if to.exists() {
         return Err(failed("it exists already".to_owned()));

@@ -116,11 +116,7 @@ impl Follow {
     }
 
     /// Finds the record that the reader had last, and sends what is left of it.
-    async fn begin(
-        &self,
-        from: Option<Place>,
-        history: &mut History,
-    ) -> Result<Follower, Stop> {
+    async fn begin(&self, from: Option<Place>, history: &mut History) -> Result<Follower, Stop> {
         let Some(from) = from else { return Ok(Follower::default()) };
         let Some((seq, bytes)) = history.find(from.generation, from.seq).await? else {
             return self.lost_place(from).await;
@@ -153,12 +149,7 @@ impl Follow {
         }))
     }
 
-    async fn take(
-        &self,
-        follower: &mut Follower,
-        seq: u64,
-        record: &Record,
-    ) -> Result<(), Stop> {
+    async fn take(&self, follower: &mut Follower, seq: u64, record: &Record) -> Result<(), Stop> {
         match follower.admit(seq, &record.head) {
             Verdict::Ignore => return Ok(()),
             Verdict::Gap { after, before } => {

@@ -4,7 +4,7 @@ use api::v1::{
     ConfirmSendsRequest, GetDeadLetterRequest, ListDeadLettersRequest, PingRequest,
     ReplayDeadLetterRequest, StatusRequest, admin_client::AdminClient,
 };
-use bus::{Cause, DeadLetter, Header, Input, InboxEntry, ReadLimit};
+use bus::{Cause, DeadLetter, Header, InboxEntry, Input, ReadLimit};
 use domain::{
     EntityId, EntityKind, Sealed,
     content::{Content, ContentKind},
@@ -17,8 +17,7 @@ use super::world::*;
 
 fn poisonous(cause: Cause) -> Input {
     let entity = |kind, n| EntityId { kind, hash: hash(n) };
-    let content =
-        Content { text: Some("my secret address".to_owned()), ..Content::default() };
+    let content = Content { text: Some("my secret address".to_owned()), ..Content::default() };
     let plain = persist::encode(&content).unwrap();
     let sealed = sealer().seal(b"shop", &plain);
     let sealed = Sealed { key_id: sealed.key_id, bytes: sealed.bytes };

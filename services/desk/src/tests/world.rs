@@ -31,7 +31,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
 
 use super::entities::Entities;
-use crate::{AdminParts, BusinessContext, Desk, DeskContext, DeskParts, Operator, Options, TokenSource};
+use crate::{
+    AdminParts, BusinessContext, Desk, DeskContext, DeskParts, Operator, Options, TokenSource,
+};
 
 const BOUND: Duration = Duration::from_secs(20);
 

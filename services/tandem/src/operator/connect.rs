@@ -100,12 +100,9 @@ impl Reach {
 }
 
 impl Connection {
-    fn new(
-        channel: Channel,
-        token: &str,
-        directory: Option<Directory>,
-    ) -> anyhow::Result<Self> {
-        let bearer = format!("Bearer {token}").parse().context("the admin token is not plain text")?;
+    fn new(channel: Channel, token: &str, directory: Option<Directory>) -> anyhow::Result<Self> {
+        let bearer =
+            format!("Bearer {token}").parse().context("the admin token is not plain text")?;
         Ok(Self { client: AdminClient::new(channel), bearer, directory })
     }
 

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use api::v1::{
-    DeadLetter, GetDeadLetterRequest, ListDeadLettersRequest, ReplayDeadLetterRequest,
-};
+use api::v1::{DeadLetter, GetDeadLetterRequest, ListDeadLettersRequest, ReplayDeadLetterRequest};
 
 use super::{Connection, DeadLettersCommand};
 use crate::cli::say;
@@ -31,9 +29,8 @@ async fn list(connection: &mut Connection) -> anyhow::Result<()> {
     let (mut page_token, mut count) = (String::new(), 0);
     loop {
         let request = ListDeadLettersRequest { page_size: PAGE, page_token };
-        let call = connection.call(request, async |admin, request| {
-            admin.list_dead_letters(request).await
-        });
+        let call =
+            connection.call(request, async |admin, request| admin.list_dead_letters(request).await);
         let page = call.await?;
         page.dead_letters.iter().for_each(|letter| say(&line(letter)));
         count += page.dead_letters.len();
@@ -58,15 +55,10 @@ fn line(letter: &DeadLetter) -> String {
     )
 }
 
-async fn show(
-    connection: &mut Connection,
-    id: &str,
-    personal_content: bool,
-) -> anyhow::Result<()> {
+async fn show(connection: &mut Connection, id: &str, personal_content: bool) -> anyhow::Result<()> {
     let request = GetDeadLetterRequest { dead_letter_id: id.to_owned(), personal_content };
-    let call = connection.call(request, async |admin, request| {
-        admin.get_dead_letter(request).await
-    });
+    let call =
+        connection.call(request, async |admin, request| admin.get_dead_letter(request).await);
     let found = call.await?;
     if let Some(letter) = &found.dead_letter {
         say(&line(letter));
@@ -80,9 +72,8 @@ async fn show(
 
 async fn replay(connection: &mut Connection, id: &str, again: bool) -> anyhow::Result<()> {
     let request = ReplayDeadLetterRequest { dead_letter_id: id.to_owned(), again };
-    let call = connection.call(request, async |admin, request| {
-        admin.replay_dead_letter(request).await
-    });
+    let call =
+        connection.call(request, async |admin, request| admin.replay_dead_letter(request).await);
     call.await?;
     say(&if connection.is_running() {
         format!("{id} is decided once more; `tandem dead-letters list` shows what came of it")

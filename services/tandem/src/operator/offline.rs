@@ -43,8 +43,8 @@ impl Directory {
         let file = dir.join(archive::sqlite::DATABASE_FILE);
         let repository = Arc::new(SqliteRepository::open(&file, sealer.fingerprint())?);
         let segments = Segments::open(&config.segments_dir())?;
-        let projector = Projector::new(bus.clone(), repository, clock.clone())
-            .with_segments(segments.clone());
+        let projector =
+            Projector::new(bus.clone(), repository, clock.clone()).with_segments(segments.clone());
         projector.catch_up_all().await?;
         let archive = projector.archive(Sealer::clone(&sealer));
         let health = Health::new();

@@ -14,9 +14,8 @@ pub(super) async fn run(command: &SendsCommand) -> anyhow::Result<ExitCode> {
         SendsCommand::ListUnknown(reach) => {
             let mut connection = reach.running_or_directory().await?;
             let request = ListUnknownSendsRequest { page_size: PAGE };
-            let listed = connection.call(request, async |admin, request| {
-                admin.list_unknown_sends(request).await
-            });
+            let listed = connection
+                .call(request, async |admin, request| admin.list_unknown_sends(request).await);
             let listed = listed.await;
             connection.close().await;
             let listed = listed?;
@@ -28,16 +27,16 @@ pub(super) async fn run(command: &SendsCommand) -> anyhow::Result<ExitCode> {
                 ));
             }
             let more = if listed.more { " and more" } else { "" };
-            let held = if listed.held { "; nothing is sent until `tandem sends confirm`" } else { "" };
+            let held =
+                if listed.held { "; nothing is sent until `tandem sends confirm`" } else { "" };
             say(&format!("{}{more} sends without a known outcome{held}", listed.sends.len()));
         }
         SendsCommand::Confirm { send_waiting, reach } => {
             // What waits is ended by the numbers themselves: the process must run.
             let mut connection = reach.running().await?;
             let request = ConfirmSendsRequest { send_waiting: *send_waiting };
-            let done = connection.call(request, async |admin, request| {
-                admin.confirm_sends(request).await
-            });
+            let done =
+                connection.call(request, async |admin, request| admin.confirm_sends(request).await);
             let ended = done.await?.ended_unknown;
             say(&format!("{ended} sends ended as unknown; the process sends again"));
         }

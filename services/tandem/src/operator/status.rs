@@ -9,7 +9,8 @@ use crate::cli::say;
 
 pub(super) async fn run(reach: &Reach) -> anyhow::Result<ExitCode> {
     let mut connection = reach.running().await?;
-    let call = connection.call(StatusRequest {}, async |admin, request| admin.status(request).await);
+    let call =
+        connection.call(StatusRequest {}, async |admin, request| admin.status(request).await);
     let status = call.await?;
     status.partitions.iter().for_each(|partition| say(&line(partition)));
     for number in &status.paused_numbers {

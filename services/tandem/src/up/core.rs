@@ -87,7 +87,12 @@ impl Core {
     }
 
     /// The operator's end of this process.
-    pub(super) fn operator(&self, config: &Config, clock: &Clock, health: &Health) -> LocalOperator {
+    pub(super) fn operator(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        health: &Health,
+    ) -> LocalOperator {
         LocalOperator {
             store: self.store.clone(),
             bus: self.bus.clone(),

@@ -144,8 +144,9 @@ mod tests {
         let held = executor.call(call(), closing).await;
         assert!(matches!(held, CallResult::NotStarted(_)), "{held:?}");
         let waiting = executor.call(call(), Door::new(|| Ok(())));
-        let (result, released) =
-            tokio::join!(waiting, async { hold.release().map(|()| counts.0.load(Ordering::SeqCst)) });
+        let (result, released) = tokio::join!(waiting, async {
+            hold.release().map(|()| counts.0.load(Ordering::SeqCst))
+        });
         assert_eq!(released.unwrap(), 0, "it left while it was held");
         assert!(matches!(result, CallResult::Done(_)) && !hold.is_held());
         assert!(health.warnings().is_empty() && !dir.path().join(HOLD_FILE).exists());

@@ -106,7 +106,9 @@ impl Operator for LocalOperator {
         let released = tokio::task::spawn_blocking(move || hold.release()).await;
         match released {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Status::unavailable(format!("the hold cannot be ended: {error}"))),
+            Ok(Err(error)) => {
+                Err(Status::unavailable(format!("the hold cannot be ended: {error}")))
+            }
             Err(_) => Err(Status::unavailable("the process is stopping")),
         }
     }

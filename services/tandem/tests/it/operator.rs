@@ -114,8 +114,7 @@ async fn started(dir: &Path) -> Product {
 async fn a_backup_under_load_restores_to_equal_threads_and_sends_nothing_until_confirmed() {
     let mut play = Play::begin("backup").await;
     let busy = scenario(kill::SCENARIO, |table| set(table, "traffic", "inbound_per_s", 60.0));
-    let stage =
-        Stage::open_with(programs(), play.dir(), &busy, &[], LIVELY_ARCHIVE).await.unwrap();
+    let stage = Stage::open_with(programs(), play.dir(), &busy, &[], LIVELY_ARCHIVE).await.unwrap();
     let mut ordeal = Ordeal::begin("backup", stage, Vec::new()).await;
     ordeal.traffic(1_500).await;
     let config = ordeal.stage.config_file();
@@ -216,8 +215,7 @@ async fn send_something(product: &Product, config: &Path) {
 async fn a_rebuild_of_a_trimmed_directory_is_equal_and_tampered_segments_are_named() {
     let mut play = Play::begin("segments").await;
     let busy = scenario(kill::SCENARIO, |table| set(table, "traffic", "inbound_per_s", 60.0));
-    let stage =
-        Stage::open_with(programs(), play.dir(), &busy, &[], LIVELY_ARCHIVE).await.unwrap();
+    let stage = Stage::open_with(programs(), play.dir(), &busy, &[], LIVELY_ARCHIVE).await.unwrap();
     let mut ordeal = Ordeal::begin("segments", stage, Vec::new()).await;
     ordeal.traffic(1_500).await;
     let report = play.rest(ordeal.control(), kill::SETTLE).await;
@@ -281,7 +279,8 @@ async fn a_poisonous_message_is_set_aside_and_decided_when_it_is_replayed() {
     assert!(shown.contains("sealed_bytes") && !shown.contains("12125550123"), "{shown}");
     let personal = ["dead-letters", "show", &id, "--personal-content", "--config", config];
     assert!(succeeds(&personal).await.contains("wamid."));
-    fails(&["dead-letters", "show", "7.1.1.0", "--config", config], "there is no dead letter").await;
+    fails(&["dead-letters", "show", "7.1.1.0", "--config", config], "there is no dead letter")
+        .await;
     fails(&["up", "--config", config], "in use").await;
 
     // With nobody holding the directory it is opened itself.
