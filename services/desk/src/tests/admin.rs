@@ -58,7 +58,8 @@ async fn with_letters(causes: &[Cause]) -> (World, Vec<String>) {
         step
     });
     let steps: Vec<_> = steps.collect();
-    world.append(partition_of(1), steps).await;
+    let position = world.append(partition_of(1), steps).await;
+    world.reach(partition_of(1), position).await;
     let mut admin = AdminClient::new(world.channel());
     let listed = admin.list_dead_letters(as_("operator", ListDeadLettersRequest::default()));
     let letters = bounded(listed).await.unwrap().into_inner().dead_letters;
@@ -134,7 +135,8 @@ async fn a_replayed_letter_is_appended_as_it_was_and_marked() {
     // Decided, it marks the letter.
     let mut decided = step("shop", 1, &[]);
     decided.header.cause = Cause::Replay { letter };
-    world.append(partition_of(1), vec![decided]).await;
+    let position = world.append(partition_of(1), vec![decided]).await;
+    world.reach(partition_of(1), position).await;
     let refused = replay(&ids[0], false).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
     replay(&ids[0], true).await.unwrap();
