@@ -197,9 +197,9 @@ mod tests {
         let (_, mut follower) = followed(&[(40, head(5, A, 0, 0))]);
         let restored = RecordHead { generation: 2, ..head(1, B, 0, 0) };
         assert_eq!(follower.admit(1, &restored), Verdict::Rebase);
+        assert_eq!((follower.read_after(), follower.position()), (1, (2, 1)));
         assert_eq!(follower.admit(41, &head(6, A, 0, 40)), Verdict::Ignore);
         assert_eq!(follower.last().map(|last| last.generation), Some(2));
-        assert_eq!((follower.read_after(), follower.position()), (1, (2, 1)));
     }
 
     #[test]

@@ -129,9 +129,10 @@ async fn a_replayed_letter_is_appended_as_it_was_and_marked() {
     let appended = bounded(world.bus.inbox.read(partition, before, limit)).await.unwrap();
     let input = InboxEntry::decode(&appended[0].1).unwrap().inputs.remove(0);
     let Cause::Replay { letter } = input.header.cause else { panic!("{input:?}") };
-    let original = poisonous(input.header.cause);
-    assert_eq!((&input.body, input.header.key), (&original.body, original.header.key));
-    assert_eq!(input.reply_to, None);
+    let body: ConversationInput = persist::decode(&input.body).unwrap();
+    let ConversationInput::Inbound(inbound) = body else { panic!("{body:?}") };
+    assert_eq!(inbound.message, domain::MessageId(hash(9)));
+    assert_eq!((input.header.key, input.reply_to), (bus::Key([9; 16]), None));
     // Decided, it marks the letter.
     let mut decided = step("shop", 1, &[]);
     decided.header.cause = Cause::Replay { letter };
