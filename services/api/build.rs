@@ -4,7 +4,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
+    "tandem/v1/admin.proto",
     "tandem/v1/types.proto",
     "tandem/v1/desk.proto",
     "tandem/v1/channel.proto",

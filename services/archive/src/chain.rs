@@ -78,6 +78,19 @@ impl Follower {
         self.last
     }
 
+    /// How far it is, generation first.
+    #[must_use]
+    pub fn position(&self) -> (u32, u64) {
+        let (generation, seq) = self.last.map_or((0, 0), |last| (last.generation, last.seq));
+        (generation, seq.max(self.seen))
+    }
+
+    /// Whether records before this one are missing.
+    #[must_use]
+    pub fn misses(&self, seq: u64, head: &RecordHead) -> bool {
+        matches!(self.judge(seq, head), Verdict::Gap { .. })
+    }
+
     /// Sequence to read on from.
     #[must_use]
     pub fn read_after(&self) -> u64 {
@@ -90,8 +103,11 @@ impl Follower {
         if let Verdict::Follow | Verdict::Rebase = verdict {
             self.last = Some(Cursor::of(seq, head));
         }
-        if !matches!(verdict, Verdict::Gap { .. }) {
-            self.seen = self.seen.max(seq);
+        match verdict {
+            Verdict::Gap { .. } => {}
+            // Sequences may have begun anew.
+            Verdict::Rebase => self.seen = seq,
+            Verdict::Follow | Verdict::Ignore => self.seen = self.seen.max(seq),
         }
         verdict
     }
@@ -104,8 +120,12 @@ impl Follower {
                 _ => Verdict::Gap { after: 0, before: seq },
             };
         };
-        if head.generation > last.generation && head.number == 0 {
-            return Verdict::Rebase;
+        if head.generation > last.generation {
+            return match head.number {
+                0 => Verdict::Rebase,
+                // The beginning of the generation is not there.
+                _ => Verdict::Gap { after: self.seen, before: seq },
+            };
         }
         if head.generation != last.generation || seq <= last.seq {
             return Verdict::Ignore;
@@ -177,8 +197,18 @@ mod tests {
         let (_, mut follower) = followed(&[(40, head(5, A, 0, 0))]);
         let restored = RecordHead { generation: 2, ..head(1, B, 0, 0) };
         assert_eq!(follower.admit(1, &restored), Verdict::Rebase);
+        assert_eq!((follower.read_after(), follower.position()), (1, (2, 1)));
         assert_eq!(follower.admit(41, &head(6, A, 0, 40)), Verdict::Ignore);
         assert_eq!(follower.last().map(|last| last.generation), Some(2));
+    }
+
+    #[test]
+    fn a_higher_generation_without_its_beginning_is_a_gap() {
+        let (_, mut follower) = followed(&[(40, head(5, A, 0, 0))]);
+        let later = RecordHead { generation: 2, ..head(1, B, 7, 60) };
+        assert!(follower.misses(61, &later));
+        assert_eq!(follower.admit(61, &later), Verdict::Gap { after: 40, before: 61 });
+        assert_eq!(follower.position(), (1, 40));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From log records to decided steps, as the read model and the event tail need them.
 
-use bus::{Bus, CodecError, PartitionId, Position, Record, RecordBody, Step};
+use bus::{Bus, Cause, CodecError, PartitionId, Position, Record, RecordBody, Step};
 use bytes::Bytes;
 use domain::{
     BusinessId, EntityKind,
@@ -72,7 +72,7 @@ pub(crate) fn batch(
     let after = follower.last();
     let mut steps = Vec::new();
     let mut count: u64 = 0;
-    for (seq, bytes) in records {
+    for (seen, (seq, bytes)) in records.iter().enumerate() {
         let record = Record::decode(bytes).map_err(|source| DecodeError::Record {
             partition,
             seq: *seq,
@@ -89,6 +89,8 @@ pub(crate) fn batch(
                 tracing::error!(%partition, seq, "a record does not continue the chain and is ignored");
                 continue;
             }
+            // Whoever reads on from here looks for what is missing first.
+            Verdict::Gap { .. } if seen > 0 => break,
             Verdict::Gap { after, before } => {
                 return Err(DecodeError::Gap { partition, after, before });
             }
@@ -124,6 +126,10 @@ fn decode_steps(
             now_ms: step.now_ms,
             events,
             dead_letter: step.dead_letter,
+            replays: match step.header.cause {
+                Cause::Replay { letter } => Some(letter),
+                _ => None,
+            },
         });
     }
     Ok(())
@@ -143,13 +149,34 @@ pub(crate) async fn start(
         .map_err(|source| DecodeError::Record { partition, seq, source })?
         .head;
     Ok(if head.generation > cursor.generation {
-        // The sequences of another generation may start anew: read them all, skip the older ones.
-        Start::Go(Follower::after_any(cursor))
+        // The sequences of another generation may start anew: then read them all, skip the older ones.
+        let follower = match goes_on(bus, partition, cursor).await? {
+            true => Follower::after(Some(cursor)),
+            false => Follower::after_any(cursor),
+        };
+        Start::Go(follower)
     } else if seq < cursor.seq || head.generation < cursor.generation {
         Start::LogIsBehind { stored: cursor.seq, last: seq }
     } else {
         Start::Go(Follower::after(Some(cursor)))
     })
+}
+
+/// Whether the log still holds the record of the cursor: then later generations come after it.
+async fn goes_on(
+    bus: &Bus,
+    partition: PartitionId,
+    cursor: crate::chain::Cursor,
+) -> Result<bool, StartError> {
+    let one = bus::ReadLimit { values: 1, bytes: 1 };
+    let found = bus.log.read(partition, cursor.seq.saturating_sub(1), one).await?;
+    let Some((seq, bytes)) = found.first() else { return Ok(false) };
+    let head = Record::decode_head(bytes).map_err(|source| DecodeError::Record {
+        partition,
+        seq: *seq,
+        source,
+    })?;
+    Ok(crate::chain::Cursor::of(*seq, &head) == cursor)
 }
 
 /// Answer of [`start`].

@@ -26,3 +26,17 @@ pub enum ArchiveError {
     #[error("the read model is shutting down")]
     Closed,
 }
+
+/// The error with what caused it.
+pub(crate) fn chain_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

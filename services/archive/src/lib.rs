@@ -3,7 +3,8 @@
 //! Owns: the tables of contacts, conversations, messages, notes, episodes, assignments and dead letters behind
 //! one [`Repository`] interface (SQLite here), the projection that fills them exactly once by log position, and
 //! the reader that opens sealed content and puts threads in order. Everything here can be thrown away and
-//! rebuilt from the logs. Personal content stays sealed in the tables; every row and every query names
+//! rebuilt from the archive segments (immutable, hash-linked files of the log's records, also owned here) and
+//! the logs; what is in segments may be trimmed from the logs. Personal content stays sealed in the tables; every row and every query names
 //! its business.
 //!
 //! Must never know: gRPC, Meta, the runtime, how an entity decides. Decisions never read it.
@@ -12,21 +13,26 @@ pub mod chain;
 mod decode;
 mod delivery;
 mod error;
+mod history;
 pub mod metrics;
 pub mod model;
 mod progress;
 mod projector;
 mod reader;
 mod repository;
+pub mod segments;
 pub mod sqlite;
+mod trim;
 
 pub use decode::{DecodeError, step_events};
 pub use delivery::{Delivery, DeliveryFacts, Outcome, StatusTimes};
 pub use error::ArchiveError;
+pub use history::{History, HistoryError};
 pub use projector::{Projector, ProjectorError, rebuild};
 pub use reader::{Archive, Fresh};
 pub use repository::{Applied, Batch, DecodedStep, Repository};
 pub use sqlite::SqliteRepository;
+pub use trim::{Floor, TrimOptions, Trimmed, Trimmer};
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,15 @@ pub const DEAD_LETTERS_TOTAL: &str = "tandem_archive_dead_letters_total";
 /// Counter: sealed values that did not open (their key was destroyed).
 pub const UNREADABLE_TOTAL: &str = "tandem_archive_unreadable_total";
 
+/// Counter: segments closed.
+pub const SEGMENTS_TOTAL: &str = "tandem_archive_segments_total";
+/// Counter: bytes of closed segments.
+pub const SEGMENT_BYTES_TOTAL: &str = "tandem_archive_segment_bytes_total";
+/// Counter: attempts to write a segment that failed.
+pub const SEGMENT_FAILURES_TOTAL: &str = "tandem_archive_segment_failures_total";
+/// Counter, label `what` (`inbox`, `log`): entries trimmed.
+pub const TRIMMED_TOTAL: &str = "tandem_archive_trimmed_total";
+
 /// Describes them to the recorder; call once per process.
 pub fn describe() {
     metrics::describe_gauge!(
@@ -30,5 +39,9 @@ pub fn describe() {
     metrics::describe_counter!(REBASED_TOTAL, "partitions that met a higher generation");
     metrics::describe_counter!(RETRIES_TOTAL, "failed attempts to apply a batch");
     metrics::describe_counter!(DEAD_LETTERS_TOTAL, "dead letters seen in the logs");
+    metrics::describe_counter!(SEGMENTS_TOTAL, "archive segments closed");
+    metrics::describe_counter!(SEGMENT_BYTES_TOTAL, "bytes of closed archive segments");
+    metrics::describe_counter!(SEGMENT_FAILURES_TOTAL, "failed attempts to write a segment");
+    metrics::describe_counter!(TRIMMED_TOTAL, "inbox entries and log records trimmed");
     metrics::describe_counter!(UNREADABLE_TOTAL, "sealed values that did not open");
 }

@@ -2,7 +2,7 @@
 
 use bus::{PartitionId, Position};
 use domain::{
-    AgentId, Hash16, MessageId, Millis, QueueId, RequestId, Sealed,
+    AgentId, BusinessId, Hash16, MessageId, Millis, QueueId, RequestId, Sealed,
     content::{Content, ContentKind, Identity},
     conversation::{Author, Direction, Floor},
 };
@@ -164,4 +164,68 @@ pub struct MessageView {
     pub content: Content,
     /// Place in the thread.
     pub cursor: ThreadCursor,
+}
+
+/// Which dead letter: the step that set it aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LetterId {
+    /// Its partition.
+    pub partition: PartitionId,
+    /// Its position there.
+    pub position: Position,
+}
+
+impl std::fmt::Display for LetterId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Position { generation, seq, index } = self.position;
+        write!(f, "{}.{generation}.{seq}.{index}", self.partition)
+    }
+}
+
+impl std::str::FromStr for LetterId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let numbers: Vec<u64> =
+            text.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| ())?;
+        let [partition, generation, seq, index] = numbers.try_into().map_err(|_| ())?;
+        let partition = PartitionId(partition.try_into().map_err(|_| ())?);
+        let (generation, index) =
+            (generation.try_into().map_err(|_| ())?, index.try_into().map_err(|_| ())?);
+        Ok(Self { partition, position: Position { generation, seq, index } })
+    }
+}
+
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterRow {
+    /// Which.
+    pub id: LetterId,
+    /// Its tenant.
+    pub business: BusinessId,
+    /// Why it could not be decided; no personal data.
+    pub error: String,
+    /// When it was set aside.
+    pub at_ms: Millis,
+    /// When it was decided once more on an operator's word; 0 when never.
+    pub replayed_ms: Millis,
+    /// The input as it came.
+    pub input: bus::Input,
+}
+
+/// A send whose outcome is open, or unknown for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsettledSend {
+    /// Its tenant.
+    pub business: BusinessId,
+    /// Which.
+    pub request: RequestId,
+    /// Who wrote it.
+    pub author: Author,
+    /// What kind of content.
+    pub kind: ContentKind,
+    /// When it was asked for.
+    pub at_ms: Millis,
+    /// It ended, and nobody knows how; else it may still leave.
+    pub unknown: bool,
 }

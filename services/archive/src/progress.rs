@@ -23,6 +23,11 @@ impl Progress {
         }
     }
 
+    /// How far each partition is.
+    pub(crate) fn all(&self) -> Vec<Reached> {
+        self.0.iter().map(|sender| *sender.borrow()).collect()
+    }
+
     /// Waits at most `wait` until the partition has reached the position; says whether it has.
     pub(crate) async fn reach(
         &self,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, BusError, PartitionId, ReadLimit};
+use bus::{Bus, BusError, PartitionId, Record};
 use chassis::{
     clock::Clock,
     health::{Component, Health},
@@ -14,9 +14,12 @@ use crate::{
     Archive, ArchiveError, Repository,
     chain::Follower,
     decode::{self, DecodeError, Start, StartError},
+    error::chain_text,
+    history::{History, HistoryError},
     metrics,
     progress::Progress,
     repository::{Applied, Batch},
+    segments::{SegmentError, Segments},
 };
 
 /// Pause before a failed request is repeated.
@@ -34,6 +37,9 @@ pub enum ProjectorError {
     /// The repository failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// A segment cannot be read.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
     /// The read model has seen more than the log holds: they do not belong together.
     #[error(
         "the read model stands at record {stored} of partition {partition}, but the log ends at {last}: it \
@@ -54,7 +60,21 @@ impl ProjectorError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Bus(BusError::Unavailable(_)) | Self::Archive(ArchiveError::Store(_)) => true,
-            Self::Bus(_) | Self::Archive(_) | Self::Decode(_) | Self::LogIsBehind { .. } => false,
+            Self::Segment(SegmentError::Io { .. }) => true,
+            Self::Bus(_)
+            | Self::Archive(_)
+            | Self::Decode(_)
+            | Self::Segment(_)
+            | Self::LogIsBehind { .. } => false,
+        }
+    }
+}
+
+impl From<HistoryError> for ProjectorError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Bus(error) => Self::Bus(error),
+            HistoryError::Segment(error) => Self::Segment(error),
         }
     }
 }
@@ -66,6 +86,7 @@ pub struct Projector {
     repository: Arc<dyn Repository>,
     clock: Clock,
     progress: Progress,
+    segments: Option<Segments>,
 }
 
 impl std::fmt::Debug for Projector {
@@ -79,7 +100,17 @@ impl Projector {
     #[must_use]
     pub fn new(bus: Bus, repository: Arc<dyn Repository>, clock: Clock) -> Self {
         let progress = Progress::new(bus.partitions);
-        Self { bus, repository, clock, progress }
+        Self { bus, repository, clock, progress, segments: None }
+    }
+
+    /// Reads what was trimmed from the logs out of these segments.
+    #[must_use]
+    pub fn with_segments(self, segments: Segments) -> Self {
+        Self { segments: Some(segments), ..self }
+    }
+
+    fn history(&self, partition: PartitionId) -> History {
+        History::new(&self.bus, self.segments.clone(), partition)
     }
 
     /// A reader that knows how far this projector is.
@@ -133,10 +164,9 @@ impl Projector {
             Err(error) => return error,
         };
         component.ready();
+        let mut history = self.history(partition);
         loop {
-            let after = follower.read_after();
-            let tailed = self.bus.log.tail(partition, after, ReadLimit::default()).await;
-            let applied = match tailed {
+            let applied = match history.tail(&follower).await {
                 Ok(records) => self.advance(partition, &mut follower, &records).await,
                 Err(error) => Err(error.into()),
             };
@@ -206,13 +236,30 @@ impl Projector {
         self.progress.set(partition, reached);
     }
 
+    /// Applies everything all logs hold now.
+    ///
+    /// # Errors
+    /// When a log, a segment or the repository fails.
+    pub async fn catch_up_all(&self) -> Result<(), ProjectorError> {
+        for partition in (0..self.bus.partitions).map(PartitionId) {
+            self.catch_up(partition).await?;
+        }
+        Ok(())
+    }
+
     /// Applies everything the log holds now.
     async fn catch_up(&self, partition: PartitionId) -> Result<(), ProjectorError> {
-        let end = self.bus.log.last(partition).await?.map_or(0, |(seq, _)| seq);
+        let Some((seq, bytes)) = self.bus.log.last(partition).await? else { return Ok(()) };
+        let head = Record::decode_head(&bytes).map_err(|source| DecodeError::Record {
+            partition,
+            seq,
+            source,
+        })?;
+        let end = (head.generation, seq);
         let mut follower = self.begin(partition).await?;
-        while follower.read_after() < end {
-            let after = follower.read_after();
-            let records = self.bus.log.read(partition, after, ReadLimit::default()).await?;
+        let mut history = self.history(partition);
+        while follower.position() < end {
+            let records = history.read(&follower).await?;
             if records.is_empty() {
                 break;
             }
@@ -222,39 +269,23 @@ impl Projector {
     }
 }
 
-/// Drops the read model and projects it anew from the logs. A running projector of the same repository notices and
+/// Drops the read model and projects it anew, from the segments and then from the logs. A running projector of the same repository notices and
 /// goes on from wherever the rebuild is.
 ///
 /// # Errors
-/// When a log or the repository fails; what was projected until then stays and a projector goes on from it.
+/// When a log, a segment or the repository fails; what was projected until then stays and a projector goes on from it.
 pub async fn rebuild(
     bus: &Bus,
     repository: Arc<dyn Repository>,
     clock: Clock,
+    segments: Option<Segments>,
 ) -> Result<(), ProjectorError> {
     repository.clear().await?;
-    let projector = Projector::new(bus.clone(), repository, clock);
-    for partition in (0..bus.partitions).map(PartitionId) {
-        projector.catch_up(partition).await?;
-    }
-    Ok(())
+    let projector = Projector { segments, ..Projector::new(bus.clone(), repository, clock) };
+    projector.catch_up_all().await
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 52 bits")]
 fn gauge(value: u64) -> f64 {
     value as f64
-}
-
-/// The error with what caused it.
-fn chain_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -15,7 +15,8 @@ use crate::{
     ArchiveError, Repository, metrics,
     model::{
         ConversationCursor, ConversationFilter, ConversationRow, ConversationView, EpisodeRow,
-        MessageRow, MessageView, StoredConversation, ThreadCursor,
+        LetterId, LetterRow, MessageRow, MessageView, StoredConversation, ThreadCursor,
+        UnsettledSend,
     },
     progress::Progress,
 };
@@ -72,6 +73,50 @@ impl Archive {
             Some((partition, position)) => !self.reach(partition, position).await,
             None => false,
         }
+    }
+
+    /// Dead letters of all businesses, for the operator.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn dead_letters(
+        &self,
+        after: Option<LetterId>,
+        limit: usize,
+    ) -> Result<Vec<LetterRow>, ArchiveError> {
+        self.repository.dead_letters(after, limit).await
+    }
+
+    /// One dead letter, for the operator.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn dead_letter(&self, id: LetterId) -> Result<Option<LetterRow>, ArchiveError> {
+        self.repository.dead_letter(id).await
+    }
+
+    /// Sends of all businesses without a known outcome, or those that may still leave, for the operator.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unsettled_sends(
+        &self,
+        open_only: bool,
+        limit: usize,
+    ) -> Result<Vec<UnsettledSend>, ArchiveError> {
+        self.repository.unsettled_sends(open_only, limit).await
+    }
+
+    /// How far each partition is applied: generation and sequence of the last record.
+    #[must_use]
+    pub fn applied(&self) -> Vec<(u32, u64)> {
+        self.progress.all()
+    }
+
+    /// What a sealed value of a business holds, whatever it is; `None` when its key is gone.
+    #[must_use]
+    pub fn opened(&self, business: &BusinessId, key_id: u32, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.sealer.open(business.0.as_bytes(), key_id, bytes).ok()
     }
 
     /// Whether the business has a conversation of this id, as far as the read model knows.

@@ -7,7 +7,10 @@ use domain::{BusinessId, Hash16, MessageId, Millis, conversation::ConversationEv
 use crate::{
     ArchiveError,
     chain::Cursor,
-    model::{ConversationCursor, ConversationFilter, MessageRow, StoredConversation, ThreadRows},
+    model::{
+        ConversationCursor, ConversationFilter, LetterId, LetterRow, MessageRow,
+        StoredConversation, ThreadRows, UnsettledSend,
+    },
 };
 
 /// One decided step.
@@ -25,6 +28,8 @@ pub struct DecodedStep {
     pub events: Vec<ConversationEvent>,
     /// Set when the input was not decided.
     pub dead_letter: Option<DeadLetter>,
+    /// Set when an operator let an earlier dead letter be decided once more: that letter's step.
+    pub replays: Option<Position>,
 }
 
 /// Whole records of one partition, in order.
@@ -91,4 +96,19 @@ pub trait Repository: Send + Sync + 'static {
         conversation: Hash16,
         message: MessageId,
     ) -> Result<Option<MessageRow>, ArchiveError>;
+
+    /// Dead letters of all businesses, for the operator, after `after` in the order of partitions and positions.
+    async fn dead_letters(
+        &self,
+        after: Option<LetterId>,
+        limit: usize,
+    ) -> Result<Vec<LetterRow>, ArchiveError>;
+    /// One dead letter.
+    async fn dead_letter(&self, id: LetterId) -> Result<Option<LetterRow>, ArchiveError>;
+    /// Sends of all businesses whose outcome is open or (unless `open_only`) unknown, oldest first, for the operator.
+    async fn unsettled_sends(
+        &self,
+        open_only: bool,
+        limit: usize,
+    ) -> Result<Vec<UnsettledSend>, ArchiveError>;
 }

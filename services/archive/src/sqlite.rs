@@ -9,6 +9,7 @@ mod connections;
 mod dump;
 mod forward;
 mod messages;
+mod operator;
 mod read;
 mod routing;
 mod schema;
@@ -23,7 +24,10 @@ use domain::{BusinessId, Hash16, MessageId, Millis};
 use crate::{
     ArchiveError,
     chain::Cursor,
-    model::{ConversationCursor, ConversationFilter, MessageRow, StoredConversation, ThreadRows},
+    model::{
+        ConversationCursor, ConversationFilter, LetterId, LetterRow, MessageRow,
+        StoredConversation, ThreadRows, UnsettledSend,
+    },
     repository::{Applied, Batch, Repository},
 };
 use connections::Connections;
@@ -111,5 +115,25 @@ impl Repository for SqliteRepository {
     ) -> Result<Option<MessageRow>, ArchiveError> {
         let business = business.clone();
         self.connections.read(move |db| thread::message(db, &business, conversation, message)).await
+    }
+
+    async fn dead_letters(
+        &self,
+        after: Option<LetterId>,
+        limit: usize,
+    ) -> Result<Vec<LetterRow>, ArchiveError> {
+        self.connections.read(move |db| operator::dead_letters(db, after, limit)).await
+    }
+
+    async fn dead_letter(&self, id: LetterId) -> Result<Option<LetterRow>, ArchiveError> {
+        self.connections.read(move |db| operator::dead_letter(db, id)).await
+    }
+
+    async fn unsettled_sends(
+        &self,
+        open_only: bool,
+        limit: usize,
+    ) -> Result<Vec<UnsettledSend>, ArchiveError> {
+        self.connections.read(move |db| operator::unsettled_sends(db, open_only, limit)).await
     }
 }

@@ -2,5 +2,6 @@
 
 mod projection;
 mod projector;
+mod segments;
 mod support;
 mod thread;

@@ -52,10 +52,11 @@ macro_rules! conformance_suite {
         $crate::conformance_suite!(@cases #[$test], $make;
             inbox_sequences_rise, inbox_reads_what_was_appended, inbox_read_wakes,
             inbox_read_is_cancelled_safely, inbox_read_keeps_its_limits, inbox_limits_its_entries,
-            inbox_takes_concurrent_appends, inbox_keeps_partitions_apart,
+            inbox_takes_concurrent_appends, inbox_keeps_partitions_apart, inbox_is_trimmed,
             log_appends_and_reads, log_refuses_a_wrong_last, log_refuses_a_resent_record,
             log_has_one_winner, log_read_answers_at_once, log_tail_wakes, log_read_keeps_its_limits,
             log_limits_its_records, log_reads_a_long_history, log_keeps_partitions_apart,
+            log_is_trimmed, log_goes_on_after_a_trim,
             states_keep_the_newest, states_keep_a_tombstone, states_load_one_entity,
             states_decide_part_by_part, states_take_big_parts, states_take_many_parts,
             states_keep_the_newest_checkpoint, states_keep_partitions_apart,

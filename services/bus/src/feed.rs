@@ -81,6 +81,15 @@ impl Feed {
         end.last.send_replace(last);
     }
 
+    /// Forgets the entries up to and with `through`: the store has removed them.
+    pub(crate) fn forget(&self, through: u64) {
+        let mut ring = self.ring();
+        while ring.entries.front().is_some_and(|(seq, _)| *seq <= through) {
+            let Some((_, body)) = ring.entries.pop_front() else { break };
+            ring.bytes -= body.len() + ENTRY_BYTES;
+        }
+    }
+
     /// Entries after `after`; `None` when the store must be asked.
     pub(crate) fn after(&self, after: u64, limit: ReadLimit) -> Option<Vec<(u64, Bytes)>> {
         let ring = self.ring();

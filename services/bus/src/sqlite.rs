@@ -16,6 +16,7 @@ mod op;
 mod reader;
 mod rows;
 mod schema;
+mod snapshot;
 mod space;
 mod store;
 mod writer;

@@ -94,6 +94,9 @@ pub trait Inbox: Send + Sync {
     ) -> Result<Vec<(u64, Bytes)>, BusError>;
     /// Sequence of the last entry (0: none).
     async fn last(&self, partition: PartitionId) -> Result<u64, BusError>;
+    /// Removes the entries up to and with `through`, but never the last one, and answers how many are gone.
+    /// Other requests are not delayed by it; after an error any part of it may be gone.
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError>;
 }
 
 /// Where a partition's owner appends records. Reads always see every acknowledged append.
@@ -123,6 +126,9 @@ pub trait Log: Send + Sync {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError>;
+    /// Removes the records up to and with `through`, but never the last one, and answers how many are gone.
+    /// Reading from before them then begins with the first that is left: the chain of records shows the gap.
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError>;
 }
 
 /// One saved part of an entity.

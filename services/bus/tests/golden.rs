@@ -90,6 +90,14 @@ fn inbox_entries() {
 }
 
 #[test]
+fn a_replayed_input() {
+    let letter = Position { generation: 2, seq: 40, index: 3 };
+    let entry = InboxEntry::new(vec![input(Cause::Replay { letter })]);
+    let stored = golden("inbox_entry_replay", &entry.encode().unwrap());
+    assert_eq!(InboxEntry::decode(&stored).unwrap(), entry);
+}
+
+#[test]
 fn records_of_every_kind() {
     let steps = Steps {
         steps: vec![step()],

@@ -25,7 +25,7 @@ pub use business::{
     Workspace, WrapUp, WrapUpMode,
 };
 pub use error::{ConfigError, Problem};
-pub use process::{Admin, Desk, Gateway, Graph, Limits, Log, LogFormat, Tls};
+pub use process::{Admin, Archive, Desk, Gateway, Graph, Limits, Log, LogFormat, Tls};
 pub use secret::Secret;
 
 /// Everything an operator may set.
@@ -45,6 +45,8 @@ pub struct Config {
     pub desk: Desk,
     /// Health and metrics.
     pub admin: Admin,
+    /// Archive segments and trimming.
+    pub archive: Archive,
     /// Meta's Graph API: calls out.
     pub graph: Graph,
     /// What is logged, and how.
@@ -65,6 +67,7 @@ impl Default for Config {
             gateway: Gateway::default(),
             desk: Desk::default(),
             admin: Admin::default(),
+            archive: Archive::default(),
             graph: Graph::default(),
             log: Log::default(),
             limits: Limits::default(),
@@ -101,6 +104,12 @@ impl Config {
     #[must_use]
     pub fn print_redacted(&self) -> String {
         toml::to_string(self).unwrap_or_else(|e| format!("# cannot be written as TOML: {e}\n"))
+    }
+
+    /// Directory of the archive segments.
+    #[must_use]
+    pub fn segments_dir(&self) -> PathBuf {
+        self.archive.segments_dir.clone().unwrap_or_else(|| self.data_dir.join("segments"))
     }
 
     /// The business and number with this `phone_number_id`.

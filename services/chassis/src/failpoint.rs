@@ -1,10 +1,11 @@
 //! Named points at which the process kills or stops itself, for the process tests. Armed only by the environment:
 //! `TANDEM_FAILPOINT=<name>` or `<name>:<n>` dies at the first or n-th time the point is reached;
-//! `TANDEM_FAILPOINT_STOP` has the same form and stops the process there (SIGSTOP) until somebody sends SIGCONT.
+//! `TANDEM_FAILPOINT_STOP` has the same form and stops the process there (SIGSTOP) until somebody sends SIGCONT;
+//! `TANDEM_FAILPOINT_POISON` makes the first or n-th input that reaches the point panic there, every time.
 
 use std::{
     sync::{
-        OnceLock,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,8 +13,9 @@ use std::{
 
 use rustix::process::{Signal, getpid, kill_process};
 
-/// Variables that arm one point, and the signal each raises.
-pub(crate) const VARIABLES: [&str; 2] = ["TANDEM_FAILPOINT", "TANDEM_FAILPOINT_STOP"];
+/// Variables that arm one point.
+pub(crate) const VARIABLES: [&str; 3] =
+    ["TANDEM_FAILPOINT", "TANDEM_FAILPOINT_STOP", "TANDEM_FAILPOINT_POISON"];
 
 #[derive(Debug, PartialEq)]
 struct Point {
@@ -36,6 +38,48 @@ fn armed() -> &'static [Armed] {
         };
         VARIABLES.into_iter().zip([Signal::KILL, Signal::STOP]).filter_map(arm).collect()
     })
+}
+
+struct Poison {
+    point: Point,
+    /// Inputs to come before the poisonous one; then its key.
+    state: Mutex<(u64, Option<[u8; 16]>)>,
+}
+
+fn poison_armed() -> Option<&'static Poison> {
+    static ARMED: OnceLock<Option<Poison>> = OnceLock::new();
+    let arm = || {
+        let point = parse(&std::env::var("TANDEM_FAILPOINT_POISON").ok()?)?;
+        let state = Mutex::new((point.nth, None));
+        Some(Poison { point, state })
+    };
+    ARMED.get_or_init(arm).as_ref()
+}
+
+impl Poison {
+    /// Whether the input of this key is the poisonous one.
+    fn is_in(&self, name: &str, key: [u8; 16]) -> bool {
+        if self.point.name != name {
+            return false;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0 > 0 {
+            state.0 -= 1;
+            if state.0 == 0 {
+                state.1 = Some(key);
+            }
+        }
+        state.1 == Some(key)
+    }
+}
+
+/// Panics here if the input of this key is the one that is armed as poison.
+pub fn poison(name: &str, key: [u8; 16]) {
+    let poisonous = poison_armed().is_some_and(|armed| armed.is_in(name, key));
+    #[expect(clippy::panic, reason = "what a fault in a decision does")]
+    if poisonous {
+        panic!("the failpoint {name}");
+    }
 }
 
 /// `name` or `name:n`; none when n is no number.
@@ -77,7 +121,17 @@ mod tests {
     }
 
     #[test]
+    fn one_input_is_poisonous_and_stays_so() {
+        let point = Point { name: "inbound".to_owned(), nth: 2 };
+        let poison = Poison { point, state: Mutex::new((2, None)) };
+        assert!(!poison.is_in("inbound", [1; 16]) && !poison.is_in("other", [2; 16]));
+        assert!(poison.is_in("inbound", [3; 16]) && poison.is_in("inbound", [3; 16]));
+        assert!(!poison.is_in("inbound", [1; 16]) && !poison.is_in("inbound", [4; 16]));
+    }
+
+    #[test]
     fn nothing_happens_when_nothing_is_armed() {
         hit("commit|call");
+        poison("inbound", [0; 16]);
     }
 }

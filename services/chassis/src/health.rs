@@ -11,7 +11,13 @@ pub use server::AdminServer;
 
 /// The components of a process and their state. Clones are the same registry.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<String, Option<String>>>>);
+pub struct Health(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    components: BTreeMap<String, Option<String>>,
+    warnings: BTreeMap<String, String>,
+}
 
 /// One component's entry in a [`Health`].
 #[derive(Clone, Debug)]
@@ -39,18 +45,41 @@ impl Health {
     /// True when every component is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.entries().values().all(Option::is_none)
+        self.entries().components.values().all(Option::is_none)
     }
 
     /// The components that are not ready, with their reasons.
     #[must_use]
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let entries = self.entries();
-        let unready = entries.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?)));
+        let unready =
+            entries.components.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?)));
         unready.collect()
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
+    /// Sets or clears a warning: shown beside the readiness, which it does not change. It is logged when it
+    /// changes. No secret, no personal data.
+    pub fn warn(&self, name: &str, warning: Option<String>) {
+        let mut entries = self.entries();
+        let before = match warning.clone() {
+            Some(text) => entries.warnings.insert(name.to_owned(), text),
+            None => entries.warnings.remove(name),
+        };
+        drop(entries);
+        match (before, warning) {
+            (None, Some(warning)) => tracing::warn!(name, warning, "a warning is raised"),
+            (Some(_), None) => tracing::info!(name, "the warning is over"),
+            _ => {}
+        }
+    }
+
+    /// The warnings now in force.
+    #[must_use]
+    pub fn warnings(&self) -> BTreeMap<String, String> {
+        self.entries().warnings.clone()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,11 +98,11 @@ impl Component {
 
     /// Takes the component out of the registry: it no longer counts.
     pub fn remove(self) {
-        self.health.entries().remove(&self.name);
+        self.health.entries().components.remove(&self.name);
     }
 
     fn set(&self, state: Option<String>) {
-        let before = self.health.entries().insert(self.name.clone(), state.clone());
+        let before = self.health.entries().components.insert(self.name.clone(), state.clone());
         // Logged on change only, so that a component may repeat its state at no cost.
         if before.as_ref() != Some(&state) {
             match state {

@@ -7,6 +7,7 @@
 //!
 //! Must never know: how an entity decides, Meta's wire formats, the runtime, the tables of the read model.
 
+mod admin;
 mod ask;
 mod board;
 mod channel;
@@ -24,6 +25,7 @@ mod tail;
 mod tokens;
 mod wire;
 
+pub use admin::{AdminParts, Operator};
 pub use context::{BusinessContext, ChannelContext, DeskContext, Options};
 pub use server::{Desk, DeskError, DeskParts};
 pub use tokens::TokenSource;

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use api::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        agent_desk_server::AgentDeskServer, channel_server::ChannelServer,
+        admin_server::AdminServer, agent_desk_server::AgentDeskServer,
+        channel_server::ChannelServer,
         conversations_server::ConversationsServer, events_server::EventsServer,
     },
 };
-use archive::Archive;
+use archive::{Archive, segments::Segments};
 use bus::Bus;
 use chassis::{
     clock::Clock,
@@ -21,7 +22,8 @@ use tokio_rustls::TlsAcceptor;
 use tonic::{Status, transport::Server};
 
 use crate::{
-    BusinessContext, DeskContext, Options, TokenSource,
+    AdminParts, BusinessContext, DeskContext, Options, TokenSource,
+    admin::AdminService,
     ask::Asker,
     channel::ChannelService,
     command::Commands,
@@ -66,6 +68,8 @@ pub struct DeskParts {
     pub bus: Bus,
     /// What is read.
     pub archive: Archive,
+    /// Where records are that were trimmed from the log.
+    pub segments: Option<Segments>,
     /// Seals what clients write.
     pub sealer: Sealer,
     /// Time.
@@ -76,6 +80,8 @@ pub struct DeskParts {
     pub tokens: Vec<TokenSource>,
     /// Timings and bounds.
     pub options: Options,
+    /// The operator's service.
+    pub admin: Option<AdminParts>,
 }
 
 /// What the services share.
@@ -85,6 +91,8 @@ pub(crate) struct Shared {
     pub(crate) commands: Commands,
     pub(crate) options: Options,
     pub(crate) shutdown: Shutdown,
+    pub(crate) segments: Option<Segments>,
+    pub(crate) admin: Option<AdminParts>,
 }
 
 impl Shared {
@@ -119,14 +127,16 @@ impl Desk {
     /// # Errors
     /// When the bus refuses the subscription.
     pub async fn start(parts: DeskParts, shutdown: &Shutdown) -> Result<Self, DeskError> {
-        let DeskParts { bus, archive, sealer, clock, context, tokens, options } = parts;
+        let DeskParts { bus, archive, segments, sealer, clock, context, tokens, options, admin } =
+            parts;
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(DeskError::Randomness)?;
         let asker = Asker::start(bus.clone(), &context.node, instance, options).await?;
         let tokens = Tokens::load(tokens, sealer.clone());
         let commands = Commands { asker, archive, bus, sealer, clock };
         let shutdown = shutdown.clone();
-        let shared = Arc::new(Shared { context, tokens, commands, options, shutdown });
+        let shared =
+            Arc::new(Shared { context, tokens, commands, options, shutdown, segments, admin });
         let polling = poll_tokens(Arc::clone(&shared));
         shared.shutdown.spawn(TaskKind::Maintenance, "desk_tokens", polling).detach();
         Ok(Self(shared))
@@ -156,6 +166,16 @@ impl Desk {
         health.set_serving::<AgentDeskServer<DeskService>>().await;
         health.set_serving::<ConversationsServer<ConversationsService>>().await;
         health.set_serving::<EventsServer<EventsService>>().await;
+        // The operator's commands are never taken in plain text from another machine.
+        let private = tls.is_some()
+            || listener.local_addr().is_ok_and(|at| at.ip().to_canonical().is_loopback());
+        let admin = shared.admin.as_ref().filter(|_| private).map(|parts| {
+            AdminServer::new(AdminService::new(Arc::clone(&shared), parts))
+                .max_decoding_message_size(REQUEST_BYTES_MAX)
+        });
+        if admin.is_some() {
+            health.set_serving::<AdminServer<AdminService>>().await;
+        }
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .build_v1()?;
@@ -172,6 +192,7 @@ impl Desk {
             .add_service(conversations)
             .add_service(events)
             .add_service(channel)
+            .add_optional_service(admin)
             .serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await })
             .await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! The edge as its clients meet it: a real gRPC client, a real server on a free port, the embedded bus, and a
 //! scripted stand-in for the entities.
 
+mod admin;
 mod channel;
 mod commands;
 mod conversations;

@@ -236,7 +236,7 @@ impl Tokens {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
-    fn hash(&self, token: &str) -> [u8; 16] {
+    pub(crate) fn hash(&self, token: &str) -> [u8; 16] {
         self.sealer.hash16("access token", &[token.as_bytes()])
     }
 
@@ -282,17 +282,18 @@ impl Tokens {
     }
 
     fn known(&self, metadata: &MetadataMap) -> Result<Arc<Principal>, Status> {
-        let given = metadata.get("authorization").and_then(|value| value.to_str().ok());
-        let token = given.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        let found = token.and_then(|token| self.find(&self.hash(token)));
+        let found = bearer(metadata).and_then(|token| self.find(&self.hash(token)));
         found.ok_or_else(|| {
             ::metrics::counter!(metrics::UNAUTHENTICATED_TOTAL).increment(1);
             Fault::UnknownToken.into()
         })
     }
+}
+
+/// The token of a call's metadata.
+pub(crate) fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let (scheme, token) = metadata.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

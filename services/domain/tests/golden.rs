@@ -16,7 +16,7 @@ use domain::{
         FloorCause, Inbound, MessageRecord, ResolvedBy, SendOutcome, SendRecord, StatusKind, Via,
     },
     flow::{Field, State, Why},
-    number::{Lane, NumberEvent, SendRequest},
+    number::{Lane, NumberEvent, NumberInput, SendRequest},
     persist,
     workspace::{DeskCommand, OfferEnd, WorkspaceEvent, WorkspaceInput},
 };
@@ -240,4 +240,5 @@ fn inputs() {
             command: DeskCommand::SignIn { opened_ms: 1_795_176_000_000 },
         }],
     );
+    golden("number_inputs", &vec![NumberInput::GiveUp]);
 }

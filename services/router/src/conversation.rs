@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chassis::failpoint;
 use domain::{
     EntityId,
     content::{Content, Identity},
@@ -48,6 +49,9 @@ impl HostedConversation {
 
     fn decide_input(&self, input: &DecideInput, body: &Bytes) -> Result<Decision, EntityError> {
         let told: ConversationInput = persist::decode(body).map_err(bridge::refused)?;
+        if let ConversationInput::Inbound(_) = &told {
+            failpoint::poison("inbound", input.header.key.0);
+        }
         let number = number_of(&told).or_else(|| self.state.number());
         // Invariant 10: an input can name a conversation only through the number it belongs to.
         if let (Some(own), Some(named)) = (self.state.number(), number_of(&told))

@@ -190,21 +190,13 @@ impl Node {
     /// # Errors
     /// When the node has stopped.
     pub async fn status(&self) -> Result<Vec<(PartitionId, PartitionStatus)>, NodeError> {
-        let (answer, answered) = oneshot::channel();
-        self.tell(RootMsg::Shards(answer))?;
-        let shards = answered.await.map_err(|_| NodeError::Stopped)?;
-        let mut statuses = Vec::new();
-        for (partition, shard) in shards {
-            let (answer, answered) = oneshot::channel();
-            // A shard that is gone or busy replaying does not answer.
-            drop(shard.cast(crate::shell::shard_actor::ShardMsg::Status(answer)));
-            let status = match tokio::time::timeout(STATUS_WITHIN, answered).await {
-                Ok(Ok(status)) => PartitionStatus::Serving(Box::new(status)),
-                _ => PartitionStatus::Taking,
-            };
-            statuses.push((partition, status));
-        }
-        Ok(statuses)
+        self.watch().status().await
+    }
+
+    /// A handle that only asks, for whoever outlives the owner of the node.
+    #[must_use]
+    pub fn watch(&self) -> NodeWatch {
+        NodeWatch { root: self.root.clone() }
     }
 
     /// How many partitions are owned and served; follow it with [`watch::Receiver::wait_for`].
@@ -253,6 +245,42 @@ impl Node {
 
     fn tell(&self, message: RootMsg) -> Result<(), NodeError> {
         self.root.cast(message).map_err(|_| NodeError::Stopped)
+    }
+}
+
+/// Asks a node how it stands. It does not keep the node alive.
+#[derive(Clone)]
+pub struct NodeWatch {
+    root: ActorRef<RootMsg>,
+}
+
+impl fmt::Debug for NodeWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeWatch")
+    }
+}
+
+impl NodeWatch {
+    /// How the partitions of this node stand.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn status(&self) -> Result<Vec<(PartitionId, PartitionStatus)>, NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.root.cast(RootMsg::Shards(answer)).map_err(|_| NodeError::Stopped)?;
+        let shards = answered.await.map_err(|_| NodeError::Stopped)?;
+        let mut statuses = Vec::new();
+        for (partition, shard) in shards {
+            let (answer, answered) = oneshot::channel();
+            // A shard that is gone or busy replaying does not answer.
+            drop(shard.cast(crate::shell::shard_actor::ShardMsg::Status(answer)));
+            let status = match tokio::time::timeout(STATUS_WITHIN, answered).await {
+                Ok(Ok(status)) => PartitionStatus::Serving(Box::new(status)),
+                _ => PartitionStatus::Taking,
+            };
+            statuses.push((partition, status));
+        }
+        Ok(statuses)
     }
 }
 

@@ -22,6 +22,7 @@ mod poison;
 mod quarantine;
 mod recovery;
 mod release;
+mod retention;
 mod save;
 mod size;
 mod stage;
@@ -45,6 +46,7 @@ pub use action::{
 pub use chain::{Link, Verdict, continues, judge};
 pub use logical_clock::LogicalClock;
 pub use recovery::Recovery;
+pub use retention::Retention;
 pub use status::{Phase, ShardStatus};
 pub use timers::own_entity;
 

@@ -4,7 +4,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, demo, flow, rebuild, up};
+use crate::{
+    check, demo, flow,
+    operator::{self, BackupArgs, DeadLettersCommand, Reach, SegmentsCommand, SendsCommand},
+    rebuild, restore, up,
+};
 
 /// Contact-center router for WhatsApp coexistence.
 #[derive(Debug, Parser)]
@@ -33,6 +37,34 @@ enum Command {
         #[command(subcommand)]
         command: ArchiveCommand,
     },
+    /// Copies the installation into a new directory, also while it runs.
+    Backup(BackupArgs),
+    /// Makes an installation of a backup, in an empty data directory.
+    Restore {
+        #[command(flatten)]
+        args: restore::RestoreArgs,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Inputs that could not be decided.
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
+    /// Sends whose outcome nobody knows.
+    Sends {
+        #[command(subcommand)]
+        command: SendsCommand,
+    },
+    /// Archive segments.
+    Segments {
+        #[command(subcommand)]
+        command: SegmentsCommand,
+    },
+    /// How the running process stands.
+    Status(Reach),
+    /// Whether the running process answers its operator.
+    Ping(Reach),
     /// Shows the main job: the product on a fresh directory with the simulated Meta beside it.
     Demo(demo::DemoArgs),
 }
@@ -53,10 +85,10 @@ enum ArchiveCommand {
 
 /// Where the configuration is.
 #[derive(Clone, Debug, Args)]
-struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// TOML file; every key can also be set by environment (`TANDEM_GATEWAY__LISTEN=…`).
     #[arg(long, env = "TANDEM_CONFIG")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Runs the command of this process's arguments.
@@ -73,6 +105,13 @@ pub fn main() -> ExitCode {
             rebuild::run(args.config.as_deref())
         }
         Command::Flow { command } => flow::run(&command),
+        Command::Backup(args) => operator::backup(&args),
+        Command::Restore { args, config } => restore::run(&args, config.config.as_deref()),
+        Command::DeadLetters { command } => operator::dead_letters(&command),
+        Command::Sends { command } => operator::sends(&command),
+        Command::Segments { command } => operator::segments(&command),
+        Command::Status(reach) => operator::status(&reach),
+        Command::Ping(reach) => operator::ping(&reach),
         Command::Demo(args) => demo::run(&args),
     };
     match result {

@@ -4,12 +4,19 @@ use std::path::Path;
 
 use chassis::seal::{KEY_FILE, Sealer};
 
+use crate::restore::INCOMPLETE_FILE;
+
 /// Opens the key of `dir`, or makes one for a fresh directory. With a new key nothing stored before could be read, and
 /// every customer would be a stranger: where there are decisions, the key must be there.
 ///
 /// # Errors
 /// When the key is missing beside a database, or cannot be used.
 pub(crate) fn open(dir: &Path) -> anyhow::Result<Sealer> {
+    anyhow::ensure!(
+        !dir.join(INCOMPLETE_FILE).exists(),
+        "a restore into {} did not come to its end: empty the directory and restore again",
+        dir.display()
+    );
     let key = dir.join(KEY_FILE);
     anyhow::ensure!(
         key.exists() || !dir.join(bus::sqlite::DATABASE_FILE).exists(),

@@ -3,11 +3,14 @@
 //!
 //! Owns: assembly of services into processes. Must never know: how any of them decides.
 
+mod backup;
 mod check;
 pub mod cli;
 mod demo;
 mod flow;
 mod keys;
+mod operator;
 mod rebuild;
+mod restore;
 pub mod stage;
 mod up;

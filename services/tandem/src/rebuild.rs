@@ -1,13 +1,13 @@
-//! `tandem archive rebuild`: the read model anew from the log.
+//! `tandem archive rebuild`: the read model anew, from the segments and then from the log.
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use archive::SqliteRepository;
+use archive::{SqliteRepository, segments::Segments};
 use bus::sqlite::{Options, Store};
 use chassis::{clock::Clock, config::Config};
 
-/// Opens the directory (refused while a process has it) and projects every log from its beginning.
+/// Opens the directory (refused while a process has it) and projects every partition from its beginning.
 pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = Config::load(path)?;
     anyhow::ensure!(
@@ -21,8 +21,10 @@ pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let sealer = crate::keys::open(&config.data_dir)?;
     let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
     let repository = Arc::new(SqliteRepository::open(&file, sealer.fingerprint())?);
-    runtime.block_on(archive::rebuild(&store.bus(), repository, Clock::system()))?;
+    let segments = Segments::open(&config.segments_dir())?;
+    let clock = Clock::system();
+    runtime.block_on(archive::rebuild(&store.bus(), repository, clock, Some(segments)))?;
     store.close();
-    crate::cli::say("the read model was built anew from the log");
+    crate::cli::say("the read model was built anew from segments and log");
     Ok(ExitCode::SUCCESS)
 }

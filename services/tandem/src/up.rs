@@ -2,6 +2,9 @@
 
 mod core;
 mod edges;
+pub(crate) mod hold;
+mod keeping;
+pub(crate) mod operator;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
@@ -46,10 +49,14 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
 
     let started_ms = clock.wall_ms();
     let core = Core::start(config, &clock, &shutdown, &health).await?;
-    let edges = Edges::start(config, &core, &clock, &shutdown).await?;
+    let operator = core.operator(config, &clock, &health);
+    let edges = Edges::start(config, &core, operator, &clock, &shutdown).await?;
     core.wait_until_ready(READY_WITHIN).await?;
     core.configure(config, started_ms).await?;
     started.ready();
+    let address_file = config.data_dir.join(crate::operator::ADDRESS_FILE);
+    std::fs::write(&address_file, edges.desk.to_string())
+        .with_context(|| format!("cannot write {}", address_file.display()))?;
     let (gateway, desk) = (edges.gateway, edges.desk);
     crate::cli::say(
         &json!({"ready": true, "gateway": gateway, "desk": desk, "admin": admin_address})

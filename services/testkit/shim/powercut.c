@@ -21,7 +21,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define FILES_MAX 256
+#define FILES_MAX 8192
 #define FDS_MAX 4096
 
 struct change {
@@ -138,8 +138,19 @@ static void remember(int fd, const void *bytes, size_t length, off_t offset, int
     pthread_mutex_unlock(&lock);
 }
 
+/* Directories above a path: those of the root are there at once, as links and renames are. */
+static void make_parents(char *path) {
+    for (char *at = path + strlen(shadow) + 1; (at = strchr(at, '/')); at++) {
+        *at = 0;
+        mkdir(path, 0700);
+        *at = '/';
+    }
+}
+
 static void carry_over(int fd) {
     if (fd < 0 || fd >= FDS_MAX || !file_of_fd[fd]) return;
+    struct stat what;
+    if (fstat(fd, &what) == 0 && S_ISDIR(what.st_mode)) return;
     pthread_mutex_lock(&lock);
     if (syncs++ >= lies_after) {
         pthread_mutex_unlock(&lock);
@@ -148,6 +159,7 @@ static void carry_over(int fd) {
     struct file *file = &files[file_of_fd[fd] - 1];
     char path[2 * PATH_MAX];
     snprintf(path, sizeof path, "%s%s", shadow, file->path);
+    make_parents(path);
     int to = real_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (to < 0) abort();
     for (struct change *c = file->first; c; c = c->next) {

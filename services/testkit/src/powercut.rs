@@ -57,13 +57,20 @@ impl PowerCut {
     pub fn cut(root: &Path, shadow: &Path) -> std::io::Result<()> {
         std::fs::remove_dir_all(root)?;
         std::fs::rename(shadow, root)?;
-        std::fs::create_dir_all(shadow)?;
-        for entry in std::fs::read_dir(root)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                std::fs::copy(entry.path(), shadow.join(entry.file_name()))?;
-            }
-        }
-        Ok(())
+        copy_all(root, shadow)
     }
+}
+
+fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
     codes::{floor_columns, int, unsigned, unsigned32},
-    forward, messages, routing,
+    forward, messages, operator, routing,
 };
 use crate::{
     ArchiveError,
@@ -75,7 +75,7 @@ fn apply_step(
     if let Some(letter) = &step.dead_letter {
         let input = bus::encode(&letter.input).map_err(|e| ArchiveError::Row(e.to_string()))?;
         db.prepare_cached(
-            "INSERT INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
         )?
         .execute(params![
             step.business.0,
@@ -89,6 +89,9 @@ fn apply_step(
             int(step.now_ms),
             input.as_ref()
         ])?;
+    }
+    if let Some(letter) = step.replays {
+        operator::replayed(db, partition, letter, step.now_ms)?;
     }
     if step.events.is_empty() {
         return Ok(());

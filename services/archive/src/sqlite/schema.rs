@@ -10,7 +10,7 @@ use crate::ArchiveError;
 /// "TdRm": marks the file as ours.
 const APPLICATION_ID: i32 = 0x5464_526d;
 /// Raised with every change of the tables; an older file is emptied and projected anew.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// All tables, for clearing and dumping.
 pub(super) const TABLES: [&str; 10] = [
@@ -102,7 +102,7 @@ CREATE TABLE dead_letters (
     business TEXT NOT NULL,
     partition INTEGER NOT NULL, generation INTEGER NOT NULL, seq INTEGER NOT NULL, step INTEGER NOT NULL,
     entity_kind INTEGER NOT NULL, entity BLOB NOT NULL, error TEXT NOT NULL, at_ms INTEGER NOT NULL,
-    input BLOB NOT NULL,
+    input BLOB NOT NULL, replayed_ms INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (business, partition, generation, seq, step)
 ) STRICT, WITHOUT ROWID;
 ";

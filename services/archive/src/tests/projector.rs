@@ -69,7 +69,7 @@ fn open(dir: &Path) -> SqliteRepository {
 }
 
 /// A log whose sequences are those of the embedded bus: dense from 1.
-fn dense(partition: u16) -> Log {
+pub(super) fn dense(partition: u16) -> Log {
     let mut log = Log::new(partition);
     log.records.clear();
     log.head.number = 0;
@@ -79,12 +79,16 @@ fn dense(partition: u16) -> Log {
     log
 }
 
-fn dense_push(log: &mut Log, body: RecordBody) {
+pub(super) fn dense_push(log: &mut Log, body: RecordBody) {
     log.push(body);
     log.seq -= 1;
 }
 
-fn dense_step(log: &mut Log, who: u8, events: &[domain::conversation::ConversationEvent]) {
+pub(super) fn dense_step(
+    log: &mut Log,
+    who: u8,
+    events: &[domain::conversation::ConversationEvent],
+) {
     let steps = vec![step(SHOP, who, events)];
     dense_push(log, RecordBody::Steps(Steps { steps, ..Steps::default() }));
 }
@@ -120,7 +124,7 @@ async fn a_rebuilt_read_model_equals_the_one_that_followed() {
 
     // Beside the running projector, which goes on afterwards.
     let repository = Arc::new(running.repository.clone());
-    rebuild(&running.bus, repository, Clock::system()).await.unwrap();
+    rebuild(&running.bus, repository, Clock::system(), None).await.unwrap();
     assert_same(&running.repository.dump().await.unwrap(), &followed, &"followed");
 
     // On a closed one, into a file of its own.
@@ -128,7 +132,7 @@ async fn a_rebuilt_read_model_equals_the_one_that_followed() {
     let elsewhere = running.dir.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     let fresh = open(&elsewhere);
-    rebuild(&running.bus, Arc::new(fresh.clone()), Clock::system()).await.unwrap();
+    rebuild(&running.bus, Arc::new(fresh.clone()), Clock::system(), None).await.unwrap();
     assert_same(&fresh.dump().await.unwrap(), &followed, &"followed");
 }
 
@@ -138,7 +142,7 @@ async fn a_running_projector_goes_on_after_a_rebuild() {
     running.start();
     let [mut log, _] = busy_logs(&running).await;
     let repository = Arc::new(running.repository.clone());
-    rebuild(&running.bus, repository, Clock::system()).await.unwrap();
+    rebuild(&running.bus, repository, Clock::system(), None).await.unwrap();
     dense_step(&mut log, 1, &[inbound(99, 5_000, "afterwards")]);
     let last = running.append(&mut log).await;
     running.reach(&log, last).await;

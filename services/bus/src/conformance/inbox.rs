@@ -130,3 +130,30 @@ pub async fn inbox_keeps_partitions_apart(bus: Bus) -> Verdict {
     ensure!(bodies(&zero) == [bytes("zero")], "partition 0 holds {zero:?}");
     Ok(())
 }
+
+/// What is trimmed is gone for every reader, the rest stays, and the last entry is never trimmed.
+pub async fn inbox_is_trimmed(bus: Bus) -> Verdict {
+    ensure!(must(bus.inbox.trim(P0, 10).await)? == 0, "an empty inbox had something to trim");
+    let mut appended = Vec::new();
+    for n in 0..600 {
+        let body = bytes(&format!("{n}"));
+        appended.push((must(bus.inbox.append(P0, body.clone()).await)?, body));
+    }
+    let other = must(bus.inbox.append(P1, bytes("other")).await)?;
+    let (through, _) = appended.get(399).cloned().unwrap_or_default();
+    let removed = must(bus.inbox.trim(P0, through).await)?;
+    ensure!(removed == 400, "{removed} of 400 entries are gone");
+    ensure!(must(bus.inbox.trim(P0, through).await)? == 0, "they went twice");
+    let read = |after, limit| bus.inbox.read(P0, after, limit);
+    let left = read_n(200, ReadLimit::default(), read).await?;
+    ensure!(appended.get(400..) == Some(&left), "what is left differs");
+    let (last, body) = left.last().cloned().unwrap_or_default();
+    ensure!(must(bus.inbox.trim(P0, u64::MAX >> 20).await)? == 199, "the last entry is not left");
+    let found = must(bus.inbox.read(P0, 0, ReadLimit::default()).await)?;
+    ensure!(found == [(last, body)], "left is {found:?}");
+    let next = must(bus.inbox.append(P0, bytes("next")).await)?;
+    ensure!(next > last, "sequence {next} after {last}");
+    let untouched = must(bus.inbox.read(P1, 0, ReadLimit::default()).await)?;
+    ensure!(untouched == [(other, bytes("other"))], "the other partition holds {untouched:?}");
+    Ok(())
+}

@@ -191,3 +191,43 @@ pub async fn log_keeps_partitions_apart(bus: Bus) -> Verdict {
     ensure!(last == Some((zero, bytes("zero 9"))), "partition 0 ends with {last:?}");
     Ok(())
 }
+
+/// What is trimmed is gone for every reader, the rest stays, and the last record is never trimmed.
+pub async fn log_is_trimmed(bus: Bus) -> Verdict {
+    ensure!(must(bus.log.trim(P0, 10).await)? == 0, "an empty log had something to trim");
+    let (mut last, mut written) = (0, Vec::new());
+    for n in 0..200 {
+        let body = bytes(&format!("{n}"));
+        last = must(bus.log.append(P0, last, body.clone()).await)?;
+        written.push((last, body));
+    }
+    let other = must(bus.log.append(P1, 0, bytes("other")).await)?;
+    let (through, _) = written.get(149).cloned().unwrap_or_default();
+    ensure!(must(bus.log.trim(P0, through).await)? == 150, "150 records should be gone");
+    let left = read_n(50, ReadLimit::default(), |after, limit| bus.log.read(P0, after, limit));
+    ensure!(written.get(150..) == Some(&left.await?), "what is left differs");
+    let tailed = read_n(50, ReadLimit::default(), |after, limit| bus.log.tail(P0, after, limit));
+    ensure!(written.get(150..) == Some(&tailed.await?), "what is left differs for a tail");
+    ensure!(must(bus.log.trim(P0, u64::MAX >> 20).await)? == 49, "the last record is not left");
+    let found = must(bus.log.read(P0, 0, ReadLimit::default()).await)?;
+    ensure!(Some(&found) == written.get(199..).map(<[_]>::to_vec).as_ref(), "left is {found:?}");
+    let untouched = must(bus.log.read(P1, 0, ReadLimit::default()).await)?;
+    ensure!(untouched == [(other, bytes("other"))], "the other partition holds {untouched:?}");
+    Ok(())
+}
+
+/// The fence holds over a trim: the log still ends where it ended.
+pub async fn log_goes_on_after_a_trim(bus: Bus) -> Verdict {
+    let first = must(bus.log.append(P0, 0, bytes("first")).await)?;
+    let second = must(bus.log.append(P0, first, bytes("second")).await)?;
+    must(bus.log.trim(P0, second).await)?;
+    ensure!(must(bus.log.last(P0).await)? == Some((second, bytes("second"))), "another last");
+    for wrong in [0, first] {
+        let refused = bus.log.append(P0, wrong, bytes("wrong")).await;
+        ensure!(is_conflict(&refused), "expecting {wrong} with last {second}: {refused:?}");
+    }
+    let third = must(bus.log.append(P0, second, bytes("third")).await)?;
+    let found = must(bus.log.read(P0, 0, ReadLimit::default()).await)?;
+    ensure!(found == [(second, bytes("second")), (third, bytes("third"))], "left is {found:?}");
+    Ok(())
+}

@@ -48,6 +48,11 @@ pub enum Cause {
     Timer,
     /// The result of an outside call that the entity asked for.
     CallResult,
+    /// An operator lets a dead letter be decided once more.
+    Replay {
+        /// The step that set it aside, in the log of the same partition.
+        letter: Position,
+    },
 }
 
 /// What every input and every step carries.

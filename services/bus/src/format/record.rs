@@ -136,6 +136,22 @@ impl Record {
         codec::encode(self)
     }
 
+    /// Decodes only the head, for who follows the chain and does not look into the records.
+    ///
+    /// # Errors
+    /// When the bytes are no record or come from a newer build.
+    pub fn decode_head(bytes: &[u8]) -> Result<RecordHead, CodecError> {
+        /// The rest of the fields is passed over.
+        #[derive(Deserialize)]
+        struct HeadOnly {
+            version: u16,
+            head: RecordHead,
+        }
+        let record: HeadOnly = codec::decode(bytes)?;
+        check_version(record.version)?;
+        Ok(record.head)
+    }
+
     /// Decodes a record and checks its version.
     ///
     /// # Errors

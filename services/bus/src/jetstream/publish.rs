@@ -94,6 +94,19 @@ pub(super) async fn last_of(
     }
 }
 
+/// Removes the messages of a subject up to and with sequence `through`.
+pub(super) async fn purge(
+    context: &Context,
+    stream: &str,
+    subject: &str,
+    through: u64,
+) -> Result<u64, BusError> {
+    let stream = context.get_stream_no_info(stream).await.map_err(unavailable)?;
+    let purge = stream.purge().filter(subject).sequence(through + 1);
+    let purged = timeout(ANSWER_WITHIN, purge).await.map_err(unavailable)?;
+    purged.map(|purged| purged.purged).map_err(unavailable)
+}
+
 /// The first message from sequence `from` on whose subject matches, from the stream's leader.
 pub(super) async fn next_of(
     context: &Context,

@@ -15,7 +15,7 @@ use super::{
     cursor::{Cursor, HEARTBEAT_EVERY, Next},
     follower::{Followed, Follower},
     names::{Names, Table},
-    publish::last_of,
+    publish::{last_of, purge},
     streams,
 };
 use crate::{BusError, PartitionId, ReadLimit, limits::check_partition};
@@ -76,6 +76,23 @@ impl Reads {
         let subject = self.names.entry(table, partition);
         let last = last_of(&self.context, &self.names.stream(table), &subject).await?;
         Ok(last.map(|message| (message.sequence, message.payload)))
+    }
+
+    /// Purges the partition's own subject up to and with `through`, but never its last entry.
+    pub(super) async fn trim(
+        &self,
+        table: Table,
+        partition: PartitionId,
+        through: u64,
+    ) -> Result<u64, BusError> {
+        let Some((last, _)) = self.last(table, partition).await? else { return Ok(0) };
+        let through = through.min(last.saturating_sub(1));
+        let (stream, subject) = (self.names.stream(table), self.names.entry(table, partition));
+        let removed = purge(&self.context, &stream, &subject, through).await?;
+        if let Some(registered) = locked(&self.followers).get(&(table, partition)) {
+            registered.followed.feed.forget(through);
+        }
+        Ok(removed)
     }
 
     /// Entries after `after`; empty only when the stream's leader knows none.

@@ -53,6 +53,10 @@ impl Inbox for JetInbox {
         let last = self.reads.last(Table::Inbox, partition).await?;
         Ok(last.map_or(0, |(seq, _)| seq))
     }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        self.reads.trim(Table::Inbox, partition, through).await
+    }
 }
 
 #[async_trait]
@@ -93,5 +97,9 @@ impl Log for JetLog {
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
         self.reads.poll(Table::Log, partition, after, limit).await
+    }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        self.reads.trim(Table::Log, partition, through).await
     }
 }

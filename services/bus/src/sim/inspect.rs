@@ -53,13 +53,13 @@ impl SimBus {
     /// Every inbox entry ever stored, with its sequence.
     #[must_use]
     pub fn inbox_entries(&self, partition: PartitionId) -> Vec<(u64, Bytes)> {
-        self.look(partition, |held| held.inbox.entries.clone())
+        self.look(partition, |held| held.inbox.history())
     }
 
     /// Every log record ever stored, with its sequence.
     #[must_use]
     pub fn records(&self, partition: PartitionId) -> Vec<(u64, Bytes)> {
-        self.look(partition, |held| held.log.entries.clone())
+        self.look(partition, |held| held.log.history())
     }
 
     /// The parts as they are stored now.

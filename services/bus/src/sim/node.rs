@@ -168,6 +168,13 @@ impl Inbox for SimNode {
     async fn last(&self, partition: PartitionId) -> Result<u64, BusError> {
         self.ask_partition(partition, |held| held.inbox.last_seq()).await
     }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        check_partition(partition, self.world.partitions)?;
+        let plan = self.plan().await;
+        let trim = move |store: &mut Store| store.trim_inbox(partition, through);
+        self.send(plan, trim).await.map_err(GaveUp::unavailable)
+    }
 }
 
 #[async_trait]
@@ -206,6 +213,13 @@ impl Log for SimNode {
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
         self.poll(partition, |held| &held.log, after, limit).await
+    }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        check_partition(partition, self.world.partitions)?;
+        let plan = self.plan().await;
+        let trim = move |store: &mut Store| store.trim_log(partition, through);
+        self.send(plan, trim).await.map_err(GaveUp::unavailable)
     }
 }
 

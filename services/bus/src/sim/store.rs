@@ -54,6 +54,8 @@ impl Partition {
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     pub(super) entries: Vec<(u64, Bytes)>,
+    /// What was trimmed, for the checker: nobody reads it by the bus.
+    trimmed: Vec<(u64, Bytes)>,
     last: watch::Sender<u64>,
 }
 
@@ -84,6 +86,18 @@ impl Feed {
             })
             .cloned()
             .collect()
+    }
+
+    /// Everything ever stored.
+    pub(super) fn history(&self) -> Vec<(u64, Bytes)> {
+        self.trimmed.iter().chain(&self.entries).cloned().collect()
+    }
+
+    fn trim(&mut self, through: u64) -> u64 {
+        let through = through.min(self.last_seq().saturating_sub(1));
+        let gone = self.entries.partition_point(|(seq, _)| *seq <= through);
+        self.trimmed.extend(self.entries.drain(..gone));
+        u64::try_from(gone).unwrap_or(u64::MAX)
     }
 
     fn push(&mut self, seq: u64, body: Bytes) {
@@ -157,6 +171,16 @@ impl Store {
         self.observer.tell(Applied::Log(partition, seq, &body));
         self.partition_mut(partition).log.push(seq, body);
         Some(seq)
+    }
+
+    pub(super) fn trim_inbox(&mut self, partition: PartitionId, through: u64) -> u64 {
+        self.note("trim inbox", partition, through, &[]);
+        self.partition_mut(partition).inbox.trim(through)
+    }
+
+    pub(super) fn trim_log(&mut self, partition: PartitionId, through: u64) -> u64 {
+        self.note("trim log", partition, through, &[]);
+        self.partition_mut(partition).log.trim(through)
     }
 
     pub(super) fn put(&mut self, partition: PartitionId, puts: &[PartPut]) {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use rusqlite::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::rows::Table;
 use crate::{AppendError, BusError, Checkpoint, LogAppendError, PartPut, PartitionId};
 
 /// One request, with its share of the queue's bytes.
@@ -36,6 +37,13 @@ pub(super) enum Op {
         checkpoint: Checkpoint,
         answer: oneshot::Sender<Result<(), BusError>>,
     },
+    /// Removes a slice of the entries up to and with `through`.
+    Trim {
+        table: Table,
+        partition: PartitionId,
+        through: u64,
+        answer: oneshot::Sender<Result<u64, BusError>>,
+    },
     /// Changes the limit of pages.
     MaxPages {
         pages: Option<u32>,
@@ -52,6 +60,7 @@ pub(super) enum Outcome {
     Conflict,
     Short { free_bytes: u64 },
     Done,
+    Removed(u64),
 }
 
 /// Why a whole transaction failed.
@@ -117,6 +126,10 @@ impl Op {
             Self::Put { answer, .. }
             | Self::Checkpoint { answer, .. }
             | Self::MaxPages { answer, .. } => drop(answer.send(Ok(()))),
+            Self::Trim { answer, .. } => {
+                let removed = if let Outcome::Removed(count) = outcome { count } else { 0 };
+                drop(answer.send(Ok(removed)));
+            }
             Self::Close => {}
         }
     }
@@ -132,6 +145,7 @@ impl Op {
             Self::Put { answer, .. }
             | Self::Checkpoint { answer, .. }
             | Self::MaxPages { answer, .. } => drop(answer.send(Err(failure.bus_error()))),
+            Self::Trim { answer, .. } => drop(answer.send(Err(failure.bus_error()))),
             Self::Close => {}
         }
     }

@@ -37,6 +37,27 @@ impl Table {
         }
     }
 
+    const fn delete_through(self) -> &'static str {
+        match self {
+            Self::Inbox => {
+                "DELETE FROM inbox WHERE id IN
+                 (SELECT id FROM inbox WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3)"
+            }
+            Self::Log => {
+                "DELETE FROM log WHERE id IN
+                 (SELECT id FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3)"
+            }
+        }
+    }
+
+    /// Entries removed at once: their pages are a few milliseconds of the writer.
+    pub(super) const fn slice(self) -> u64 {
+        match self {
+            Self::Inbox => 256,
+            Self::Log => 64,
+        }
+    }
+
     const fn select_last(self) -> &'static str {
         match self {
             Self::Inbox => "SELECT max(id) FROM inbox WHERE id > ?1 AND id <= ?2",
@@ -140,6 +161,18 @@ pub(super) fn entries_after(
         found.push((seq_of(row.get(0)?), body));
     }
     Ok(found)
+}
+
+/// Removes a slice of the entries up to and with `through`.
+pub(super) fn delete_through(
+    connection: &Connection,
+    table: Table,
+    partition: PartitionId,
+    through: u64,
+) -> rusqlite::Result<u64> {
+    let range = (row_id(partition, 0), row_id(partition, through), integer(table.slice()));
+    let removed = connection.prepare_cached(table.delete_through())?.execute(range)?;
+    Ok(u64::try_from(removed).unwrap_or(u64::MAX))
 }
 
 pub(super) fn put_part(

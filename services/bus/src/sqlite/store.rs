@@ -3,7 +3,7 @@
 use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::{Builder, JoinHandle},
 };
@@ -84,6 +84,15 @@ impl Store {
         self.core.close();
     }
 
+    /// Copies everything that is stored at one moment (inboxes, logs, states of all partitions) into a new
+    /// database file at `to`, durably, while requests go on. Blocks for as long as it takes.
+    ///
+    /// # Errors
+    /// When the copy cannot be made; then there is no file at `to`.
+    pub fn snapshot(&self, to: &Path) -> Result<(), BusError> {
+        super::snapshot::snapshot(&self.core.dir, to)
+    }
+
     /// Changes [`Options::max_pages`] of the open database.
     ///
     /// # Errors
@@ -95,6 +104,7 @@ impl Store {
 }
 
 struct Core {
+    dir: PathBuf,
     partitions: u16,
     feeds: Arc<Feeds>,
     queue: mpsc::Sender<Request>,
@@ -158,6 +168,7 @@ impl Core {
         let writer = start("bus-writer", || writer.run()).map_err(io_failed)?;
         let shares_max = (options.queue_bytes / SHARE_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
+            dir: dir.to_owned(),
             partitions: options.partitions,
             feeds,
             queue,
@@ -224,6 +235,28 @@ impl Core {
             .await
     }
 
+    async fn trim_table(
+        &self,
+        table: Table,
+        partition: PartitionId,
+        through: u64,
+    ) -> Result<u64, BusError> {
+        let feed = self.feed(table, partition)?;
+        let through = through.min(feed.last_seq().saturating_sub(1));
+        let mut removed = 0;
+        // Slice by slice, each one request among others: commits go on in between.
+        loop {
+            let op = |answer| Op::Trim { table, partition, through, answer };
+            let answered = self.send(0, op).await.map_err(NotSent::bus_error)?;
+            let slice = answered.await.unwrap_or(Err(BusError::Closed))?;
+            removed += slice;
+            if slice < table.slice() {
+                feed.forget(through);
+                return Ok(removed);
+            }
+        }
+    }
+
     async fn poll(
         &self,
         table: Table,
@@ -281,6 +314,10 @@ impl Inbox for Core {
     async fn last(&self, partition: PartitionId) -> Result<u64, BusError> {
         self.feed(Table::Inbox, partition).map(Feed::last_seq)
     }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        self.trim_table(Table::Inbox, partition, through).await
+    }
 }
 
 #[async_trait]
@@ -330,6 +367,10 @@ impl Log for Core {
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
         self.poll(Table::Log, partition, after, limit).await
+    }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        self.trim_table(Table::Log, partition, through).await
     }
 }
 

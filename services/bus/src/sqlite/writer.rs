@@ -165,6 +165,17 @@ impl Writer {
                 rows::put_checkpoint(connection, *partition, checkpoint)?;
                 Ok(Outcome::Done)
             }
+            Op::Trim { table, partition, through, .. } => {
+                let Some(end) = ends.get(usize::from(partition.0)) else {
+                    return Ok(Outcome::Removed(0));
+                };
+                let last = match table {
+                    Table::Inbox => end.inbox,
+                    Table::Log => end.log,
+                };
+                let through = (*through).min(last.saturating_sub(1));
+                rows::delete_through(connection, *table, *partition, through).map(Outcome::Removed)
+            }
             Op::MaxPages { pages, .. } => {
                 schema::set_max_pages(connection, *pages)?;
                 Ok(Outcome::Done)
@@ -179,7 +190,11 @@ impl Writer {
         let (table, partition, body, ends) = match op {
             Op::Inbox { partition, body, .. } => (Table::Inbox, partition, body, &self.inbox_ends),
             Op::Log { partition, body, .. } => (Table::Log, partition, body, &self.log_ends),
-            Op::Put { .. } | Op::Checkpoint { .. } | Op::MaxPages { .. } | Op::Close => return,
+            Op::Put { .. }
+            | Op::Checkpoint { .. }
+            | Op::Trim { .. }
+            | Op::MaxPages { .. }
+            | Op::Close => return,
         };
         let end = ends.get(usize::from(partition.0));
         if let (Some(feed), Some(end)) = (self.feeds.of(table, *partition), end) {

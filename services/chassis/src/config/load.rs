@@ -124,6 +124,9 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
             problems.push(Problem::new(key, advice));
         }
     };
+    if let Some(token) = &mut config.admin.token {
+        resolve("admin.token".to_owned(), token);
+    }
     for (b, business) in config.businesses.iter_mut().enumerate() {
         for (i, secret) in business.app_secrets.iter_mut().enumerate() {
             resolve(format!("business[{b}].app_secrets[{i}]"), secret);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Secret;
+
 /// Certificate and key of a listener, in PEM files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,7 +83,7 @@ impl Default for Desk {
     }
 }
 
-/// `[admin]`: `/healthz`, `/readyz`, `/metrics`, in plain HTTP.
+/// `[admin]`: `/healthz`, `/readyz`, `/metrics`, in plain HTTP; and the operator's token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
@@ -89,11 +91,50 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Allows an address others can reach, for probes and scrapers on a private network.
     pub insecure_listen: bool,
+    /// Token of the operator for the gRPC service `Admin` on `desk.listen`, 16 characters or more. Not set: one is
+    /// made at the first start, in the file `admin.token` of `data_dir`.
+    pub token: Option<Secret>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: loopback(8082), insecure_listen: false }
+        Self { listen: loopback(8082), insecure_listen: false, token: None }
+    }
+}
+
+/// `[archive]`: immutable files of the log's records, and what may be thrown away once it is in them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// Writes segments. Without them nothing is trimmed from the log.
+    pub segments: bool,
+    /// Directory of the segments; `segments` in `data_dir` when not set. It grows for ever: the
+    /// history is in it.
+    pub segments_dir: Option<PathBuf>,
+    /// A segment is closed at this size...
+    pub segment_bytes: u64,
+    /// ...or this long after its first record.
+    pub segment_age_ms: u64,
+    /// Removes from inbox and log what checkpoints, segments and read model need no more.
+    pub trim: bool,
+    /// Pause between two looks for what may be removed.
+    pub trim_interval_ms: u64,
+    /// Below this much free space in `data_dir` a warning is raised, well before webhooks are
+    /// refused (`limits.min_free_disk_bytes`).
+    pub warn_free_disk_bytes: u64,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            segments: true,
+            segments_dir: None,
+            segment_bytes: 64 * 1024 * 1024,
+            segment_age_ms: 900_000,
+            trim: true,
+            trim_interval_ms: 10_000,
+            warn_free_disk_bytes: 1024 * 1024 * 1024,
+        }
     }
 }
 

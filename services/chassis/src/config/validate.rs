@@ -69,6 +69,8 @@ pub(super) fn problems_of(config: &Config) -> Vec<Problem> {
     findings.range("partitions", config.partitions.into(), 1..=1_024);
     listeners(&mut findings, config);
     edges(&mut findings, config);
+    archive(&mut findings, config);
+    admin_token(&mut findings, config);
     graph(&mut findings, &config.graph, &config.limits);
     if tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err() {
         findings.add("log.filter", "write directives such as `info` or `info,runtime=debug`");
@@ -121,6 +123,24 @@ fn edges(findings: &mut Findings, config: &Config) {
     findings.range("gateway.append_timeout_ms", gateway.append_timeout_ms, 100..=60_000);
     findings.range("desk.connections_max", desk.connections_max.into(), 1..=1_000_000);
     findings.range("desk.heartbeat_ms", desk.heartbeat_ms, 100..=60_000);
+}
+
+fn admin_token(findings: &mut Findings, config: &Config) {
+    let token = config.admin.token.as_ref();
+    if token.is_some_and(|token| token.expose().chars().count() < 16) {
+        findings.add("admin.token", "use 16 characters or more: a shorter one can be guessed");
+    }
+}
+
+fn archive(findings: &mut Findings, config: &Config) {
+    let archive = &config.archive;
+    findings.range("archive.segment_bytes", archive.segment_bytes, 64 * 1_024..=1 << 40);
+    findings.range("archive.segment_age_ms", archive.segment_age_ms, 100..=7 * 86_400_000);
+    findings.range("archive.trim_interval_ms", archive.trim_interval_ms, 100..=86_400_000);
+    findings.range("archive.warn_free_disk_bytes", archive.warn_free_disk_bytes, 0..=1 << 50);
+    if archive.segments_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+        findings.add("archive.segments_dir", "name a directory, or leave it out");
+    }
 }
 
 fn graph(findings: &mut Findings, graph: &Graph, limits: &Limits) {

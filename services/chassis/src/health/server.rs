@@ -136,7 +136,11 @@ impl<R: Fn() -> String> Pages<R> {
         }
         let ready = not_ready.is_empty();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let body = serde_json::json!({ "ready": ready, "not_ready": not_ready });
+        let mut body = serde_json::json!({ "ready": ready, "not_ready": not_ready });
+        let warnings = self.health.warnings();
+        if let Some(body) = body.as_object_mut().filter(|_| !warnings.is_empty()) {
+            body.insert("warnings".to_owned(), serde_json::json!(warnings));
+        }
         page(status, JSON, format!("{body}\n"))
     }
 }

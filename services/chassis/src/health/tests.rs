@@ -18,7 +18,7 @@ struct Served {
 }
 
 async fn serve() -> Served {
-    let admin = Admin { listen: "127.0.0.1:0".parse().unwrap(), insecure_listen: false };
+    let admin = Admin { listen: "127.0.0.1:0".parse().unwrap(), ..Admin::default() };
     let server = AdminServer::bind(&admin).await.unwrap();
     let (address, health, shutdown) = (server.address(), Health::new(), Shutdown::new());
     let metrics = || "tandem_x_total 1\n".to_owned();
@@ -60,6 +60,13 @@ async fn readiness_follows_the_components_and_the_shutdown() {
     assert!(!served.health.is_ready());
     graph.remove();
     assert!(served.health.is_ready());
+    // A warning is shown and changes nothing.
+    served.health.warn("disk", Some("12 MiB are left".to_owned()));
+    let (status, body) = ask().await;
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(body.contains("\"warnings\":{\"disk\":\"12 MiB are left\"}"), "{body}");
+    served.health.warn("disk", None);
+    assert!(!ask().await.1.contains("warnings"));
 
     served.shutdown.begin();
     let (status, body) = ask().await;
@@ -97,7 +104,7 @@ async fn a_client_that_never_finishes_its_head_is_let_go() {
 
 #[tokio::test]
 async fn the_admin_listener_keeps_the_loopback_rule() {
-    let admin = Admin { listen: "0.0.0.0:0".parse().unwrap(), insecure_listen: false };
+    let admin = Admin { listen: "0.0.0.0:0".parse().unwrap(), ..Admin::default() };
     let text = AdminServer::bind(&admin).await.unwrap_err().to_string();
     assert!(text.starts_with("the admin listener: 0.0.0.0:0 can be reached"), "{text}");
     let allowed = Admin { insecure_listen: true, ..admin };

@@ -7,10 +7,11 @@ use api::{
     v1::{Rebased, TailResponse, tail_response::Event},
 };
 use archive::{
+    History, HistoryError,
     chain::{Cursor, Follower, Verdict},
     step_events,
 };
-use bus::{BusError, PartitionId, ReadLimit, Record, RecordBody, Step};
+use bus::{BusError, PartitionId, Record, RecordBody, Step};
 use bytes::Bytes;
 use domain::BusinessId;
 use tokio::sync::mpsc;
@@ -21,8 +22,6 @@ use crate::server::Shared;
 
 /// Pause before a read that failed is repeated.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// One record, whatever its size.
-const ONE: ReadLimit = ReadLimit { values: 1, bytes: 1 };
 
 /// One partition of one tail.
 pub(super) struct Follow {
@@ -47,6 +46,20 @@ impl From<BusError> for Stop {
     }
 }
 
+impl From<HistoryError> for Stop {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Bus(error) => error.into(),
+            HistoryError::Segment(error) => {
+                tracing::error!(%error, "a tail cannot read a segment");
+                Self::Status(Status::data_loss(
+                    "a segment of the archive cannot be read: the operator must look; read the conversations instead",
+                ))
+            }
+        }
+    }
+}
+
 impl Follow {
     pub(super) async fn run(&self, from: Option<Place>) {
         let stopped = tokio::select! {
@@ -63,52 +76,65 @@ impl Follow {
     }
 
     async fn follow(&self, from: Option<Place>) -> Result<(), Stop> {
-        let log = &self.shared.commands.bus.log;
-        let end = log.last(self.partition).await?.map_or(0, |(seq, _)| seq);
-        let mut follower = self.begin(from.filter(|place| place.seq > 0)).await?;
+        let commands = &self.shared.commands;
+        let segments = self.shared.segments.clone();
+        let mut history = History::new(&commands.bus, segments, self.partition);
+        let end = match commands.bus.log.last(self.partition).await? {
+            Some((seq, bytes)) => (self.decode(seq, &bytes)?.head.generation, seq),
+            None => (0, 0),
+        };
+        let from = from.filter(|place| place.seq > 0);
+        let mut follower = self.begin(from, &mut history).await?;
         loop {
-            let after = follower.read_after();
-            if self.stop_at_end && after >= end {
+            if self.stop_at_end && follower.position() >= end {
                 return Ok(());
             }
-            match log.tail(self.partition, after, ReadLimit::default()).await {
-                Ok(records) => {
-                    for (seq, bytes) in records {
-                        self.take(&mut follower, seq, &bytes).await?;
-                    }
+            match history.tail(&follower).await {
+                Ok(records) => self.take_all(&mut follower, &records).await?,
+                Err(HistoryError::Bus(BusError::Unavailable(_))) => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
                 }
-                Err(BusError::Unavailable(_)) => tokio::time::sleep(RETRY_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Finds the record that the reader had last, and sends what is left of it.
-    async fn begin(&self, from: Option<Place>) -> Result<Follower, Stop> {
-        let Some(from) = from else { return Ok(Follower::default()) };
-        let log = &self.shared.commands.bus.log;
-        let found = log.read(self.partition, from.seq - 1, ONE).await?;
-        let found = match found.first() {
-            Some((seq, bytes)) => Some((*seq, self.decode(*seq, bytes)?)),
-            None => None,
-        };
-        match found {
-            Some((seq, record)) if seq == from.seq && record.head.generation == from.generation => {
-                let follower = Follower::after(Some(Cursor::of(seq, &record.head)));
-                self.send_after(seq, &record, Some(from)).await?;
-                Ok(follower)
+    async fn take_all(
+        &self,
+        follower: &mut Follower,
+        records: &[(u64, Bytes)],
+    ) -> Result<(), Stop> {
+        for (n, (seq, bytes)) in records.iter().enumerate() {
+            let record = self.decode(*seq, bytes)?;
+            if n > 0 && follower.misses(*seq, &record.head) {
+                // Trimmed in between: the next look finds them in a segment, or the gap.
+                return Ok(());
             }
-            found => self.lost_place(from, found.map(|(seq, _)| seq)).await,
+            self.take(follower, *seq, &record).await?;
         }
+        Ok(())
+    }
+
+    /// Finds the record that the reader had last, and sends what is left of it.
+    async fn begin(&self, from: Option<Place>, history: &mut History) -> Result<Follower, Stop> {
+        let Some(from) = from else { return Ok(Follower::default()) };
+        let Some((seq, bytes)) = history.find(from.generation, from.seq).await? else {
+            return self.lost_place(from).await;
+        };
+        let record = self.decode(seq, &bytes)?;
+        let follower = Follower::after(Some(Cursor::of(seq, &record.head)));
+        self.send_after(seq, &record, Some(from)).await?;
+        Ok(follower)
     }
 
     /// The reader's record is not there: the log begins anew in a later generation, or it was trimmed.
-    async fn lost_place(&self, from: Place, next: Option<u64>) -> Result<Follower, Stop> {
+    async fn lost_place(&self, from: Place) -> Result<Follower, Stop> {
         let last = self.shared.commands.bus.log.last(self.partition).await?;
         let generation = match &last {
             Some((seq, bytes)) => self.decode(*seq, bytes)?.head.generation,
             None => 0,
         };
+        let next = last.map(|(seq, _)| seq).filter(|last| *last > from.seq);
         if generation > from.generation {
             let rebased = Place { generation, seq: 0, step: 0, event: Some(0) };
             self.send(rebased, Event::Rebased(Rebased {})).await?;
@@ -123,8 +149,7 @@ impl Follow {
         }))
     }
 
-    async fn take(&self, follower: &mut Follower, seq: u64, bytes: &Bytes) -> Result<(), Stop> {
-        let record = self.decode(seq, bytes)?;
+    async fn take(&self, follower: &mut Follower, seq: u64, record: &Record) -> Result<(), Stop> {
         match follower.admit(seq, &record.head) {
             Verdict::Ignore => return Ok(()),
             Verdict::Gap { after, before } => {
@@ -137,7 +162,7 @@ impl Follow {
             }
             Verdict::Follow => {}
         }
-        self.send_after(seq, &record, None).await
+        self.send_after(seq, record, None).await
     }
 
     /// Sends the business's events of a record that come after `from`.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -30,7 +31,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
 
 use super::entities::Entities;
-use crate::{BusinessContext, ChannelContext, Desk, DeskContext, DeskParts, Options, TokenSource};
+use crate::{
+    AdminParts, BusinessContext, ChannelContext, Desk, DeskContext, DeskParts, Operator, Options,
+    TokenSource,
+};
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -132,6 +136,32 @@ pub(super) fn web_channel(business: &str) -> ChannelContext {
     ChannelContext { account, via, rate_per_second: 1_000 }
 }
 
+/// An operator that only says that it was asked.
+struct Asked;
+
+#[tonic::async_trait]
+impl Operator for Asked {
+    async fn status(&self) -> Result<v1::StatusResponse, Status> {
+        Ok(v1::StatusResponse { segments: true, ..v1::StatusResponse::default() })
+    }
+
+    async fn backup(&self, _: PathBuf, _: bool) -> Result<v1::BackupResponse, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    fn holds_sends(&self) -> bool {
+        false
+    }
+
+    async fn release_sends(&self) -> Result<(), Status> {
+        Ok(())
+    }
+}
+
+fn admin_parts() -> AdminParts {
+    AdminParts { token: token("operator"), operator: Arc::new(Asked) }
+}
+
 fn context() -> DeskContext {
     let sealer = sealer();
     let keyed = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
@@ -173,11 +203,13 @@ impl World {
         let parts = DeskParts {
             bus: bus.clone(),
             archive: projector.archive(sealer()),
+            segments: None,
             sealer: sealer(),
             clock: Clock::system(),
             context: context(),
             tokens: tokens(&dir),
             options,
+            admin: Some(admin_parts()),
         };
         let desk = Desk::start(parts, &shutdown).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -100,6 +100,7 @@ impl Turn<'_> {
             }
             NumberInput::Fetch { after } => on_fetch::on_fetch(self, *after),
             NumberInput::Parked(parked) => self.record(NumberEvent::Parked(parked.clone())),
+            NumberInput::GiveUp => on_request::on_give_up(self),
         }
     }
 

@@ -72,6 +72,12 @@ impl<'a> Draft<'a> {
         unchanged.chain(changed).filter_map(|(id, request)| Some((*id, request.live()?)))
     }
 
+    /// Every live request of the number below, with the attempt that is under way.
+    pub(super) fn live_requests(&self) -> Vec<(RequestId, Option<u32>)> {
+        let ids = self.base.requests.keys().filter_map(|id| Some((*id, self.live(*id)?)));
+        ids.map(|(id, live)| (id, live.is_calling().then_some(live.attempt))).collect()
+    }
+
     /// Calls in flight by lane.
     pub(super) fn in_flight(&self) -> [usize; LANES] {
         self.changes.in_flight

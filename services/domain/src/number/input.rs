@@ -94,6 +94,9 @@ pub enum NumberInput {
     /// Something of this number that no entity decides on yet, or content too large for one input: it is
     /// recorded in the log as it came (event [`NumberEvent::Parked`](super::NumberEvent::Parked)).
     Parked(Parked),
+    /// After a restore an operator declares the outcome of everything that waits or is under way unknown: nothing
+    /// of it leaves any more.
+    GiveUp,
 }
 
 /// Answer of a number to who waits for one.

@@ -24,6 +24,19 @@ pub(super) fn on_request(turn: &mut Turn<'_>, request: &SendRequest) {
     }
 }
 
+/// Ends what waits or is under way as unknown, as much as one step holds; what is left is given up when asked again.
+pub(super) fn on_give_up(turn: &mut Turn<'_>) {
+    for (id, attempt) in turn.draft.live_requests() {
+        if !turn.has_room() {
+            return;
+        }
+        if let Some(attempt) = attempt {
+            turn.out.cancels.push(CallKey { request: id, attempt });
+        }
+        turn.end(id, SendOutcome::Unknown);
+    }
+}
+
 /// Takes a request back. What may be under way is only kept from being repeated: its result decides.
 pub(super) fn on_cancel(turn: &mut Turn<'_>, id: RequestId, not_after_ms: Millis) {
     match turn.draft.request(id) {

@@ -56,6 +56,14 @@ pub struct Core {
     pub(super) echoes: Vec<EchoNote>,
 }
 
+impl Core {
+    /// Nothing starts before then; `u64::MAX`: until configured again.
+    #[must_use]
+    pub fn paused_until_ms(&self) -> Millis {
+        self.paused_until_ms
+    }
+}
+
 /// An echo's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EchoNote {

@@ -58,7 +58,7 @@ impl TakeOver {
             acked_boot_ms,
             inbox_last,
         };
-        let replayed = self.replay(owned).await;
+        let replayed = self.replay_untrimmed(owned).await;
         if let Err(TakeOverError::Stopped(StopReason::Corrupt(_))) = &replayed {
             // Where another owner came after us meanwhile, it stored what does not fit our view.
             self.read_back(claimed.link).await?;
@@ -148,9 +148,32 @@ impl TakeOver {
         }
     }
 
-    async fn replay(&mut self, owned: Owned) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
+    /// Replays; where a former owner stored a later checkpoint meanwhile, and the log was trimmed up to that
+    /// one, replays from it.
+    async fn replay_untrimmed(
+        &mut self,
+        owned: Owned,
+    ) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
+        loop {
+            let checkpoint = self.checkpoint().await?;
+            let used = checkpoint.as_ref().map(|checkpoint| checkpoint.position);
+            let replayed = self.replay(owned.clone(), checkpoint).await;
+            let Err(TakeOverError::Stopped(StopReason::Corrupt(_))) = &replayed else {
+                return replayed;
+            };
+            let stored = self.checkpoint().await?.map(|checkpoint| checkpoint.position);
+            if stored <= used {
+                return replayed;
+            }
+        }
+    }
+
+    async fn replay(
+        &mut self,
+        owned: Owned,
+        checkpoint: Option<bus::Checkpoint>,
+    ) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
         let epoch_seq = owned.epoch.seq;
-        let checkpoint = self.checkpoint().await?;
         let own_parts = self.own_parts().await?;
         let mut recovery = Recovery::begin(owned, checkpoint, &own_parts)?;
         let mut after = recovery.read_after();

@@ -5,6 +5,7 @@ mod cluster;
 mod faults;
 mod outside;
 mod tap;
+mod trimmer;
 
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ async fn run_in(mix: &Mix) -> Outcome {
             task::spawn(TaskKind::Maintenance, "client", client.run())
         })
         .collect();
+    let trimming = trimmer::run(sim.node("trimmer"), judge.clone());
+    let _trimming = task::spawn_abort_on_drop(TaskKind::Maintenance, "trimmer", trimming);
     scheduler.run(&mut cluster).await;
     scheduler.heal(&mut cluster).await;
     let mut run = Run { sim, judge, clock };

@@ -12,7 +12,14 @@ use bytes::Bytes;
 use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer, task::Shutdown};
 use router::{RouterHost, configure, door::Doors, send::SendExecutor};
 use runtime::{Node, NodeOptions, Settings};
+use tokio::sync::Semaphore;
 use whatsapp::graph::{GraphClient, GraphConfig};
+
+use super::{
+    hold::{HeldExecutor, Hold},
+    keeping::Keeping,
+    operator::LocalOperator,
+};
 
 /// Inputs of the configuration in one entry; the largest, a workspace's, is well below a quarter of the limit.
 const ENTRY_INPUTS: usize = 64;
@@ -25,6 +32,8 @@ pub(super) struct Core {
     pub(super) bus: Bus,
     pub(super) sealer: Arc<Sealer>,
     pub(super) archive: Archive,
+    pub(super) keeping: Keeping,
+    hold: Hold,
     node: Node,
 }
 
@@ -55,19 +64,50 @@ impl Core {
             ..GraphConfig::default()
         })?;
         let executor = SendExecutor::new(config, graph, doors, Arc::clone(&sealer), clock.clone());
+        let hold = Hold::open(&config.data_dir, health);
+        let executor = Arc::new(HeldExecutor::new(executor, hold.clone()));
         let node = Node::start(NodeOptions {
             clock: clock.clone(),
             settings: settings(config),
-            ..NodeOptions::new(bus.clone(), Arc::new(host), Arc::new(executor), config.node.clone())
+            ..NodeOptions::new(bus.clone(), Arc::new(host), executor, config.node.clone())
         })
         .await?;
         let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
         let repository = SqliteRepository::open(&file, sealer.fingerprint())?;
-        let projector = Projector::new(bus.clone(), Arc::new(repository), clock.clone());
+        let repository = Arc::new(repository);
+        let keeping =
+            Keeping::start(config, &bus, Arc::clone(&repository) as _, clock, shutdown, health)?;
+        let mut projector = Projector::new(bus.clone(), repository, clock.clone());
+        if let Some(segments) = keeping.segments() {
+            projector = projector.with_segments(segments);
+        }
         projector.start(shutdown, health);
         let wait = Duration::from_millis(config.limits.read_wait_ms);
         let archive = projector.archive(Sealer::clone(&sealer)).with_wait(wait);
-        Ok(Self { store, bus, sealer, archive, node })
+        Ok(Self { store, bus, sealer, archive, keeping, hold, node })
+    }
+
+    /// The operator's end of this process.
+    pub(super) fn operator(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        health: &Health,
+    ) -> LocalOperator {
+        LocalOperator {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            archive: self.archive.clone(),
+            sealer: Arc::clone(&self.sealer),
+            clock: clock.clone(),
+            config: config.clone(),
+            health: health.clone(),
+            segments: self.keeping.segments(),
+            trimmer: self.keeping.trimmer.clone(),
+            node: Some(self.node.watch()),
+            hold: self.hold.clone(),
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// Waits until every partition is served.

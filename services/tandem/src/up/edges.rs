@@ -10,10 +10,10 @@ use chassis::{
     seal::Sealer,
     task::{Shutdown, TaskKind},
 };
-use desk::{Desk, DeskContext, DeskParts, Options, TokenSource};
+use desk::{AdminParts, Desk, DeskContext, DeskParts, Options, TokenSource};
 use gateway::{Directory, Handler, Limits, Server};
 
-use super::core::Core;
+use super::{core::Core, operator::LocalOperator};
 
 /// The running edges.
 pub(super) struct Edges {
@@ -25,11 +25,12 @@ impl Edges {
     pub(super) async fn start(
         config: &Config,
         core: &Core,
+        operator: LocalOperator,
         clock: &Clock,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
         let gateway = start_gateway(config, core, clock, shutdown).await?;
-        let desk = start_desk(config, core, clock, shutdown).await?;
+        let desk = start_desk(config, core, operator, clock, shutdown).await?;
         Ok(Self { gateway, desk })
     }
 }
@@ -68,6 +69,7 @@ async fn start_gateway(
 async fn start_desk(
     config: &Config,
     core: &Core,
+    operator: LocalOperator,
     clock: &Clock,
     shutdown: &Shutdown,
 ) -> anyhow::Result<SocketAddr> {
@@ -81,11 +83,16 @@ async fn start_desk(
     let parts = DeskParts {
         bus: core.bus.clone(),
         archive: core.archive.clone(),
+        segments: core.keeping.segments(),
         sealer: Sealer::clone(&core.sealer),
         clock: clock.clone(),
         context: DeskContext::from_config(config, &core.sealer),
         tokens: TokenSource::from_config(config),
         options: Options::from_config(config),
+        admin: Some(AdminParts {
+            token: crate::operator::token(config)?,
+            operator: Arc::new(operator),
+        }),
     };
     let desk = Desk::start(parts, shutdown).await?;
     shutdown.spawn_fallible(TaskKind::Listener, "desk", desk.serve(listener, tls)).detach();

@@ -6,6 +6,7 @@ use rand::Rng as _;
 use tandem::stage::Stage;
 
 use super::{
+    operator::LIVELY_ARCHIVE,
     ordeal::Ordeal,
     play::{Play, assert_clean, assert_no_errors, programs, scenario, seeded, set, times},
 };
@@ -38,7 +39,8 @@ async fn after_kills_under_load_all_threads_are_equal() {
     let mut rng = seeded("kill");
     let scenario =
         scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", INBOUND_PER_S));
-    let stage = Stage::open(programs(), play.dir(), &scenario).await.unwrap();
+    let stage = Stage::open_with(programs(), play.dir(), &scenario, &[], LIVELY_ARCHIVE);
+    let stage = stage.await.unwrap();
     let mut ordeal = Ordeal::begin("kill", stage, Vec::new()).await;
     ordeal.traffic(3_000).await;
     let kills = times("TANDEM_KILLS", 6);

@@ -24,6 +24,7 @@ mod demo;
 mod disk;
 mod endurance;
 mod kill;
+mod operator;
 mod ordeal;
 mod pause;
 mod payloads;

@@ -8,6 +8,7 @@ use testkit::powercut::{LIES_AFTER, PowerCut};
 
 use super::{
     kill::{SCENARIO, SETTLE},
+    operator::LIVELY_ARCHIVE,
     ordeal::Ordeal,
     play::{Play, assert_clean, assert_no_errors, count, programs, scenario, seeded, set, times},
 };
@@ -25,7 +26,9 @@ async fn begin(play: &Play, lies_after: Option<u64>) -> Ordeal {
         variables.map(|(name, value)| (name.to_owned(), value.into_string().unwrap())).collect();
     environment.extend(lies_after.map(|n| (LIES_AFTER.to_owned(), n.to_string())));
     let quieter = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", INBOUND_PER_S));
-    let stage = Stage::open(programs(), play.dir(), &quieter).await.unwrap();
+    // Segments and trimming go on meanwhile: what is trimmed must be in a segment that survives.
+    let stage = Stage::open_with(programs(), play.dir(), &quieter, &[], LIVELY_ARCHIVE);
+    let stage = stage.await.unwrap();
     Ordeal::begin("power", stage, environment).await
 }
 

@@ -91,13 +91,34 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(name: &'static str) -> Self {
+        Self::open_with(name, &[]).await
+    }
+
+    /// As [`Shop::open`], with more environment for the product.
+    pub(crate) async fn open_with(name: &'static str, environment: &[(&str, &str)]) -> Self {
         let play = Play::begin(name).await;
         let graph = Graph::start().await;
         let text = config(play.dir(), &graph.url);
         std::fs::write(play.dir().join("tandem.toml"), text).unwrap();
-        let bound = Duration::from_secs(30);
-        let product = Product::start(&programs().tandem, play.dir(), &[], bound).await.unwrap();
+        let product = start(&play, environment).await;
         Self { play, product, graph, http: http() }
+    }
+
+    pub(crate) fn config_file(&self) -> std::path::PathBuf {
+        self.play.dir().join("tandem.toml")
+    }
+
+    pub(crate) fn log(&self) -> std::path::PathBuf {
+        self.play.dir().join("product.log")
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        let status = self.product.stop(Duration::from_secs(30)).await.unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    pub(crate) async fn start(&mut self, environment: &[(&str, &str)]) {
+        self.product = start(&self.play, environment).await;
     }
 
     pub(crate) async fn read(&self, token: &str) -> Vec<(Conversation, Vec<Message>)> {
@@ -148,11 +169,15 @@ impl Shop {
     }
 
     /// Ends in good order; the log names no error and nobody.
-    pub(crate) async fn close(mut self) {
-        let status = self.product.stop(Duration::from_secs(30)).await.unwrap();
-        assert!(status.success(), "{status}");
-        let log = self.play.dir().join("product.log");
-        assert_no_errors(&log, &[]);
+    pub(crate) async fn close(self) {
+        self.close_with(&[]).await;
+    }
+
+    /// As [`Shop::close`], where errors with one of these texts are expected.
+    pub(crate) async fn close_with(mut self, expected: &[&str]) {
+        self.stop().await;
+        let log = self.log();
+        assert_no_errors(&log, expected);
         let text = std::fs::read_to_string(log).unwrap();
         for personal in
             ["12125550123", "US.7043115920486377215", "Ana Test", "order 4711", "wamid."]
@@ -160,6 +185,11 @@ impl Shop {
             assert!(!text.contains(personal), "the log says {personal}");
         }
     }
+}
+
+async fn start(play: &Play, environment: &[(&str, &str)]) -> Product {
+    let bound = Duration::from_secs(30);
+    Product::start(&programs().tandem, play.dir(), environment, bound).await.unwrap()
 }
 
 /// A recorded webhook of crate whatsapp.

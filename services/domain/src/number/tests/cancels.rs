@@ -1,7 +1,10 @@
 //! Conversations take requests back.
 
 use super::kit::{HOUR_MS, RECONCILE_MS, World, accepted, id, key, not_started, request, unknown};
-use crate::{conversation::SendOutcome, number::Lane};
+use crate::{
+    conversation::SendOutcome,
+    number::{Lane, NumberInput},
+};
 
 #[test]
 fn what_waits_is_cancelled() {
@@ -75,4 +78,29 @@ fn kept_cancels_are_bounded_and_lapse() {
     let before = world.parts();
     world.cancel(id(2, 1));
     assert_eq!(world.parts(), before, "its request would have lapsed");
+}
+
+#[test]
+fn what_is_given_up_ends_as_unknown_and_nothing_of_it_leaves() {
+    let mut world = World::new(10);
+    for customer in 1..=200 {
+        world.ask(request(customer, 1, Lane::Agent));
+    }
+    assert!(!world.attempts().is_empty(), "nothing is under way");
+    // One step holds only so many.
+    for _ in 0..4 {
+        world.input(&NumberInput::GiveUp);
+    }
+    for customer in 1..=200 {
+        assert_eq!(world.outcome(id(customer, 1)), Some(&SendOutcome::Unknown), "{customer}");
+    }
+    let begun = world.attempts();
+    for call in &begun {
+        assert!(world.cancels.contains(call), "{call:?} may still start");
+    }
+    world.pass(60_000);
+    assert_eq!(world.attempts(), begun, "something still leaves");
+    // What is asked for later is sent.
+    world.ask(request(7, 2, Lane::Agent));
+    assert_eq!(world.attempts().last(), Some(&key(7, 2, 1)));
 }

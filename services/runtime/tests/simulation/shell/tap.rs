@@ -91,6 +91,10 @@ impl Inbox for Tap {
     async fn last(&self, partition: PartitionId) -> Result<u64, BusError> {
         self.bus.inbox.last(partition).await
     }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        self.bus.inbox.trim(partition, through).await
+    }
 }
 
 #[async_trait]
@@ -131,6 +135,10 @@ impl Log for Tap {
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
         self.bus.log.tail(partition, after, limit).await
+    }
+
+    async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
+        self.bus.log.trim(partition, through).await
     }
 }
 

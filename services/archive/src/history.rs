@@ -1,0 +1,122 @@
+//! A partition's records, wherever they are: in the log, or in a segment where they were trimmed from it.
+
+use std::sync::Arc;
+
+use bus::{Bus, BusError, Log, PartitionId, ReadLimit, Record};
+use bytes::Bytes;
+
+use crate::{
+    chain::Follower,
+    segments::{SegmentError, SegmentReader, Segments},
+};
+
+/// Why records cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The bus failed.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A segment cannot be read.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+}
+
+type Records = Vec<(u64, Bytes)>;
+
+/// Reads one partition for one follower. What is neither in the log nor in a segment is a gap that the follower
+/// meets.
+pub struct History {
+    log: Arc<dyn Log>,
+    partition: PartitionId,
+    segments: Option<SegmentReader>,
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("History").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}
+
+impl History {
+    /// The history of a partition; without segments it is the log.
+    #[must_use]
+    pub fn new(bus: &Bus, segments: Option<Segments>, partition: PartitionId) -> Self {
+        let segments = segments.map(|segments| SegmentReader::new(segments, partition));
+        Self { log: Arc::clone(&bus.log), partition, segments }
+    }
+
+    /// Records behind the follower, at once; none when there are none.
+    ///
+    /// # Errors
+    /// When log or segment cannot be read.
+    pub async fn read(&mut self, follower: &Follower) -> Result<Records, HistoryError> {
+        let after = follower.read_after();
+        let found = self.log.read(self.partition, after, ReadLimit::default()).await?;
+        self.without_gap(follower, found).await
+    }
+
+    /// As [`History::read`], but waits until there is one. Cancelling the future is safe.
+    ///
+    /// # Errors
+    /// As [`History::read`].
+    pub async fn tail(&mut self, follower: &Follower) -> Result<Records, HistoryError> {
+        let after = follower.read_after();
+        let found = self.log.tail(self.partition, after, ReadLimit::default()).await?;
+        self.without_gap(follower, found).await
+    }
+
+    /// One record of this generation and sequence.
+    ///
+    /// # Errors
+    /// As [`History::read`].
+    pub async fn find(
+        &mut self,
+        generation: u32,
+        seq: u64,
+    ) -> Result<Option<(u64, Bytes)>, HistoryError> {
+        let one = ReadLimit { values: 1, bytes: 1 };
+        let found = self.log.read(self.partition, seq.saturating_sub(1), one).await?;
+        let is_it = |(at, bytes): &(u64, Bytes)| {
+            *at == seq && Record::decode_head(bytes).is_ok_and(|head| head.generation == generation)
+        };
+        if let Some(found) = found.into_iter().find(is_it) {
+            return Ok(Some(found));
+        }
+        let found = self.segment_page((generation, seq.saturating_sub(1)), one).await?;
+        Ok(found.into_iter().find(is_it))
+    }
+
+    /// Where the log's records do not follow, what a segment has between.
+    async fn without_gap(
+        &mut self,
+        follower: &Follower,
+        found: Records,
+    ) -> Result<Records, HistoryError> {
+        let is_gap = found.first().is_some_and(|(seq, bytes)| {
+            Record::decode_head(bytes).is_ok_and(|head| follower.misses(*seq, &head))
+        });
+        if !is_gap {
+            return Ok(found);
+        }
+        let between = self.segment_page(follower.position(), ReadLimit::default()).await?;
+        Ok(if between.is_empty() { found } else { between })
+    }
+
+    async fn segment_page(
+        &mut self,
+        after: (u32, u64),
+        limit: ReadLimit,
+    ) -> Result<Records, SegmentError> {
+        let Some(mut reader) = self.segments.take() else { return Ok(Vec::new()) };
+        // Given up in the middle, the reader goes on from a fresh look at the segments.
+        let again = reader.again();
+        self.segments = Some(again);
+        let read = tokio::task::spawn_blocking(move || {
+            let page = reader.page(after, limit);
+            (reader, page)
+        });
+        let (reader, page) = read.await.map_err(|_| SegmentError::Closed)?;
+        self.segments = Some(reader);
+        page
+    }
+}

@@ -1,0 +1,205 @@
+//! Archive segments: a partition's log records in immutable files, hash-linked (design.md 4.7).
+//!
+//! What is in a segment may be trimmed from the log. A segment holds the records as the log has them: personal
+//! content in it stays sealed. It is written under a temporary name, made durable, renamed, and the directory
+//! made durable; from then on nobody changes it. Layout: `<directory>/<partition>/<generation>-<first
+//! sequence>.segment`, and beside them `HEAD`, which names the newest one, so that its loss is noticed too.
+
+mod copy;
+mod format;
+mod keeper;
+mod read;
+mod verify;
+mod write;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use bus::PartitionId;
+
+pub use copy::copy;
+pub use format::{Footer, Hash};
+pub use keeper::{Keeper, KeeperOptions};
+pub use verify::{Report, verify};
+
+pub(crate) use read::SegmentReader;
+
+use crate::chain::Cursor;
+
+/// Ending of a complete segment.
+const ENDING: &str = "segment";
+/// Ending of one that is being written.
+const OPEN_ENDING: &str = "open";
+/// File that names a partition's newest segment.
+const HEAD_FILE: &str = "HEAD";
+
+/// Why segments cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// The file system refused.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A segment is not what it was when it was written.
+    #[error(
+        "the segment {} is damaged ({why}): run `tandem segments verify` and restore it from a backup",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The thread that did the work ended.
+    #[error("the archive is shutting down")]
+    Closed,
+}
+
+impl SegmentError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    fn damaged(path: &Path) -> impl FnOnce(format::FormatError) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Damaged { path, why: error.to_string() }
+    }
+}
+
+/// One complete segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// What its footer says.
+    pub footer: Footer,
+}
+
+impl Segment {
+    /// Last record, generation first.
+    fn end(&self) -> (u32, u64) {
+        (self.footer.generation, self.footer.last_seq)
+    }
+
+    /// Where the chain stands after it.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.footer.chain.into()
+    }
+}
+
+type Index = BTreeMap<PartitionId, Vec<Segment>>;
+
+/// The segments of one installation; clones share what is known of them.
+#[derive(Clone, Debug)]
+pub struct Segments {
+    dir: PathBuf,
+    index: Arc<RwLock<Index>>,
+}
+
+impl Segments {
+    /// Looks into `dir`, which need not exist yet, and removes what a crash left half written.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or a segment has no footer.
+    pub fn open(dir: &Path) -> Result<Self, SegmentError> {
+        let mut index = Index::new();
+        for (partition, partition_dir) in partition_dirs(dir)? {
+            let mut segments = Vec::new();
+            for path in files(&partition_dir)? {
+                match path.extension().and_then(|ending| ending.to_str()) {
+                    Some(ENDING) => segments.push(read::open_footer(&path)?),
+                    Some(OPEN_ENDING) => {
+                        fs::remove_file(&path).map_err(SegmentError::io("remove", &path))?;
+                    }
+                    _ => {}
+                }
+            }
+            segments.sort_by_key(Segment::end);
+            index.insert(partition, segments);
+        }
+        Ok(Self { dir: dir.to_owned(), index: Arc::new(RwLock::new(index)) })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// All complete segments of a partition, oldest first.
+    #[must_use]
+    pub fn of(&self, partition: PartitionId) -> Vec<Segment> {
+        self.look(|index| index.get(&partition).cloned().unwrap_or_default())
+    }
+
+    /// The newest complete segment of a partition.
+    #[must_use]
+    pub fn last(&self, partition: PartitionId) -> Option<Segment> {
+        self.look(|index| index.get(&partition)?.last().cloned())
+    }
+
+    /// The first segment with a record after (generation, sequence).
+    fn after(&self, partition: PartitionId, after: (u32, u64)) -> Option<Segment> {
+        self.look(|index| {
+            let segments = index.get(&partition)?;
+            let first = segments.partition_point(|segment| segment.end() <= after);
+            segments.get(first).cloned()
+        })
+    }
+
+    fn add(&self, segment: Segment) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.entry(segment.footer.partition).or_default().push(segment);
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Index) -> T) -> T {
+        at(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn partition_dir(dir: &Path, partition: PartitionId) -> PathBuf {
+    dir.join(format!("{:05}", partition.0))
+}
+
+/// Directories of partitions below `dir`; none when it does not exist.
+fn partition_dirs(dir: &Path) -> Result<Vec<(PartitionId, PathBuf)>, SegmentError> {
+    let mut dirs = Vec::new();
+    for path in files(dir)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(Ok(number)) = name.map(str::parse::<u16>)
+            && path.is_dir()
+        {
+            dirs.push((PartitionId(number), path));
+        }
+    }
+    Ok(dirs)
+}
+
+/// What is in a directory, by name; nothing when it does not exist.
+fn files(dir: &Path) -> Result<Vec<PathBuf>, SegmentError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(SegmentError::io("read the directory", dir)(error)),
+    };
+    let paths: io::Result<Vec<PathBuf>> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths = paths.map_err(SegmentError::io("read the directory", dir))?;
+    paths.sort();
+    Ok(paths)
+}

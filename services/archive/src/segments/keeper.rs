@@ -1,0 +1,238 @@
+//! The small role that writes segments: one task per partition follows its log.
+
+use std::time::Duration;
+
+use bus::{Bus, BusError, PartitionId, ReadLimit, Record};
+use bytes::Bytes;
+use chassis::{
+    clock::Clock,
+    task::{Shutdown, TaskKind},
+};
+
+use super::{SegmentError, Segments, write::SegmentWriter};
+use crate::{
+    chain::{Follower, Verdict},
+    decode::{self, DecodeError, Start, StartError},
+    metrics,
+};
+
+/// Pause before a failed attempt is repeated; what was half written is written anew.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// When a segment is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct KeeperOptions {
+    /// At this size...
+    pub segment_bytes: u64,
+    /// ...or this long after its first record.
+    pub segment_age: Duration,
+}
+
+/// Writes the segments of all partitions of one bus.
+#[derive(Clone)]
+pub struct Keeper {
+    bus: Bus,
+    segments: Segments,
+    options: KeeperOptions,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("segments", &self.segments.dir).finish_non_exhaustive()
+    }
+}
+
+/// Why a partition's segments do not go on.
+#[derive(Debug, thiserror::Error)]
+enum KeeperError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    #[error(
+        "the segments of partition {partition} end at record {stored}, its log at {last}: they belong to \
+         another log; move the segments directory away"
+    )]
+    LogIsBehind { partition: PartitionId, stored: u64, last: u64 },
+}
+
+impl KeeperError {
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Bus(BusError::Unavailable(_)) | Self::Segment(SegmentError::Io { .. }))
+    }
+}
+
+impl Keeper {
+    /// A keeper that has not begun.
+    #[must_use]
+    pub fn new(bus: Bus, segments: Segments, options: KeeperOptions, clock: Clock) -> Self {
+        Self { bus, segments, options, clock }
+    }
+
+    /// Starts one task per partition; they end with `shutdown`. What is in no complete segment then is still
+    /// in the log.
+    pub fn start(&self, shutdown: &Shutdown) {
+        for partition in (0..self.bus.partitions).map(PartitionId) {
+            let (keeper, ending) = (self.clone(), shutdown.clone());
+            let keep = async move {
+                tokio::select! {
+                    () = keeper.keep(partition) => {}
+                    () = ending.begun() => {}
+                }
+            };
+            shutdown.spawn(TaskKind::Follower, "archive_segments", keep).detach();
+        }
+    }
+
+    async fn keep(&self, partition: PartitionId) {
+        loop {
+            let Err(error) = self.keep_until_error(partition).await else { return };
+            if matches!(error, KeeperError::Bus(BusError::Closed)) {
+                return;
+            }
+            ::metrics::counter!(metrics::SEGMENT_FAILURES_TOTAL).increment(1);
+            let error_text = crate::error::chain_text(&error);
+            if !error.is_passing() {
+                tracing::error!(%partition, error = error_text, "writing segments stopped; the log is kept");
+                return;
+            }
+            tracing::warn!(%partition, error = error_text, "a segment is written anew");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    async fn keep_until_error(&self, partition: PartitionId) -> Result<(), KeeperError> {
+        let stored = self.segments.last(partition).map(|segment| segment.cursor());
+        let follower = match decode::start(&self.bus, partition, stored).await {
+            Ok(Start::Go(follower)) => follower,
+            Ok(Start::LogIsBehind { stored, last }) => {
+                return Err(KeeperError::LogIsBehind { partition, stored, last });
+            }
+            Err(StartError::Bus(error)) => return Err(error.into()),
+            Err(StartError::Decode(error)) => return Err(error.into()),
+        };
+        let mut work = Work { keeper: self.clone(), partition, follower, open: None, opened_ms: 0 };
+        loop {
+            let after = work.follower.read_after();
+            let records = tokio::select! {
+                records = self.bus.log.tail(partition, after, ReadLimit::default()) => records?,
+                () = self.aged(&work) => Vec::new(),
+            };
+            work = work.on_thread(records).await?;
+        }
+    }
+
+    /// Waits until the open segment is old enough; for ever without one.
+    async fn aged(&self, work: &Work) {
+        if work.open.is_none() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(Duration::from_millis(work.age_left_ms())).await;
+    }
+}
+
+/// One partition's segment in the making.
+struct Work {
+    keeper: Keeper,
+    partition: PartitionId,
+    follower: Follower,
+    open: Option<SegmentWriter>,
+    opened_ms: u64,
+}
+
+impl Work {
+    fn age_left_ms(&self) -> u64 {
+        let age_max_ms = u64::try_from(self.keeper.options.segment_age.as_millis());
+        let age_ms = self.keeper.clock.boot_ms().saturating_sub(self.opened_ms);
+        age_max_ms.unwrap_or(u64::MAX).saturating_sub(age_ms)
+    }
+
+    /// Takes records, and closes what is due, on a thread that may block.
+    async fn on_thread(mut self, records: Vec<(u64, Bytes)>) -> Result<Self, KeeperError> {
+        let done = tokio::task::spawn_blocking(move || {
+            for (seq, record) in records {
+                self.take(seq, &record)?;
+            }
+            if self.open.is_some() && self.age_left_ms() == 0 {
+                self.close()?;
+            }
+            Ok(self)
+        });
+        done.await.map_err(|_| SegmentError::Closed)?
+    }
+
+    fn take(&mut self, seq: u64, record: &Bytes) -> Result<(), KeeperError> {
+        let partition = self.partition;
+        let head = Record::decode_head(record).map_err(|source| DecodeError::Record {
+            partition,
+            seq,
+            source,
+        })?;
+        let generation = match &self.open {
+            Some(open) if head.generation > open.generation() => {
+                self.close()?;
+                head.generation
+            }
+            // A stray record of another generation stays where it was met.
+            Some(open) => open.generation(),
+            None => self.follower.last().map_or(0, |last| last.generation).max(head.generation),
+        };
+        match self.follower.admit(seq, &head) {
+            Verdict::Gap { after, before } => {
+                return Err(DecodeError::Gap { partition, after, before }.into());
+            }
+            Verdict::Follow | Verdict::Rebase | Verdict::Ignore => {}
+        }
+        if self.open.is_none() {
+            let previous = self.keeper.segments.last(partition).map(|last| last.footer.hash);
+            let dir = self.keeper.segments.dir();
+            self.opened_ms = self.keeper.clock.boot_ms();
+            self.open = Some(SegmentWriter::begin(dir, partition, generation, seq, previous)?);
+        }
+        if let Some(open) = &mut self.open {
+            open.record(seq, record)?;
+            if open.bytes() >= self.keeper.options.segment_bytes {
+                self.close()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SegmentError> {
+        let (Some(open), Some(chain)) = (self.open.take(), self.follower.last()) else {
+            return Ok(());
+        };
+        let segment = open.finish(chain)?;
+        ::metrics::counter!(metrics::SEGMENTS_TOTAL).increment(1);
+        ::metrics::counter!(metrics::SEGMENT_BYTES_TOTAL).increment(segment.bytes);
+        tracing::debug!(partition = %self.partition, records = segment.footer.count, "closed a segment");
+        self.keeper.segments.add(segment);
+        Ok(())
+    }
+}
+
+/// Shared by tests.
+#[cfg(test)]
+impl Keeper {
+    /// Puts everything the log holds now into segments.
+    pub(crate) async fn keep_all(&self, partition: PartitionId) {
+        let stored = self.segments.last(partition).map(|segment| segment.cursor());
+        let Ok(Start::Go(follower)) = decode::start(&self.bus, partition, stored).await else {
+            panic!("the log does not fit the segments");
+        };
+        let mut work = Work { keeper: self.clone(), partition, follower, open: None, opened_ms: 0 };
+        loop {
+            let after = work.follower.read_after();
+            let limit = ReadLimit::default();
+            let records = self.bus.log.read(partition, after, limit).await.unwrap();
+            if records.is_empty() {
+                break;
+            }
+            work = work.on_thread(records).await.unwrap();
+        }
+        work.close().unwrap();
+    }
+}

@@ -1,0 +1,155 @@
+//! Throwing away what nobody needs any more (design.md 4.7): inboxes up to the checkpoint's place, logs up to the lowest
+//! of checkpoint, oldest unconfirmed channel message, segments and read model, never the last record.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bus::{Bus, BusError, Checkpoint, CodecError, PartitionId};
+use chassis::task::{Shutdown, TaskKind};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{ArchiveError, Repository, metrics, segments::Segments};
+
+/// What a checkpoint needs no more: up to and with these sequences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// Of the inbox.
+    pub inbox_through: u64,
+    /// Of the log.
+    pub log_through: u64,
+}
+
+/// How trimming goes about it.
+#[derive(Clone, Copy)]
+pub struct TrimOptions {
+    /// Pause between two rounds.
+    pub interval: Duration,
+    /// Reads a checkpoint (its format belongs to the runtime).
+    pub floor: fn(&Checkpoint) -> Result<Floor, CodecError>,
+}
+
+impl std::fmt::Debug for TrimOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrimOptions").field("interval", &self.interval).finish_non_exhaustive()
+    }
+}
+
+/// How far a partition is trimmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Inbox entries up to and with this sequence are gone.
+    pub inbox_through: u64,
+    /// Log records up to and with this sequence are gone.
+    pub log_through: u64,
+}
+
+/// Why a partition was not trimmed.
+#[derive(Debug, thiserror::Error)]
+enum TrimError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("the checkpoint cannot be read")]
+    Checkpoint(#[from] CodecError),
+}
+
+/// Trims all partitions of one bus; clones are the same.
+#[derive(Clone)]
+pub struct Trimmer {
+    bus: Bus,
+    repository: Arc<dyn Repository>,
+    segments: Segments,
+    options: TrimOptions,
+    turn: Arc<Semaphore>,
+    trimmed: Arc<Mutex<BTreeMap<PartitionId, Trimmed>>>,
+}
+
+impl std::fmt::Debug for Trimmer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trimmer").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Trimmer {
+    /// A trimmer that has not begun.
+    #[must_use]
+    pub fn new(
+        bus: Bus,
+        repository: Arc<dyn Repository>,
+        segments: Segments,
+        options: TrimOptions,
+    ) -> Self {
+        let turn = Arc::new(Semaphore::new(1));
+        Self { bus, repository, segments, options, turn, trimmed: Arc::default() }
+    }
+
+    /// Trims from time to time until `shutdown`.
+    pub fn start(&self, shutdown: &Shutdown) {
+        let (trimmer, ending) = (self.clone(), shutdown.clone());
+        let trim = async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(trimmer.options.interval) => {}
+                    () = ending.begun() => return,
+                }
+                trimmer.round().await;
+            }
+        };
+        shutdown.spawn(TaskKind::Maintenance, "trim", trim).detach();
+    }
+
+    /// Nothing is trimmed while the answer lives (a backup copies what is there).
+    pub async fn hold(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turn).acquire_owned().await.ok()
+    }
+
+    /// How far this process has trimmed each partition.
+    #[must_use]
+    pub fn trimmed(&self) -> BTreeMap<PartitionId, Trimmed> {
+        self.trimmed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Trims every partition once. What fails is tried in the next round.
+    pub async fn round(&self) {
+        for partition in (0..self.bus.partitions).map(PartitionId) {
+            let Some(_turn) = self.hold().await else { return };
+            if let Err(error) = self.partition(partition).await {
+                let error = crate::error::chain_text(&error);
+                tracing::warn!(%partition, error, "a partition was not trimmed");
+            }
+        }
+    }
+
+    async fn partition(&self, partition: PartitionId) -> Result<(), TrimError> {
+        let Some(checkpoint) = self.bus.states.checkpoint(partition).await? else { return Ok(()) };
+        let floor = (self.options.floor)(&checkpoint)?;
+        let generation = checkpoint.position.generation;
+        // What another generation calls a sequence is not what this log calls it.
+        let segment = self.segments.last(partition);
+        let segment = segment.filter(|segment| segment.footer.generation == generation);
+        let model = self.repository.cursor(partition).await?;
+        let model = model.filter(|cursor| cursor.generation == generation);
+        let kept_through = segment.map_or(0, |segment| segment.footer.last_seq);
+        let read_through = model.map_or(0, |cursor| cursor.seq);
+        let wanted = Trimmed {
+            inbox_through: floor.inbox_through,
+            log_through: floor.log_through.min(kept_through).min(read_through),
+        };
+        let done = self.trimmed().get(&partition).copied().unwrap_or_default();
+        if wanted.inbox_through > done.inbox_through {
+            let gone = self.bus.inbox.trim(partition, wanted.inbox_through).await?;
+            ::metrics::counter!(metrics::TRIMMED_TOTAL, "what" => "inbox").increment(gone);
+        }
+        if wanted.log_through > done.log_through {
+            let gone = self.bus.log.trim(partition, wanted.log_through).await?;
+            ::metrics::counter!(metrics::TRIMMED_TOTAL, "what" => "log").increment(gone);
+        }
+        let mut trimmed = self.trimmed.lock().unwrap_or_else(PoisonError::into_inner);
+        trimmed.insert(partition, wanted);
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! Keeping and throwing away: archive segments, trimming, and the watch over the disk.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use archive::{
+    Floor, Repository, TrimOptions, Trimmer,
+    segments::{Keeper, KeeperOptions, Segments},
+};
+use bus::{Bus, Checkpoint, CodecError};
+use chassis::{
+    clock::Clock,
+    config::Config,
+    health::Health,
+    task::{Shutdown, TaskKind},
+};
+use runtime::shard::Retention;
+
+/// Gauge: free bytes of the file system of the data directory.
+const DISK_FREE_BYTES: &str = "tandem_disk_free_bytes";
+/// Gauge: 1 while they are fewer than `archive.warn_free_disk_bytes`.
+const DISK_LOW: &str = "tandem_disk_low";
+/// Pause between two looks at the disk.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What was started.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    segments: Option<Segments>,
+    pub(super) trimmer: Option<Trimmer>,
+}
+
+impl Keeping {
+    pub(super) fn start(
+        config: &Config,
+        bus: &Bus,
+        repository: Arc<dyn Repository>,
+        clock: &Clock,
+        shutdown: &Shutdown,
+        health: &Health,
+    ) -> anyhow::Result<Self> {
+        let archive = &config.archive;
+        watch_disk(config, shutdown, health);
+        let dir = config.segments_dir();
+        if !archive.segments {
+            // What was written before is still read: the log may have been trimmed up to it.
+            let segments = dir.exists().then(|| Segments::open(&dir)).transpose()?;
+            tracing::warn!("no segments are written: the log is not trimmed and grows");
+            return Ok(Self { segments, trimmer: None });
+        }
+        let segments = Segments::open(&dir)?;
+        let options = KeeperOptions {
+            segment_bytes: archive.segment_bytes,
+            segment_age: Duration::from_millis(archive.segment_age_ms),
+        };
+        Keeper::new(bus.clone(), segments.clone(), options, clock.clone()).start(shutdown);
+        let trimmer = archive.trim.then(|| {
+            let interval = Duration::from_millis(archive.trim_interval_ms);
+            let options = TrimOptions { interval, floor };
+            let trimmer = Trimmer::new(bus.clone(), repository, segments.clone(), options);
+            trimmer.start(shutdown);
+            trimmer
+        });
+        Ok(Self { segments: Some(segments), trimmer })
+    }
+
+    pub(super) fn segments(&self) -> Option<Segments> {
+        self.segments.clone()
+    }
+}
+
+fn floor(checkpoint: &Checkpoint) -> Result<Floor, CodecError> {
+    let Retention { inbox_through, log_through } = Retention::of(checkpoint)?;
+    Ok(Floor { inbox_through, log_through })
+}
+
+fn watch_disk(config: &Config, shutdown: &Shutdown, health: &Health) {
+    let (dir, low) = (config.data_dir.clone(), config.archive.warn_free_disk_bytes);
+    let (health, ending) = (health.clone(), shutdown.clone());
+    let watch = async move {
+        loop {
+            look(dir.clone(), low, &health).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = ending.begun() => return,
+            }
+        }
+    };
+    shutdown.spawn(TaskKind::Maintenance, "disk_watch", watch).detach();
+}
+
+async fn look(dir: PathBuf, low: u64, health: &Health) {
+    let found = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&dir)).await;
+    let Ok(Ok(found)) = found else { return };
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 52 bits")]
+    metrics::gauge!(DISK_FREE_BYTES).set(free as f64);
+    metrics::gauge!(DISK_LOW).set(if free < low { 1.0 } else { 0.0 });
+    let text = || format!("{} MiB of disk are left in data_dir: make room", free / (1024 * 1024));
+    health.warn("disk", (free < low).then(text));
+}

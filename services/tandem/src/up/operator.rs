@@ -1,0 +1,199 @@
+//! What only this process can do for its operator: how it stands, a backup, letting sends go.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use api::{
+    convert::ms,
+    v1::{BackupResponse, PartitionState, PausedNumber, StatusResponse},
+};
+use archive::{Archive, Trimmer, segments::Segments};
+use bus::{Bus, PartitionId, sqlite::Store};
+use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer};
+use desk::Operator;
+use domain::{naming, number::Part, persist};
+use runtime::{NodeWatch, PartitionStatus, shard::ShardStatus};
+use tokio::sync::Semaphore;
+use tonic::Status;
+
+use super::hold::Hold;
+use crate::backup::{self, Source, Written};
+
+/// The operator's end of a running process (or of an opened directory, without a node).
+pub(crate) struct LocalOperator {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) archive: Archive,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+    pub(crate) health: Health,
+    pub(crate) segments: Option<Segments>,
+    pub(crate) trimmer: Option<Trimmer>,
+    pub(crate) node: Option<NodeWatch>,
+    pub(crate) hold: Hold,
+    /// One backup at a time.
+    pub(crate) turn: Arc<Semaphore>,
+}
+
+fn refused(error: &anyhow::Error) -> Status {
+    Status::failed_precondition(format!("{error:#}"))
+}
+
+#[tonic::async_trait]
+impl Operator for LocalOperator {
+    async fn status(&self) -> Result<StatusResponse, Status> {
+        let statuses = match &self.node {
+            Some(node) => node.status().await.map_err(|e| Status::unavailable(e.to_string()))?,
+            None => Vec::new(),
+        };
+        let applied = self.archive.applied();
+        let trimmed = self.trimmer.as_ref().map(Trimmer::trimmed).unwrap_or_default();
+        let mut partitions = Vec::new();
+        for (partition, status) in statuses {
+            let mut state = match status {
+                PartitionStatus::Taking => PartitionState::default(),
+                PartitionStatus::Serving(status) => serving(&status),
+            };
+            let (generation, seq) =
+                applied.get(usize::from(partition.0)).copied().unwrap_or_default();
+            state.partition = partition.0.into();
+            state.read_model = seq;
+            state.read_model_lag = match generation.cmp(&state.generation) {
+                std::cmp::Ordering::Equal => state.log_last.saturating_sub(seq),
+                _ => state.log_last,
+            };
+            let segment = self.segments.as_ref().and_then(|segments| segments.last(partition));
+            state.segment_through = segment.map_or(0, |segment| segment.footer.last_seq);
+            let gone = trimmed.get(&partition).copied().unwrap_or_default();
+            (state.log_trimmed, state.inbox_trimmed) = (gone.log_through, gone.inbox_through);
+            state.inbox_last = self.bus.inbox.last(partition).await.unwrap_or_default();
+            partitions.push(state);
+        }
+        Ok(StatusResponse {
+            partitions,
+            paused_numbers: self.paused_numbers().await,
+            sends_held: self.hold.is_held(),
+            not_ready: self.health.not_ready().into_iter().collect(),
+            warnings: self.health.warnings().into_iter().collect(),
+            segments: self.config.archive.segments,
+        })
+    }
+
+    async fn backup(
+        &self,
+        directory: PathBuf,
+        include_key: bool,
+    ) -> Result<BackupResponse, Status> {
+        let Ok(_turn) = Arc::clone(&self.turn).try_acquire_owned() else {
+            return Err(Status::aborted("another backup is being made: repeat when it is done"));
+        };
+        backup::prepare(&directory, &self.config.data_dir)
+            .map_err(|error| Status::invalid_argument(format!("{error:#}")))?;
+        let written = self.write(directory, include_key).await.map_err(|error| refused(&error))?;
+        Ok(BackupResponse {
+            bytes: written.bytes,
+            segments: u32::try_from(written.segments).unwrap_or(u32::MAX),
+            key_notice: written.key_notice.to_owned(),
+        })
+    }
+
+    fn holds_sends(&self) -> bool {
+        self.hold.is_held()
+    }
+
+    async fn release_sends(&self) -> Result<(), Status> {
+        let hold = self.hold.clone();
+        let released = tokio::task::spawn_blocking(move || hold.release()).await;
+        match released {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                Err(Status::unavailable(format!("the hold cannot be ended: {error}")))
+            }
+            Err(_) => Err(Status::unavailable("the process is stopping")),
+        }
+    }
+}
+
+impl LocalOperator {
+    async fn write(&self, to: PathBuf, include_key: bool) -> anyhow::Result<Written> {
+        let partitions = self.config.partitions;
+        // Nothing is trimmed between the look at the segments and the copy of the log.
+        let held = match &self.trimmer {
+            Some(trimmer) => trimmer.hold().await,
+            None => None,
+        };
+        let segments = backup::segments_now(self.segments.as_ref(), partitions);
+        let (store, target) = (self.store.clone(), to.clone());
+        tokio::task::spawn_blocking(move || backup::copy_database(&store, &target)).await??;
+        drop(held);
+        let data_dir = self.config.data_dir.clone();
+        let (cut_ms, key_fingerprint) = (self.clock.wall_ms(), self.sealer.fingerprint());
+        let rest = tokio::task::spawn_blocking(move || {
+            let source = Source { data_dir: &data_dir, partitions, cut_ms, key_fingerprint };
+            backup::complete(&source, &segments, &to, include_key)
+        });
+        rest.await?
+    }
+
+    /// As of the numbers' saved states, some seconds ago.
+    async fn paused_numbers(&self) -> Vec<PausedNumber> {
+        let hash = |purpose: &str, parts: &[&[u8]]| self.sealer.hash16(purpose, parts);
+        let now_ms = self.clock.wall_ms();
+        let mut paused = Vec::new();
+        for business in &self.config.businesses {
+            for number in &business.numbers {
+                let id = naming::number_id(&hash, &number.phone_number_id);
+                let entity = bus::EntityId { kind: id.kind.code(), hash: id.hash.0 };
+                let partition: PartitionId = entity.partition(self.config.partitions);
+                let parts = self.bus.states.load(partition, entity).await.unwrap_or_default();
+                let until_ms = parts.iter().find_map(|part| {
+                    match persist::decode::<Part>(part.bytes.as_ref()?).ok()? {
+                        Part::Number(core) => Some(core.paused_until_ms()),
+                        Part::Request(_) => None,
+                    }
+                });
+                if let Some(until_ms) = until_ms.filter(|until_ms| *until_ms > now_ms) {
+                    paused.push(pause(&business.id, &number.phone_number_id, until_ms));
+                }
+            }
+        }
+        paused
+    }
+}
+
+fn pause(business: &str, phone_number_id: &str, until_ms: u64) -> PausedNumber {
+    let stopped = until_ms == u64::MAX;
+    let reason = if stopped {
+        "the Graph API refused the access token or the account: put it right, then start again"
+    } else {
+        "the Graph API refused the throughput: it goes on by itself"
+    };
+    PausedNumber {
+        phone_number_id: phone_number_id.to_owned(),
+        business_id: business.to_owned(),
+        until_ms: if stopped { 0 } else { ms(until_ms) },
+        reason: reason.to_owned(),
+    }
+}
+
+fn count(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+fn serving(status: &ShardStatus) -> PartitionState {
+    let alarms: BTreeMap<String, u64> =
+        status.alarms.iter().map(|(alarm, times)| (format!("{alarm:?}"), *times)).collect();
+    PartitionState {
+        serving: true,
+        epoch: status.epoch,
+        generation: status.position.generation,
+        log_last: status.last_seq,
+        checkpoint: status.checkpoint.map_or(0, |position| position.seq),
+        inbox_decided: status.place.seq,
+        live_entities: count(status.live),
+        unconfirmed_messages: count(status.unconfirmed),
+        dead_letters: status.dead_letters,
+        alarms: alarms.into_iter().collect(),
+        ..PartitionState::default()
+    }
+}
