@@ -16,6 +16,9 @@ use whatsapp::graph::{GraphClient, GraphConfig};
 
 /// Inputs of the configuration in one entry; the largest, a workspace's, is well below a quarter of the limit.
 const ENTRY_INPUTS: usize = 64;
+/// What the read model may be behind under load, so that many decisions share a transaction: a twentieth of what a
+/// query waits for it.
+const READ_MODEL_PACE: Duration = Duration::from_millis(25);
 /// Pause before an append of the configuration is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -61,7 +64,8 @@ impl Core {
         })
         .await?;
         let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
-        let repository = SqliteRepository::open(&file, sealer.fingerprint())?;
+        let repository =
+            SqliteRepository::open(&file, sealer.fingerprint())?.with_pace(READ_MODEL_PACE);
         let projector = Projector::new(bus.clone(), Arc::new(repository), clock.clone());
         projector.start(shutdown, health);
         let wait = Duration::from_millis(config.limits.read_wait_ms);
