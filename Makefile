@@ -3,7 +3,7 @@
 #   make test   sets everything up and runs every test
 #   make lint   formatting, clippy, dependency rules, with warnings denied
 #   make docs   builds the API documentation, with warnings denied
-#   make bench  benchmarks
+#   make bench  benchmarks, in release; BENCH="w1 latency" chooses, BENCH_SCALE=20 shortens
 #   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, a demo of DEMO_SECONDS=600, fuzzing
 
 SHELL := /bin/bash
@@ -49,7 +49,7 @@ docs: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
 
 bench: setup
-	$(CARGO) bench --locked -p tandem
+	$(CARGO) bench --locked -p tandem --bench tandem -- $(BENCH)
 
 soak: setup nats fuzz-build
 	$(CARGO) build --locked -p tandem -p loadtest
