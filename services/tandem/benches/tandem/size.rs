@@ -38,7 +38,12 @@ pub(crate) async fn memory(report: &Report) {
     let dir = world.stop().await;
     let state = state_bytes(&dir.path().join("data")).await;
     let world = World::open_in(dir, shape).await;
-    let text = world.metrics().await;
+    // Shards tell how many are live about once a second.
+    let mut text = world.metrics().await;
+    while !text.contains("tandem_runtime_live_entities{") {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        text = world.metrics().await;
+    }
     let idle = sum(&text, "tandem_runtime_live_entities");
     let what = format!(
         "growth of the process's resident memory from {few} to {} conversations that just wrote, nothing passivated",
@@ -180,7 +185,6 @@ pub(crate) async fn growth(report: &Report) {
             Target::None,
             "",
         );
-        tokio::time::sleep(Duration::from_millis(10)).await;
         world.stop().await;
     }
 }

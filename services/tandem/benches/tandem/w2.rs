@@ -29,7 +29,8 @@ pub(crate) async fn w2(report: &Report) {
     let done = exchange(&world, world.texts("W2M", messages, customers), RATE).await;
     let (refused, replies) =
         (agents.seen.refused.load(Ordering::Relaxed), agents.seen.replies.load(Ordering::Relaxed));
-    println!("replies taken on {replies}, refused {refused}");
+    let broken = agents.seen.broken.load(Ordering::Relaxed);
+    println!("replies taken on {replies}, refused {refused}; streams broken {broken}");
     let what = format!(
         "{messages} texts at {RATE}/s on 8 numbers; each pushed to its agent over gRPC, answered, sent to the Graph API, three \
          statuses back by webhook, all in the read model"

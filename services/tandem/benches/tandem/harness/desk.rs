@@ -136,13 +136,12 @@ pub(crate) struct Habits {
 /// What came of the agents' work.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    pub(crate) messages: AtomicU64,
+    /// Streams that ended.
+    pub(crate) broken: AtomicU64,
     pub(crate) replies: AtomicU64,
     pub(crate) refused: AtomicU64,
     /// Conversation and when its offer came, microseconds of the boot clock.
     pub(crate) offers: Mutex<Vec<(String, u64)>>,
-    /// When a customer's message came, by conversation.
-    pub(crate) arrivals: Mutex<Vec<(String, u64)>>,
 }
 
 /// All agents of a world, signed in; they leave when dropped.
@@ -186,36 +185,64 @@ struct Agent {
 }
 
 impl Agent {
+    /// Works until it is dropped; signs in again when the stream breaks.
     async fn work(
         mut self,
         channel: Channel,
         token: String,
         signed_in: tokio::sync::oneshot::Sender<()>,
     ) {
+        let mut signed_in = Some(signed_in);
+        loop {
+            let ended = self.session(channel.clone(), &token, &mut signed_in).await;
+            self.seen.broken.fetch_add(1, Ordering::Relaxed);
+            println!("an agent's stream ended: {ended}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// One stream, to its end.
+    async fn session(
+        &mut self,
+        channel: Channel,
+        token: &str,
+        signed_in: &mut Option<tokio::sync::oneshot::Sender<()>>,
+    ) -> String {
         let (asks, receiver) = mpsc::channel(4096);
         let sign_in = Ask::SignIn(SignIn { presence: Presence::Available.into() });
         asks.send(plain(sign_in)).await.unwrap();
         let mut request = Request::new(ReceiverStream::new(receiver));
-        request.metadata_mut().insert("authorization", bearer(&token));
+        request.metadata_mut().insert("authorization", bearer(token));
         let mut client = AgentDeskClient::new(channel);
-        let mut events = client.session(request).await.unwrap().into_inner();
-        let mut signed_in = Some(signed_in);
+        let mut events = match client.session(request).await {
+            Ok(events) => events.into_inner(),
+            Err(status) => return status.to_string(),
+        };
         let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
         loop {
             let event = tokio::select! {
-                event = events.message() => event.unwrap().expect("the stream of an agent ended"),
+                event = events.message() => match event {
+                    Ok(Some(event)) => event,
+                    Ok(None) => return "closed".to_owned(),
+                    Err(status) => return status.to_string(),
+                },
                 _ = heartbeat.tick() => {
-                    asks.send(plain(Ask::Heartbeat(Heartbeat {}))).await.unwrap();
+                    if asks.send(plain(Ask::Heartbeat(Heartbeat {}))).await.is_err() {
+                        return "closed".to_owned();
+                    }
                     continue;
                 }
             };
             if matches!(event.event, Some(Event::Snapshot(_)))
                 && let Some(signed_in) = signed_in.take()
             {
-                signed_in.send(()).unwrap();
+                // Who waited for it may have given up.
+                let _ = signed_in.send(());
             }
             for ask in self.on_event(event.event) {
-                asks.send(ask).await.unwrap();
+                if asks.send(ask).await.is_err() {
+                    return "closed".to_owned();
+                }
             }
         }
     }
@@ -238,9 +265,6 @@ impl Agent {
                 if author.is_none_or(|author| author.kind() != AuthorKind::Customer) {
                     return Vec::new();
                 }
-                self.seen.messages.fetch_add(1, Ordering::Relaxed);
-                let arrival = (told.conversation_id.clone(), self.clock.boot_us());
-                self.seen.arrivals.lock().unwrap().push(arrival);
                 if !self.habits.replies {
                     return Vec::new();
                 }

@@ -27,15 +27,26 @@ impl Connection {
 
     /// Posts one request; it must be answered 200 `ok`.
     pub(crate) async fn post(&mut self, request: &[u8]) {
-        self.stream.write_all(request).await.unwrap();
+        assert!(self.try_post(request).await, "the product closed the connection");
+    }
+
+    /// Posts one request; false when the other side has closed.
+    pub(crate) async fn try_post(&mut self, request: &[u8]) -> bool {
+        if self.stream.write_all(request).await.is_err() {
+            return false;
+        }
         let mut filled = 0;
         while !self.buffer[..filled].ends_with(b"\r\n\r\nok") {
-            let n = self.stream.read(&mut self.buffer[filled..]).await.unwrap();
-            let so_far = || String::from_utf8_lossy(&self.buffer[..filled + n]).into_owned();
-            assert!(n > 0 && filled + n < 1024, "an unexpected answer: {}", so_far());
+            let n = self.stream.read(&mut self.buffer[filled..]).await.unwrap_or(0);
+            if n == 0 {
+                return false;
+            }
             filled += n;
+            let so_far = || String::from_utf8_lossy(&self.buffer[..filled]).into_owned();
+            assert!(filled < 1024, "an unexpected answer: {}", so_far());
         }
         assert!(self.buffer.starts_with(b"HTTP/1.1 200"), "not answered 200");
+        true
     }
 }
 
