@@ -4,7 +4,7 @@
 #   make lint   formatting, clippy, dependency rules, with warnings denied
 #   make reference  writes docs/reference from the comments in proto/ and the configuration's structs
 #   make docs   builds the API documentation, with warnings denied
-#   make bench  benchmarks
+#   make bench  benchmarks, in release; BENCH="w1 latency" chooses, BENCH_SCALE=20 shortens
 #   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, a demo of DEMO_SECONDS=600, fuzzing
 
 SHELL := /bin/bash
@@ -56,7 +56,7 @@ reference: setup
 	$(CARGO) run --locked --quiet -p testkit --bin reference
 
 bench: setup
-	$(CARGO) bench --locked -p tandem
+	$(CARGO) bench --locked -p tandem --bench tandem -- $(BENCH)
 
 soak: setup nats python-client fuzz-build
 	$(CARGO) build --locked -p tandem -p loadtest

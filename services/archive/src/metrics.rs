@@ -6,6 +6,10 @@ pub const LAG_MS: &str = "tandem_archive_lag_ms";
 pub const POSITION_SEQ: &str = "tandem_archive_position_seq";
 /// Counter: records applied.
 pub const RECORDS_TOTAL: &str = "tandem_archive_records_total";
+/// Counter: decisions applied.
+pub const STEPS_TOTAL: &str = "tandem_archive_steps_total";
+/// Histogram: age of a batch's newest decision at the moment it was applied.
+pub const LAG_SECONDS: &str = "tandem_archive_lag_seconds";
 /// Counter: records that did not continue their chain. Anything but 0 is an alarm.
 pub const IGNORED_RECORDS_TOTAL: &str = "tandem_archive_ignored_records_total";
 /// Counter: partitions that met a higher generation.
@@ -35,6 +39,12 @@ pub fn describe() {
     );
     metrics::describe_gauge!(POSITION_SEQ, "sequence of the last applied record");
     metrics::describe_counter!(RECORDS_TOTAL, "records applied to the read model");
+    metrics::describe_counter!(STEPS_TOTAL, "decisions applied to the read model");
+    metrics::describe_histogram!(
+        LAG_SECONDS,
+        metrics::Unit::Seconds,
+        "age of a batch's newest decision when applied"
+    );
     metrics::describe_counter!(IGNORED_RECORDS_TOTAL, "records that did not continue their chain");
     metrics::describe_counter!(REBASED_TOTAL, "partitions that met a higher generation");
     metrics::describe_counter!(RETRIES_TOTAL, "failed attempts to apply a batch");

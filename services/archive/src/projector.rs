@@ -215,16 +215,19 @@ impl Projector {
         let partition = batch.partition.0.to_string();
         let newest_ms = batch.steps.last().map(|step| step.now_ms);
         let (records, seq) = (batch.records, batch.last.seq);
+        let steps = u64::try_from(batch.steps.len()).unwrap_or(u64::MAX);
         let dead_letters = batch.steps.iter().filter(|step| step.dead_letter.is_some()).count();
         let applied = self.repository.apply(batch).await?;
         if applied == Applied::Done {
             ::metrics::counter!(metrics::RECORDS_TOTAL).increment(records);
+            ::metrics::counter!(metrics::STEPS_TOTAL).increment(steps);
             let dead_letters = u64::try_from(dead_letters).unwrap_or(u64::MAX);
             ::metrics::counter!(metrics::DEAD_LETTERS_TOTAL).increment(dead_letters);
             if let Some(newest_ms) = newest_ms {
                 let lag_ms = self.clock.wall_ms().saturating_sub(newest_ms);
                 ::metrics::gauge!(metrics::LAG_MS, "partition" => partition.clone())
                     .set(gauge(lag_ms));
+                ::metrics::histogram!(metrics::LAG_SECONDS).record(gauge(lag_ms) / 1_000.0);
             }
             ::metrics::gauge!(metrics::POSITION_SEQ, "partition" => partition).set(gauge(seq));
         }

@@ -8,6 +8,7 @@ mod codes;
 mod connections;
 mod dump;
 mod forward;
+mod group;
 mod messages;
 mod operator;
 mod read;
@@ -15,7 +16,7 @@ mod routing;
 mod schema;
 mod thread;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bus::PartitionId;
@@ -31,6 +32,7 @@ use crate::{
     repository::{Applied, Batch, Repository},
 };
 use connections::Connections;
+use group::Group;
 
 /// File name of the read model in the data directory.
 pub const DATABASE_FILE: &str = "archive.sqlite";
@@ -39,6 +41,7 @@ pub const DATABASE_FILE: &str = "archive.sqlite";
 #[derive(Clone, Debug)]
 pub struct SqliteRepository {
     connections: Arc<Connections>,
+    group: Arc<Group>,
 }
 
 impl SqliteRepository {
@@ -48,8 +51,17 @@ impl SqliteRepository {
     /// # Errors
     /// [`ArchiveError::Foreign`] for a file of another program, installation or newer build; else what SQLite says.
     pub fn open(path: &Path, installation: [u8; 8]) -> Result<Self, ArchiveError> {
-        let connections = Connections::open(path, installation)?;
-        Ok(Self { connections: Arc::new(connections) })
+        let connections = Arc::new(Connections::open(path, installation)?);
+        let group = Arc::new(Group::new(Arc::clone(&connections), Duration::ZERO));
+        Ok(Self { connections, group })
+    }
+
+    /// Applies at most one transaction every `pace`, of everything that came meanwhile: under load readers see things
+    /// so much later, for a fraction of the writes. What comes after a pause is applied at once.
+    #[must_use]
+    pub fn with_pace(self, pace: Duration) -> Self {
+        let group = Arc::new(Group::new(Arc::clone(&self.connections), pace));
+        Self { group, ..self }
     }
 
     /// Every row of every table as text, by table, in the order of the natural keys: equal dumps mean equal
@@ -69,7 +81,7 @@ impl Repository for SqliteRepository {
     }
 
     async fn apply(&self, batch: Batch) -> Result<Applied, ArchiveError> {
-        self.connections.write(move |db| apply::apply(db, &batch)).await
+        self.group.apply(batch).await
     }
 
     async fn clear(&self) -> Result<(), ArchiveError> {

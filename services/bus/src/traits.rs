@@ -225,6 +225,11 @@ pub trait SignalStream: Send {
 pub trait Signals: Send + Sync {
     /// Publishes without waiting for anyone.
     async fn publish(&self, topic: &str, body: Bytes) -> Result<(), BusError>;
+    /// False when certainly nobody is subscribed: publishing then is in vain. An adapter that cannot tell says true.
+    fn is_heard(&self, topic: &str) -> bool {
+        let _ = topic;
+        true
+    }
     /// Subscribes to one topic, or to every topic below a prefix when `topic` ends in `>`
     /// (`reply.node-1`, `desk.>`).
     async fn subscribe(&self, topic: &str) -> Result<Box<dyn SignalStream>, BusError>;

@@ -7,12 +7,15 @@
 //! The same form is what edges seal: the plaintext of a [`Sealed`](crate::Sealed) is `encode(&Content)` or
 //! `encode(&Identity)`, its associated data the bytes of the business id. Signals are encoded so, too.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The newest version this build writes and reads.
 pub const VERSION: u16 = 1;
+
+/// What a thread keeps of its buffer for encoding: the largest part of a state.
+const SCRATCH_BYTES_KEPT: usize = 64 * 1024;
 
 /// A persisted value that cannot be written or read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +71,18 @@ struct VersionOnly {
 /// # Errors
 /// [`PersistError::Unwritable`]; no type of this crate has such values.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, PersistError> {
-    rmp_serde::to_vec_named(&Written { v: VERSION, e: value })
-        .map_err(|e| PersistError::Unwritable(e.to_string()))
+    thread_local! {
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    // Written into a buffer that is large enough already, then copied out at its exact size: events are kept for a while.
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        rmp_serde::encode::write_named(scratch, &Written { v: VERSION, e: value })
+            .map_err(|e| PersistError::Unwritable(e.to_string()))?;
+        let bytes = scratch.as_slice().to_vec();
+        scratch.shrink_to(SCRATCH_BYTES_KEPT);
+        Ok(bytes)
+    })
 }
 
 /// Decodes what [`encode`] wrote.

@@ -10,7 +10,8 @@ use hyper::{Method, Response, StatusCode, header, http::request::Parts};
 
 use crate::{
     directory::Directory,
-    intake, metrics,
+    intake::{self, Intake},
+    metrics,
     server::plain,
     translate::{self, Translation},
 };
@@ -23,6 +24,7 @@ pub struct Handler {
     directory: Arc<Directory>,
     sealer: Arc<Sealer>,
     bus: Bus,
+    intake: Intake,
     clock: Clock,
     append_timeout: Duration,
 }
@@ -36,7 +38,8 @@ impl std::fmt::Debug for Handler {
 }
 
 impl Handler {
-    /// A handler that appends to `bus`, and answers 503 when a POST is not durable within `append_timeout`.
+    /// A handler that appends to `bus`, and answers 503 when a POST is not durable within `append_timeout`. Must be made
+    /// within a tokio runtime.
     #[must_use]
     pub fn new(
         directory: Arc<Directory>,
@@ -45,7 +48,8 @@ impl Handler {
         clock: Clock,
         append_timeout: Duration,
     ) -> Self {
-        Self { directory, sealer, bus, clock, append_timeout }
+        let intake = Intake::start(&bus);
+        Self { directory, sealer, bus, intake, clock, append_timeout }
     }
 
     /// The answer to one request with its whole body.
@@ -145,7 +149,7 @@ impl Handler {
     async fn store(&self, translation: Translation) -> (&'static str, Response<Full<Bytes>>) {
         let stored = tokio::time::timeout(
             self.append_timeout,
-            intake::append_all(&self.bus, translation.by_partition),
+            self.intake.append_all(translation.by_partition),
         )
         .await;
         match stored {

@@ -1,39 +1,112 @@
 //! Everything of a POST into the inboxes of its partitions.
+//!
+//! One task per partition appends: what arrives while an append is under way goes into the next entry together (design.md
+//! 4.1, inbox entry), so that under load one entry, one flush and one wake-up serve many POSTs, and without load nobody waits
+//! for anybody.
 
 use std::collections::BTreeMap;
 
 use bus::{AppendError, Bus, EntityId, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId};
 use bytes::Bytes;
+use chassis::task::{self, TaskKind};
 use futures::{TryStreamExt as _, stream::FuturesUnordered};
+use tokio::sync::{mpsc, oneshot};
 
 /// What an input takes in an entry beside its body, at most (header, names of fields), bytes.
 const INPUT_OVERHEAD: usize = 1024;
+/// POSTs that may wait for a partition's task; more wait at its door, within their time limit.
+const WAITING_MAX: usize = 1024;
 
-/// Appends all inputs: one entry per partition where they fit, in order within a partition, partitions side
-/// by side. Answers when all are durable; on an error some may be, which the sender's repetition makes
-/// harmless (deciding is idempotent per key).
-pub(crate) async fn append_all(
-    bus: &Bus,
-    by_partition: BTreeMap<PartitionId, Vec<Input>>,
-) -> Result<(), AppendError> {
-    by_partition
-        .into_iter()
-        .map(|(partition, inputs)| append_partition(bus, partition, inputs))
-        .collect::<FuturesUnordered<_>>()
-        .try_collect()
-        .await
+/// A POST's inputs of one partition, and who waits for them to be durable.
+struct Waiting {
+    inputs: Vec<Input>,
+    stored: oneshot::Sender<Result<(), AppendError>>,
 }
 
-async fn append_partition(
-    bus: &Bus,
-    partition: PartitionId,
-    inputs: Vec<Input>,
-) -> Result<(), AppendError> {
+/// The way into the inboxes.
+pub(crate) struct Intake {
+    partitions: Vec<mpsc::Sender<Waiting>>,
+}
+
+impl Intake {
+    /// Starts a task per partition; they end when this is dropped and what was accepted is stored.
+    pub(crate) fn start(bus: &Bus) -> Self {
+        let start = |partition| {
+            let (sender, waiting) = mpsc::channel(WAITING_MAX);
+            let collect = collect(bus.clone(), PartitionId(partition), waiting);
+            // Without it the gateway can acknowledge nothing: the process must not go on.
+            task::spawn(TaskKind::Core, "gateway intake", collect).detach();
+            sender
+        };
+        Self { partitions: (0..bus.partitions).map(start).collect() }
+    }
+
+    /// Appends all inputs, in order within a partition, partitions side by side. Answers when all are durable; on an
+    /// error some may be, which the sender's repetition makes harmless (deciding is idempotent per key).
+    pub(crate) async fn append_all(
+        &self,
+        by_partition: BTreeMap<PartitionId, Vec<Input>>,
+    ) -> Result<(), AppendError> {
+        by_partition
+            .into_iter()
+            .map(|(partition, inputs)| self.append(partition, inputs))
+            .collect::<FuturesUnordered<_>>()
+            .try_collect()
+            .await
+    }
+
+    async fn append(&self, partition: PartitionId, inputs: Vec<Input>) -> Result<(), AppendError> {
+        let task = self.partitions.get(usize::from(partition.0)).ok_or(AppendError::Closed)?;
+        let (stored, answer) = oneshot::channel();
+        task.send(Waiting { inputs, stored }).await.map_err(|_| AppendError::Closed)?;
+        answer.await.unwrap_or(Err(AppendError::Closed))
+    }
+}
+
+/// Appends whatever waits, one entry at a time.
+async fn collect(bus: Bus, partition: PartitionId, mut queue: mpsc::Receiver<Waiting>) {
+    let mut waiting = Vec::new();
+    while queue.recv_many(&mut waiting, WAITING_MAX).await > 0 {
+        for group in groups(std::mem::take(&mut waiting)) {
+            let (inputs, answers): (Vec<_>, Vec<_>) =
+                group.into_iter().map(|waiting| (waiting.inputs, waiting.stored)).unzip();
+            let stored = append(&bus, partition, inputs.into_iter().flatten().collect()).await;
+            for answer in answers {
+                // Who gave up waiting is answered already, and will ask again.
+                drop(answer.send(stored.clone()));
+            }
+        }
+    }
+}
+
+/// Cuts what waits into groups that fit one entry each; a POST that does not fit stands alone.
+fn groups(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
+    let mut groups: Vec<Vec<Waiting>> = Vec::new();
+    let mut size = usize::MAX;
+    for next in waiting {
+        let bytes = next.inputs.iter().map(bytes_of).sum::<usize>();
+        size = size.saturating_add(bytes);
+        match groups.last_mut() {
+            Some(group) if size <= INBOX_ENTRY_BYTES_MAX => group.push(next),
+            _ => {
+                groups.push(vec![next]);
+                size = bytes;
+            }
+        }
+    }
+    groups
+}
+
+async fn append(bus: &Bus, partition: PartitionId, inputs: Vec<Input>) -> Result<(), AppendError> {
     for entry in entries(inputs) {
         let bytes = entry.encode().map_err(|error| AppendError::Unknown(error.to_string()))?;
         bus.inbox.append(partition, bytes).await?;
     }
     Ok(())
+}
+
+fn bytes_of(input: &Input) -> usize {
+    input.body.len() + INPUT_OVERHEAD
 }
 
 /// Cuts inputs into entries of at most [`INBOX_ENTRY_BYTES_MAX`].
@@ -42,7 +115,7 @@ fn entries(inputs: Vec<Input>) -> Vec<InboxEntry> {
     let mut current = Vec::new();
     let mut size = 0;
     for input in inputs {
-        let bytes = input.body.len() + INPUT_OVERHEAD;
+        let bytes = bytes_of(&input);
         if size + bytes > INBOX_ENTRY_BYTES_MAX && !current.is_empty() {
             entries.push(InboxEntry::new(std::mem::take(&mut current)));
             size = 0;
@@ -63,6 +136,53 @@ pub(crate) async fn announce(bus: &Bus, inbound: &BTreeMap<EntityId, u32>) {
         let body = Bytes::copy_from_slice(&count.to_be_bytes());
         if let Err(error) = bus.signals.publish(&topic, body).await {
             tracing::debug!(%error, "an inbound count was not published");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::{BusinessId, Cause, Header, Key};
+
+    use super::*;
+
+    fn post(bodies: &[usize]) -> Waiting {
+        let input = |bytes: &usize| Input {
+            header: Header {
+                key: Key([0; 16]),
+                business: BusinessId::default(),
+                cause: Cause::Webhook,
+                trace: None,
+                received_ms: 0,
+            },
+            target: EntityId { kind: 1, hash: [0; 16] },
+            body: Bytes::from(vec![0; *bytes]),
+            reply_to: None,
+        };
+        Waiting { inputs: bodies.iter().map(input).collect(), stored: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn what_waits_shares_entries_as_far_as_they_hold() {
+        let large = INBOX_ENTRY_BYTES_MAX / 2;
+        let waiting = vec![
+            post(&[10]),
+            post(&[10, 20]),
+            post(&[large]),
+            post(&[large]),
+            post(&[large, large, large]),
+            post(&[10]),
+        ];
+        let groups = groups(waiting);
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1, 1, 1]);
+        for group in groups {
+            let alone = group.len() == 1;
+            let inputs: Vec<Input> = group.into_iter().flat_map(|post| post.inputs).collect();
+            let entries = entries(inputs);
+            assert!(alone || entries.len() == 1, "a shared entry was cut");
+            for entry in entries {
+                assert!(entry.encode().unwrap().len() <= INBOX_ENTRY_BYTES_MAX);
+            }
         }
     }
 }

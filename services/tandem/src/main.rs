@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Values are made by one thread and freed by another all the time (edge, shard, storage): glibc's arenas take locks for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     tandem::cli::main()
 }

@@ -31,40 +31,60 @@ pub(super) fn cursor(
     }))
 }
 
+/// Applies a batch in a transaction of its own.
 pub(super) fn apply(db: &mut Connection, batch: &Batch) -> Result<Applied, ArchiveError> {
     let transaction = db.transaction()?;
-    let stored = cursor(&transaction, batch.partition)?;
+    let applied = apply_in(&transaction, batch)?;
+    transaction.commit()?;
+    Ok(applied)
+}
+
+/// Applies several batches in one transaction: all of them or none.
+pub(super) fn together(
+    db: &mut Connection,
+    batches: &[Batch],
+) -> Result<Vec<Applied>, ArchiveError> {
+    let transaction = db.transaction()?;
+    let applied =
+        batches.iter().map(|batch| apply_in(&transaction, batch)).collect::<Result<_, _>>()?;
+    transaction.commit()?;
+    Ok(applied)
+}
+
+fn apply_in(db: &Transaction<'_>, batch: &Batch) -> Result<Applied, ArchiveError> {
+    let stored = cursor(db, batch.partition)?;
     if stored != batch.after {
         return Ok(Applied::Elsewhere(stored));
     }
     for step in &batch.steps {
-        apply_step(&transaction, batch.partition, step)?;
+        apply_step(db, batch.partition, step)?;
     }
     let last = &batch.last;
-    transaction
-        .prepare_cached(
-            "INSERT INTO positions VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (partition) DO UPDATE SET seq = excluded.seq, generation = excluded.generation,
-             epoch = excluded.epoch, incarnation = excluded.incarnation, number = excluded.number",
-        )?
-        .execute(params![
-            batch.partition.0,
-            int(last.seq),
-            last.generation,
-            int(last.epoch),
-            last.incarnation.0,
-            int(last.number)
-        ])?;
-    transaction.commit()?;
+    db.prepare_cached(
+        "INSERT INTO positions VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (partition) DO UPDATE SET seq = excluded.seq, generation = excluded.generation,
+         epoch = excluded.epoch, incarnation = excluded.incarnation, number = excluded.number",
+    )?
+    .execute(params![
+        batch.partition.0,
+        int(last.seq),
+        last.generation,
+        int(last.epoch),
+        last.incarnation.0,
+        int(last.number)
+    ])?;
     Ok(Applied::Done)
 }
 
 /// The conversation whose events are applied.
+#[derive(Clone, Copy)]
 pub(super) struct At<'a> {
     pub(super) db: &'a Transaction<'a>,
     pub(super) business: &'a BusinessId,
     pub(super) id: Hash16,
     pub(super) now_ms: u64,
+    /// Whose thread it is in, where no event of this step can change that.
+    thread: Option<Hash16>,
 }
 
 fn apply_step(
@@ -96,28 +116,77 @@ fn apply_step(
     if step.events.is_empty() {
         return Ok(());
     }
-    let id = Hash16(step.entity.hash);
-    let at = At { db, business: &step.business, id, now_ms: step.now_ms };
-    at.ensure(id)?;
+    let at = At::begin(db, partition, step)?;
     for event in &step.events {
         at.apply(event)?;
     }
-    db.prepare_cached(
-        "UPDATE conversations SET partition = ?3, generation = ?4, seq = ?5, step = ?6
-         WHERE business = ?1 AND id = ?2",
-    )?
-    .execute(params![
-        step.business.0,
-        id.0,
-        partition.0,
-        step.position.generation,
-        int(step.position.seq),
-        step.position.index
-    ])?;
     Ok(())
 }
 
-impl At<'_> {
+/// Latest message and end of the window that a step tells of, 0 where it tells of none.
+fn raised(events: &[Event]) -> (u64, u64) {
+    events.iter().fold((0, 0), |(message_ms, window_ms), event| match event {
+        Event::MessageRecorded(record) => (message_ms.max(record.at_ms), window_ms),
+        Event::SendRequested(record) => (message_ms.max(record.at_ms), window_ms),
+        Event::WindowMoved { until_ms } => (message_ms, window_ms.max(*until_ms)),
+        _ => (message_ms, window_ms),
+    })
+}
+
+impl<'a> At<'a> {
+    /// Writes what a step says of its conversation as a whole in one statement: that it is there, where it stands, and what
+    /// its messages and windows raise. Raising is a maximum, so it does not matter that other events come later.
+    fn begin(
+        db: &'a Transaction<'a>,
+        partition: PartitionId,
+        step: &'a DecodedStep,
+    ) -> Result<Self, ArchiveError> {
+        let (message_ms, window_ms) = raised(&step.events);
+        let id = Hash16(step.entity.hash);
+        let (root, joined): ([u8; 16], Option<[u8; 16]>) = db
+            .prepare_cached(
+                "INSERT INTO conversations (business, id, root, partition, generation, seq, step,
+                     last_message_ms, window_until_ms)
+                 VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT DO UPDATE SET partition = excluded.partition,
+                     generation = excluded.generation, seq = excluded.seq, step = excluded.step,
+                     last_message_ms = max(last_message_ms, excluded.last_message_ms),
+                     window_until_ms = max(window_until_ms, excluded.window_until_ms)
+                 RETURNING root, joined_to",
+            )?
+            .query_row(
+                params![
+                    step.business.0,
+                    id.0,
+                    partition.0,
+                    step.position.generation,
+                    int(step.position.seq),
+                    step.position.index,
+                    int(message_ms),
+                    int(window_ms)
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+        let stays = !step.events.iter().any(|event| matches!(event, Event::Forwarding { .. }));
+        let thread = stays.then_some(Hash16(root));
+        let at = Self { db, business: &step.business, id, now_ms: step.now_ms, thread };
+        if let Some(joined) = joined {
+            let at = At { id: Hash16(joined), ..at };
+            for (column, value) in [("last_message_ms", message_ms), ("window_until_ms", window_ms)]
+            {
+                if value > 0 {
+                    forward::raise(&at, column, value)?;
+                }
+            }
+        }
+        Ok(at)
+    }
+
+    /// The conversation whose thread this one's messages are in.
+    pub(super) fn thread(&self) -> Result<Hash16, ArchiveError> {
+        self.thread.map_or_else(|| self.root(self.id), Ok)
+    }
+
     /// Makes sure that a conversation has a row.
     pub(super) fn ensure(&self, id: Hash16) -> Result<(), ArchiveError> {
         self.db
@@ -171,7 +240,8 @@ impl At<'_> {
                     params![self.business.0, self.id.0, code, agent, turn],
                 )
             }
-            Event::WindowMoved { until_ms } => forward::raise(self, "window_until_ms", *until_ms),
+            // Told with the step as a whole.
+            Event::WindowMoved { .. } => Ok(()),
             Event::ItemWanted { item, queue, since_ms, .. } => {
                 routing::item_wanted(self, *item, queue, *since_ms)
             }
@@ -218,7 +288,15 @@ impl At<'_> {
         sql: &str,
         values: impl rusqlite::Params,
     ) -> Result<(), ArchiveError> {
-        self.db.prepare_cached(sql)?.execute(values)?;
-        Ok(())
+        self.changed(sql, values).map(drop)
+    }
+
+    /// Runs one cached statement and answers how many rows it wrote.
+    pub(super) fn changed(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<usize, ArchiveError> {
+        Ok(self.db.prepare_cached(sql)?.execute(values)?)
     }
 }

@@ -13,6 +13,9 @@ use crate::ArchiveError;
 
 /// Reads at once; more wait their turn.
 const READERS: usize = 4;
+/// The write-ahead log is copied into the file when it has this many pages (16 MiB): a page of an index that many messages
+/// touch is then copied once for all of them.
+const WAL_PAGES_BEFORE_CHECKPOINT: u32 = 4_096;
 /// Prepared statements kept per connection: more than there are different ones.
 const STATEMENTS: usize = 96;
 
@@ -95,6 +98,7 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_BEFORE_CHECKPOINT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }

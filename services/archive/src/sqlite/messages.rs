@@ -19,13 +19,12 @@ use crate::{
 
 /// A message joined the thread.
 pub(super) fn recorded(at: &At<'_>, record: &MessageRecord) -> Result<(), ArchiveError> {
-    forward::raise(at, "last_message_ms", record.at_ms)?;
-    let thread = at.root(at.id)?;
+    let thread = at.thread()?;
     let (author, agent, turn) = author_columns(&record.author);
     let sealed = &record.content;
     // A message that two addresses recorded stands once, as the one with the smaller id recorded it. One that we
     // sent ourselves keeps what we know of it and takes Meta's time.
-    at.update(
+    let written = at.changed(
         "INSERT INTO messages (business, conversation, thread, message, direction, author, author_agent,
              author_turn, kind, at_ms, recorded, content_key, content, target, episode)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?12, ?13, ?14)
@@ -49,6 +48,9 @@ pub(super) fn recorded(at: &At<'_>, record: &MessageRecord) -> Result<(), Archiv
             record.episode.unwrap_or(0)
         ],
     )?;
+    if written > 0 {
+        return Ok(());
+    }
     at.update(
         "UPDATE messages SET conversation = ?2, thread = ?3, direction = ?5, author = ?6, author_agent = ?7,
              author_turn = ?8, kind = ?9, at_ms = ?10, content_key = ?11, content = ?12, target = ?13,
@@ -75,7 +77,6 @@ pub(super) fn recorded(at: &At<'_>, record: &MessageRecord) -> Result<(), Archiv
 
 /// A send was asked.
 pub(super) fn requested(at: &At<'_>, record: &SendRecord) -> Result<(), ArchiveError> {
-    forward::raise(at, "last_message_ms", record.at_ms)?;
     let (author, agent, turn) = author_columns(&record.author);
     at.update(
         "INSERT INTO messages (business, conversation, thread, request_conversation, request_n, direction,
@@ -85,7 +86,7 @@ pub(super) fn requested(at: &At<'_>, record: &SendRecord) -> Result<(), ArchiveE
         params![
             at.business.0,
             at.id.0,
-            at.root(at.id)?.0,
+            at.thread()?.0,
             record.request.conversation.0,
             int(record.request.n),
             author,

@@ -1,4 +1,7 @@
 //! Conversations and what hangs on them.
+//!
+//! `CROSS JOIN` holds SQLite to the order that is written: first the few addresses of one conversation, by the index on
+//! their root, then what each has. Left to itself it may read all episodes of the business for every conversation.
 
 use bus::{PartitionId, Position};
 use domain::{AgentId, BusinessId, Hash16, QueueId};
@@ -31,7 +34,7 @@ pub(super) fn conversation(
     let episodes = episodes(db, business, root)?;
     let notes = db
         .prepare_cached(
-            "SELECT n.* FROM notes n JOIN conversations c
+            "SELECT n.* FROM conversations c CROSS JOIN notes n
              ON c.business = n.business AND c.id = n.conversation
              WHERE c.business = ?1 AND c.root = ?2 ORDER BY n.at_ms, n.conversation, n.n",
         )?
@@ -47,7 +50,7 @@ fn episodes(
     root: Hash16,
 ) -> Result<Vec<EpisodeRow>, ArchiveError> {
     db.prepare_cached(
-        "SELECT e.* FROM episodes e JOIN conversations c
+        "SELECT e.* FROM conversations c CROSS JOIN episodes e
          ON c.business = e.business AND c.id = e.conversation
          WHERE c.business = ?1 AND c.root = ?2 ORDER BY e.opened_ms, e.conversation, e.n",
     )?
@@ -100,7 +103,7 @@ fn conversation_row(
     let id = hash(row, "id")?;
     let contacts = db
         .prepare_cached(
-            "SELECT k.* FROM contacts k JOIN conversations c
+            "SELECT k.* FROM conversations c CROSS JOIN contacts k
              ON c.business = k.business AND c.id = k.conversation
              WHERE c.business = ?1 AND c.root = ?2 ORDER BY k.conversation <> ?2, k.conversation",
         )?

@@ -1,9 +1,14 @@
 //! Encoding of every persisted value: MessagePack with named fields.
 
+use std::cell::RefCell;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The newest format version this build writes and reads.
 pub const FORMAT_VERSION: u16 = 1;
+
+/// What a thread keeps of its buffer for encoding: the largest value that is stored.
+const SCRATCH_BYTES_KEPT: usize = super::input::VALUE_BYTES_MAX;
 
 /// A persisted value that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +34,17 @@ pub enum CodecError {
 /// # Errors
 /// [`CodecError::Encode`] when the value has no MessagePack form.
 pub fn encode<T: Serialize>(value: &T) -> Result<bytes::Bytes, CodecError> {
-    Ok(rmp_serde::to_vec_named(value)?.into())
+    thread_local! {
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    // A record grows to half a megabyte: in a buffer of its own it would be moved a dozen times on the way.
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        rmp_serde::encode::write_named(scratch, value)?;
+        let bytes = bytes::Bytes::copy_from_slice(scratch);
+        scratch.shrink_to(SCRATCH_BYTES_KEPT);
+        Ok(bytes)
+    })
 }
 
 /// Decodes a value written by [`encode`].

@@ -75,6 +75,11 @@ impl Signals for LocalSignals {
         Ok(())
     }
 
+    fn is_heard(&self, topic: &str) -> bool {
+        let patterns = self.patterns();
+        patterns_of(topic).any(|pattern| patterns.contains_key(&pattern))
+    }
+
     async fn subscribe(&self, topic: &str) -> Result<Box<dyn SignalStream>, BusError> {
         check_topic(topic, true)?;
         let mut patterns = self.patterns();

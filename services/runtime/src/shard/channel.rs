@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bus::{Cause, ChannelMessage, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId, Position};
 use bytes::Bytes;
 
-use super::{Action, Alarm, Shard};
+use super::{Action, Alarm, Shard, size};
 
 /// Room in an inbox entry for all that is not a message.
 const ENTRY_OVERHEAD: usize = 64;
@@ -88,8 +88,7 @@ impl Channel {
         let mut inputs = Vec::new();
         let mut through = 0;
         for message in &self.waiting {
-            let Ok(bytes) = bus::encode(&message.input) else { break };
-            let Some(left) = room.checked_sub(bytes.len()) else { break };
+            let Some(left) = room.checked_sub(size::input(&message.input)) else { break };
             room = left;
             through = message.number;
             inputs.push(message.input.clone());

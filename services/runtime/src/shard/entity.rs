@@ -103,7 +103,10 @@ impl Slot {
             return;
         }
         for event in &events {
-            self.dirty.insert(event.part.clone(), position);
+            match self.dirty.get_mut(&event.part) {
+                Some(dirty) => *dirty = position,
+                None => drop(self.dirty.insert(event.part.clone(), position)),
+            }
         }
         self.recent.push_back(Recent { ticket, position, events });
     }

@@ -1,6 +1,6 @@
 //! Upper bounds of encoded sizes, so that records can be cut without encoding anything twice.
 
-use bus::{BusinessId, DeadLetter, Event};
+use bus::{BusinessId, DeadLetter, Event, Input};
 
 use crate::host::{Decision, OutMessage};
 
@@ -22,6 +22,11 @@ const EVENT: usize = 32;
 
 pub(super) fn message(message: &OutMessage) -> usize {
     INPUT + message.business.0.len() + message.body.len()
+}
+
+/// An input without a topic for its answer, as channels carry them.
+pub(super) fn input(input: &Input) -> usize {
+    INPUT + input.header.business.0.len() + input.body.len()
 }
 
 fn event(event: &Event) -> usize {
@@ -99,6 +104,7 @@ mod tests {
                 reply_to: Some("reply.node-1".to_owned()),
             };
             let sent = Input { reply_to: None, ..input.clone() };
+            assert!(super::input(&sent) >= encode(&sent).unwrap().len());
             let letter = DeadLetter { error: "no such thing".to_owned(), input };
             let number = u64::MAX;
             let message_step =

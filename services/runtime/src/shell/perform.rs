@@ -35,7 +35,8 @@ impl ShardState {
     async fn perform_one(&mut self, myself: &ActorRef<ShardMsg>, action: Action) {
         match action {
             Action::Open { entity, life, parts, events } => {
-                self.open(myself, entity, life, parts, events).await;
+                // Boxed: starting an actor takes a large future, and this one is made anew for every message of the shard.
+                Box::pin(self.open(myself, entity, life, parts, events)).await;
             }
             Action::Dispatch { life, ticket, input } => {
                 self.tell_entity(life, EntityMsg::Decide { ticket, input });
@@ -122,6 +123,9 @@ impl ShardState {
     }
 
     fn publish(&self, topic: String, body: Bytes) {
+        if !self.context.bus.signals.is_heard(&topic) {
+            return;
+        }
         // The publisher ends with this shard only.
         drop(self.publisher.cast(PublishMsg(topic, body)));
     }

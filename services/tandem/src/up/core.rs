@@ -23,6 +23,9 @@ use super::{
 
 /// Inputs of the configuration in one entry; the largest, a workspace's, is well below a quarter of the limit.
 const ENTRY_INPUTS: usize = 64;
+/// What the read model may be behind under load, so that many decisions share a transaction: a twentieth of what a
+/// query waits for it.
+const READ_MODEL_PACE: Duration = Duration::from_millis(25);
 /// Pause before an append of the configuration is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -73,7 +76,8 @@ impl Core {
         })
         .await?;
         let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
-        let repository = SqliteRepository::open(&file, sealer.fingerprint())?;
+        let repository = 
+            SqliteRepository::open(&file, sealer.fingerprint())?.with_pace(READ_MODEL_PACE);
         let repository = Arc::new(repository);
         let keeping =
             Keeping::start(config, &bus, Arc::clone(&repository) as _, clock, shutdown, health)?;

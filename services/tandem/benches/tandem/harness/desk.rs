@@ -1,0 +1,301 @@
+//! Programs and agents over gRPC.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use api::v1::{
+    AcceptOffer, AssignRequest, AuthorKind, CommandId, Conversation, DeskRequest, Heartbeat,
+    ListConversationsRequest, OfferDelivered, Presence, Resolve, SendMessage, SendRequest, SignIn,
+    agent_desk_client::AgentDeskClient, conversations_client::ConversationsClient,
+    desk_event::Event, desk_request::Request as Ask, send_message::Content,
+};
+use chassis::{
+    clock::Clock,
+    task::{self, AbortOnDrop, TaskKind},
+};
+use futures::{StreamExt as _, stream};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Request,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+
+use super::{programs, world::World};
+
+/// Requests of a program under way at once.
+const AT_ONCE: usize = 64;
+
+fn bearer(token: &str) -> MetadataValue<Ascii> {
+    format!("Bearer {token}").parse().unwrap()
+}
+
+async fn connect(world: &World) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{}", world.product.addresses.desk));
+    endpoint.unwrap().connect().await.unwrap()
+}
+
+/// The conversation id of every customer, by customer.
+pub(crate) async fn conversations(world: &World) -> BTreeMap<String, Conversation> {
+    let channel = connect(world).await;
+    let mut found = BTreeMap::new();
+    for business in 0..world.shape.businesses {
+        let mut client = ConversationsClient::new(channel.clone());
+        let (bearer, mut page_token) = (bearer(&programs::api_token(business)), String::new());
+        loop {
+            let listing =
+                ListConversationsRequest { page_size: 500, page_token, ..Default::default() };
+            let mut request = Request::new(listing);
+            request.metadata_mut().insert("authorization", bearer.clone());
+            let page = client.list(request).await.unwrap().into_inner();
+            for conversation in page.conversations {
+                let phone = conversation.contact.as_ref().unwrap().phone.clone();
+                found.insert(phone, conversation);
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Gives customers `0..customers` to the agents of their business, one after the other, as a supervisor does. Each must have
+/// written before.
+pub(crate) async fn assign_all(world: &World, customers: u32) {
+    let (channel, all) = (connect(world).await, conversations(world).await);
+    let assign = |customer: u32| {
+        let mut client = ConversationsClient::new(channel.clone());
+        let conversation_id = all[&super::webhook::phone(customer)].conversation_id.clone();
+        let business = customer % world.shape.businesses;
+        let agent = customer / world.shape.businesses % world.shape.agents;
+        let command_id = CommandId { client: format!("assign{customer}"), number: 1 };
+        let mut request = Request::new(AssignRequest {
+            command_id: Some(command_id),
+            conversation_id,
+            agent_id: programs::agent_id(agent),
+            ..Default::default()
+        });
+        let token = bearer(&programs::api_token(business));
+        request.metadata_mut().insert("authorization", token);
+        async move { drop(client.assign(request).await.unwrap()) }
+    };
+    stream::iter(0..customers).map(assign).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+    world.until_still().await;
+}
+
+/// A program sends `sends` texts at `rate` per second, its customers one after the other.
+pub(crate) async fn send_all(world: &World, customers: u32, sends: u32, rate: u32) {
+    let (channel, all) = (connect(world).await, conversations(world).await);
+    let begun_us = world.clock.boot_us();
+    let send = |n: u32| {
+        let mut client = ConversationsClient::new(channel.clone());
+        let customer = n % customers;
+        let conversation_id = all[&super::webhook::phone(customer)].conversation_id.clone();
+        let message = SendMessage {
+            conversation_id,
+            content: Some(Content::Text("your parcel is on its way".to_owned())),
+            ..SendMessage::default()
+        };
+        let command_id = CommandId { client: format!("send{customer}"), number: u64::from(n) + 1 };
+        let mut request = Request::new(SendRequest {
+            command_id: Some(command_id),
+            message: Some(message),
+            ..Default::default()
+        });
+        let token = bearer(&programs::api_token(customer % world.shape.businesses));
+        request.metadata_mut().insert("authorization", token);
+        let due_us = begun_us + super::poster::offset_us(usize::try_from(n).unwrap(), rate);
+        let clock = world.clock.clone();
+        async move {
+            let wait_us = due_us.saturating_sub(clock.boot_us());
+            tokio::time::sleep(Duration::from_micros(wait_us)).await;
+            drop(client.send(request).await.unwrap());
+        }
+    };
+    stream::iter(0..sends).map(send).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+}
+
+/// What agents do with what they are told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habits {
+    /// Answers every customer's message with a text.
+    pub(crate) replies: bool,
+    /// Accepts offers and resolves what it accepted at once.
+    pub(crate) resolves: bool,
+}
+
+/// What came of the agents' work.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Streams that ended.
+    pub(crate) broken: AtomicU64,
+    pub(crate) replies: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    /// Conversation and when its offer came, microseconds of the boot clock.
+    pub(crate) offers: Mutex<Vec<(String, u64)>>,
+}
+
+/// All agents of a world, signed in; they leave when dropped.
+pub(crate) struct Agents {
+    pub(crate) seen: Arc<Seen>,
+    _tasks: Vec<AbortOnDrop<()>>,
+}
+
+impl Agents {
+    pub(crate) async fn sign_in(world: &World, habits: Habits) -> Self {
+        let seen: Arc<Seen> = Arc::default();
+        let mut tasks = Vec::new();
+        for business in 0..world.shape.businesses {
+            // Agents of one office share a connection, as behind a proxy.
+            let channel = connect(world).await;
+            for agent in 0..world.shape.agents {
+                let (signed_in, ready) = tokio::sync::oneshot::channel();
+                let token = programs::agent_token(business, agent);
+                let agent = Agent {
+                    client: format!("bench-{business}-{agent}-{}", world.clock.boot_us()),
+                    habits,
+                    seen: Arc::clone(&seen),
+                    clock: world.clock.clone(),
+                    commands: 0,
+                };
+                let work = agent.work(channel.clone(), token, signed_in);
+                tasks.push(task::spawn_abort_on_drop(TaskKind::Connection, "agent", work));
+                ready.await.unwrap();
+            }
+        }
+        Self { seen, _tasks: tasks }
+    }
+}
+
+struct Agent {
+    client: String,
+    habits: Habits,
+    seen: Arc<Seen>,
+    clock: Clock,
+    commands: u64,
+}
+
+impl Agent {
+    /// Works until it is dropped; signs in again when the stream breaks.
+    async fn work(
+        mut self,
+        channel: Channel,
+        token: String,
+        signed_in: tokio::sync::oneshot::Sender<()>,
+    ) {
+        let mut signed_in = Some(signed_in);
+        loop {
+            let ended = self.session(channel.clone(), &token, &mut signed_in).await;
+            self.seen.broken.fetch_add(1, Ordering::Relaxed);
+            println!("an agent's stream ended: {ended}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// One stream, to its end.
+    async fn session(
+        &mut self,
+        channel: Channel,
+        token: &str,
+        signed_in: &mut Option<tokio::sync::oneshot::Sender<()>>,
+    ) -> String {
+        let (asks, receiver) = mpsc::channel(4096);
+        let sign_in = Ask::SignIn(SignIn { presence: Presence::Available.into() });
+        asks.send(plain(sign_in)).await.unwrap();
+        let mut request = Request::new(ReceiverStream::new(receiver));
+        request.metadata_mut().insert("authorization", bearer(token));
+        let mut client = AgentDeskClient::new(channel);
+        let mut events = match client.session(request).await {
+            Ok(events) => events.into_inner(),
+            Err(status) => return status.to_string(),
+        };
+        let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            let event = tokio::select! {
+                event = events.message() => match event {
+                    Ok(Some(event)) => event,
+                    Ok(None) => return "closed".to_owned(),
+                    Err(status) => return status.to_string(),
+                },
+                _ = heartbeat.tick() => {
+                    if asks.send(plain(Ask::Heartbeat(Heartbeat {}))).await.is_err() {
+                        return "closed".to_owned();
+                    }
+                    continue;
+                }
+            };
+            if matches!(event.event, Some(Event::Snapshot(_)))
+                && let Some(signed_in) = signed_in.take()
+            {
+                // Who waited for it may have given up.
+                let _ = signed_in.send(());
+            }
+            for ask in self.on_event(event.event) {
+                if asks.send(ask).await.is_err() {
+                    return "closed".to_owned();
+                }
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Option<Event>) -> Vec<DeskRequest> {
+        match event {
+            Some(Event::Offered(offer)) => {
+                let now_us = self.clock.boot_us();
+                self.seen.offers.lock().unwrap().push((offer.conversation_id, now_us));
+                let delivered = OfferDelivered { offer_id: offer.offer_id.clone() };
+                let accept = Ask::AcceptOffer(AcceptOffer { offer_id: offer.offer_id });
+                vec![plain(Ask::OfferDelivered(delivered)), self.command(accept)]
+            }
+            Some(Event::Assigned(assigned)) if self.habits.resolves => {
+                let conversation_id = assigned.conversation_id;
+                vec![self.command(Ask::Resolve(Resolve { conversation_id, ..Default::default() }))]
+            }
+            Some(Event::Message(told)) => {
+                let author = told.message.and_then(|message| message.author);
+                if author.is_none_or(|author| author.kind() != AuthorKind::Customer) {
+                    return Vec::new();
+                }
+                if !self.habits.replies {
+                    return Vec::new();
+                }
+                let text = "it left this morning and is with you tomorrow".to_owned();
+                vec![self.command(Ask::Send(SendMessage {
+                    conversation_id: told.conversation_id,
+                    content: Some(Content::Text(text)),
+                    ..SendMessage::default()
+                }))]
+            }
+            Some(Event::CommandResult(result)) => {
+                use api::v1::command_result::Result as R;
+                match result.result {
+                    Some(R::SendTaken(_)) => &self.seen.replies,
+                    Some(R::Refused(_)) => &self.seen.refused,
+                    _ => return Vec::new(),
+                }
+                .fetch_add(1, Ordering::Relaxed);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn command(&mut self, request: Ask) -> DeskRequest {
+        self.commands += 1;
+        let command_id = CommandId { client: self.client.clone(), number: self.commands };
+        DeskRequest { command_id: Some(command_id), request: Some(request) }
+    }
+}
+
+fn plain(request: Ask) -> DeskRequest {
+    DeskRequest { command_id: None, request: Some(request) }
+}
