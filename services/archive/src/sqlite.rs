@@ -4,6 +4,7 @@
 //! the position that was stored in the same transaction as the rows.
 
 mod apply;
+mod billing;
 mod codes;
 mod connections;
 mod dump;
@@ -111,5 +112,15 @@ impl Repository for SqliteRepository {
     ) -> Result<Option<MessageRow>, ArchiveError> {
         let business = business.clone();
         self.connections.read(move |db| thread::message(db, &business, conversation, message)).await
+    }
+
+    async fn marks(
+        &self,
+        business: &BusinessId,
+        conversation: Hash16,
+        targets: Vec<MessageId>,
+    ) -> Result<Vec<MessageRow>, ArchiveError> {
+        let business = business.clone();
+        self.connections.read(move |db| thread::marks(db, &business, conversation, &targets)).await
     }
 }

@@ -26,6 +26,8 @@ mod kill;
 mod ordeal;
 mod pause;
 mod payloads;
+mod payloads_all;
+mod payloads_tail;
 mod play;
 mod power;
 mod sabotage;
