@@ -2,12 +2,14 @@
 //! it is and what to do.
 
 mod answer;
+mod content;
 mod desk;
 mod id;
 mod send;
 mod thread;
 
 pub use answer::{command_answer, invalid, refusal, unavailable, workspace_answer};
+pub use content::{detail, pricing, referral};
 pub use desk::{
     agent_state, offer, offer_end, presence, presence_from_wire, waiting_item, workspace_change,
 };
@@ -18,5 +20,5 @@ pub use id::{
 pub use send::{Invalid, NOTE_CHARS_MAX, Outgoing, TEXT_CHARS_MAX, check_note, check_send};
 pub use thread::{
     author, delivery_of_outcome, delivery_of_status, direction, floor, kind, ms, requested_message,
-    thread_message,
+    thread_message, with_content,
 };

@@ -4,10 +4,10 @@ use bus::{PartitionId, Position};
 use domain::{
     AgentId, BusinessId, Hash16, MessageId, Millis, QueueId, RequestId, Sealed,
     content::{Content, ContentKind, Identity},
-    conversation::{Author, Direction, Floor},
+    conversation::{Author, Direction, Floor, Pricing},
 };
 
-use crate::delivery::DeliveryFacts;
+use crate::{delivery::DeliveryFacts, marks::Marks};
 
 /// A conversation without its thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,12 @@ pub struct ConversationRow {
     pub waiting: Option<(QueueId, Millis)>,
     /// Time of the newest message.
     pub last_message_ms: Millis,
+    /// Billing windows by category, the latest first.
+    pub billing_windows: Vec<BillingWindowRow>,
+    /// End of the free entry point that our answer to a referral opened; 0 when there was none.
+    pub free_entry_until_ms: Millis,
+    /// Whether the customer wants marketing, and since when; `None` where nothing was said.
+    pub marketing: Option<(bool, Millis)>,
     /// Partition and position of the newest decision contained.
     pub position: Option<(PartitionId, Position)>,
 }
@@ -102,6 +108,17 @@ pub struct MessageRow {
     pub told: String,
     /// It was sent a second time because the first outcome stayed unknown.
     pub repeated: bool,
+    /// What Meta says it costs.
+    pub pricing: Option<Pricing>,
+}
+
+/// A billing window that Meta reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillingWindowRow {
+    /// Its category.
+    pub category: String,
+    /// It is or was open until then.
+    pub until_ms: Millis,
 }
 
 /// Part of a thread.
@@ -164,6 +181,8 @@ pub struct MessageView {
     pub content: Content,
     /// Place in the thread.
     pub cursor: ThreadCursor,
+    /// What later messages did to it. Not read for single messages.
+    pub marks: Marks,
 }
 
 /// Which dead letter: the step that set it aside.

@@ -1,7 +1,7 @@
 //! What clients read: content opened, contacts merged, threads in thread order, and waiting for a decision the
 //! client knows of.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bus::{PartitionId, Position};
 use chassis::seal::Sealer;
@@ -12,7 +12,9 @@ use domain::{
 };
 
 use crate::{
-    ArchiveError, Repository, metrics,
+    ArchiveError, Repository,
+    marks::Marks,
+    metrics,
     model::{
         ConversationCursor, ConversationFilter, ConversationRow, ConversationView, EpisodeRow,
         LetterId, LetterRow, MessageRow, MessageView, StoredConversation, ThreadCursor,
@@ -199,10 +201,33 @@ impl Archive {
             if views.len() > limit || !thread.more {
                 let more = views.len() > limit || thread.more;
                 views.truncate(limit);
+                self.mark(business, id, &mut views).await?;
                 return Ok(Fresh { value: Some((views, more)), stale });
             }
             wanted = wanted.saturating_mul(2);
         }
+    }
+
+    /// Lets reactions, edits and deletions act on the messages of a page.
+    async fn mark(
+        &self,
+        business: &BusinessId,
+        id: Hash16,
+        views: &mut [MessageView],
+    ) -> Result<(), ArchiveError> {
+        let targets: Vec<MessageId> = views.iter().filter_map(|view| view.row.message).collect();
+        let mut by_target: BTreeMap<MessageId, Vec<_>> = BTreeMap::new();
+        for row in self.repository.marks(business, id, targets).await? {
+            let Some(target) = row.target else { continue };
+            let MessageView { row, content, cursor, .. } = self.message_view(business, row);
+            by_target.entry(target).or_default().push((cursor, row, content));
+        }
+        for view in views {
+            let marks = view.row.message.and_then(|message| by_target.remove(&message));
+            view.marks =
+                marks.map_or_else(Marks::default, |marks| Marks::fold(view.row.direction, marks));
+        }
+        Ok(())
     }
 
     /// One message of a conversation.
@@ -255,7 +280,7 @@ impl Archive {
             wamid: content.wamid.clone().unwrap_or_default(),
             request: row.request,
         };
-        MessageView { row, content, cursor }
+        MessageView { row, content, cursor, marks: Marks::default() }
     }
 
     /// What the conversation's own address knows counts; the addresses that joined it fill what it lacks.

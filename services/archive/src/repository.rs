@@ -111,4 +111,11 @@ pub trait Repository: Send + Sync + 'static {
         open_only: bool,
         limit: usize,
     ) -> Result<Vec<UnsettledSend>, ArchiveError>;
+    /// The reactions, edits and deletions in a thread that act on any of `targets`, in no particular order.
+    async fn marks(
+        &self,
+        business: &BusinessId,
+        conversation: Hash16,
+        targets: Vec<MessageId>,
+    ) -> Result<Vec<MessageRow>, ArchiveError>;
 }

@@ -4,6 +4,7 @@
 //! the position that was stored in the same transaction as the rows.
 
 mod apply;
+mod billing;
 mod codes;
 mod connections;
 mod dump;
@@ -147,5 +148,15 @@ impl Repository for SqliteRepository {
         limit: usize,
     ) -> Result<Vec<UnsettledSend>, ArchiveError> {
         self.connections.read(move |db| operator::unsettled_sends(db, open_only, limit)).await
+    }
+
+    async fn marks(
+        &self,
+        business: &BusinessId,
+        conversation: Hash16,
+        targets: Vec<MessageId>,
+    ) -> Result<Vec<MessageRow>, ArchiveError> {
+        let business = business.clone();
+        self.connections.read(move |db| thread::marks(db, &business, conversation, &targets)).await
     }
 }

@@ -5,8 +5,8 @@ use api::{
     v1::{self, desk_event::Event},
 };
 use archive::{
-    Archive, Delivery,
-    model::{ConversationView, EpisodeRow, MessageView, NoteRow},
+    Archive, Delivery, Marks,
+    model::{BillingWindowRow, ConversationView, EpisodeRow, MessageView, NoteRow},
 };
 use bus::{PartitionId, Position};
 use domain::{
@@ -60,7 +60,16 @@ pub(crate) fn conversation(
         waiting_since_ms: ms(since_ms),
         last_message_ms: ms(row.last_message_ms),
         position: row.position.map(|(partition, at)| position(partition, at)),
+        billing_windows: row.billing_windows.iter().map(billing_window).collect(),
+        free_entry_until_ms: ms(row.free_entry_until_ms),
+        marketing_consent: row
+            .marketing
+            .map(|(allowed, at_ms)| v1::MarketingConsent { allowed, timestamp_ms: ms(at_ms) }),
     }
+}
+
+fn billing_window(window: &BillingWindowRow) -> v1::BillingWindow {
+    v1::BillingWindow { category: window.category.clone(), until_ms: ms(window.until_ms) }
 }
 
 pub(crate) fn episode(episode: &EpisodeRow) -> v1::Episode {
@@ -82,20 +91,17 @@ pub(crate) fn note(note: &NoteRow, text: String) -> v1::Note {
 }
 
 pub(crate) fn message(view: MessageView) -> v1::Message {
-    let (row, content) = (view.row, view.content);
+    let MessageView { row, content, marks, .. } = view;
     let delivery = match row.direction {
         Direction::In => v1::Delivery::Unspecified,
         Direction::Out => delivery(row.delivery.delivery()),
     };
     let times = row.delivery.times;
-    v1::Message {
+    let message = v1::Message {
         message_id: row.message.map(convert::message_id).unwrap_or_default(),
-        wamid: content.wamid.unwrap_or_default(),
         direction: convert::direction(row.direction).into(),
         author: Some(convert::author(&row.author)),
         kind: convert::kind(&row.kind),
-        text: content.text.unwrap_or_default(),
-        raw_json: content.raw_json.unwrap_or_default(),
         timestamp_ms: ms(row.at_ms),
         delivery: delivery.into(),
         delivery_times: Some(v1::DeliveryTimes {
@@ -112,7 +118,32 @@ pub(crate) fn message(view: MessageView) -> v1::Message {
         repeated_after_unknown: row.repeated,
         episode: row.episode,
         target_message_id: row.target.map(convert::message_id).unwrap_or_default(),
+        pricing: row.pricing.as_ref().map(convert::pricing),
+        ..convert::with_content(content)
+    };
+    marked(message, marks)
+}
+
+/// A message after what later ones did to it.
+fn marked(message: v1::Message, marks: Marks) -> v1::Message {
+    let reactions = marks.reactions.into_iter().map(|reaction| v1::Reaction {
+        by_customer: reaction.direction == Direction::In,
+        emoji: reaction.emoji,
+        timestamp_ms: ms(reaction.at_ms),
+    });
+    let mut marked = v1::Message {
+        reactions: reactions.collect(),
+        revoked_ms: ms(marks.revoked_ms),
+        edited_ms: marks.edits.last().map_or(0, |edit| ms(edit.at_ms)),
+        ..message
+    };
+    let mut since_ms = marked.timestamp_ms;
+    for edit in marks.edits {
+        let text = std::mem::replace(&mut marked.text, edit.text);
+        marked.earlier_texts.push(v1::EarlierText { text, timestamp_ms: since_ms });
+        since_ms = ms(edit.at_ms);
     }
+    marked
 }
 
 fn delivery(state: Delivery) -> v1::Delivery {

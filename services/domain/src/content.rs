@@ -4,6 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod detail;
+
+use detail::{Detail, Referral};
+
 /// Kind of a message, readable without its content. Whatever the wire brings has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContentKind {
@@ -71,6 +75,26 @@ pub struct Content {
     /// Choices to send; the text repeats their body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub menu: Option<Menu>,
+    /// One line that says what came in, where there is no text ("Location: …"). What an agent reads then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// What came in beyond the text, typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
+    /// The advertisement it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Referral>,
+    /// The customer passed it on from another chat.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
+}
+
+impl Content {
+    /// What a person reads first: the text, else the line that describes the content.
+    #[must_use]
+    pub fn readable(&self) -> Option<&str> {
+        self.text.as_deref().or(self.summary.as_deref())
+    }
 }
 
 /// Choices to tap: reply buttons or a list.

@@ -8,6 +8,7 @@
 
 mod answers;
 mod apply;
+mod billing;
 mod bot;
 mod care;
 mod decide;
@@ -17,9 +18,11 @@ mod floor;
 mod input;
 mod merge;
 mod on_address;
+mod on_change;
 mod on_command;
 mod on_echo;
 mod on_inbound;
+mod on_preference;
 mod on_routing;
 mod on_send_outcome;
 mod on_status;
@@ -32,6 +35,7 @@ mod statuses;
 #[cfg(test)]
 mod tests;
 
+pub use billing::{BillingWindow, Pricing};
 pub use bot::{BotPlace, Brief};
 pub use decide::Occasion;
 pub use event::{
@@ -39,8 +43,9 @@ pub use event::{
     ResolvedBy, RoutingAct, SendRecord,
 };
 pub use input::{
-    CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo, Inbound, Opened,
-    Refusal, SendOutcome, Status, StatusKind, TransferTo, Via, WorkspaceNews,
+    Change, ChangeKind, CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo,
+    Inbound, Opened, Preference, Refusal, SendOutcome, Status, StatusKind, TransferTo, Via,
+    WorkspaceNews,
 };
 pub use rules::Rules;
 pub use signal::ConversationSignal;

@@ -12,8 +12,9 @@ use domain::{
     SessionId,
     content::ContentKind,
     conversation::{
-        Author, BotPlace, Brief, ConversationEvent, ConversationInput, Direction, Floor,
-        FloorCause, Inbound, MessageRecord, ResolvedBy, SendOutcome, SendRecord, StatusKind, Via,
+        Author, BillingWindow, BotPlace, Brief, Change, ChangeKind, ConversationEvent,
+        ConversationInput, Direction, Floor, FloorCause, Inbound, MessageRecord, Preference,
+        Pricing, ResolvedBy, SendOutcome, SendRecord, Status, StatusKind, Via,
     },
     flow::{Field, State, Why},
     number::{Lane, NumberEvent, NumberInput, SendRequest},
@@ -119,6 +120,88 @@ fn events_of_conversations() {
     );
 }
 
+/// What this build added; the file beside the first one, which stays as it was.
+#[test]
+fn events_of_conversations_of_the_payload_kinds() {
+    let pricing = Pricing {
+        model: Some("pmp".to_owned()),
+        kind: Some("regular".to_owned()),
+        category: Some("service".to_owned()),
+        billable: Some(true),
+        subtype: None,
+    };
+    golden(
+        "conversation_events_payloads",
+        &vec![
+            ConversationEvent::BillingRecorded {
+                message: MESSAGE,
+                request: Some(REQUEST),
+                pricing,
+                at_ms: 1_795_176_000_000,
+            },
+            ConversationEvent::BillingWindowMoved {
+                category: "utility".to_owned(),
+                until_ms: 1_795_262_400_000,
+            },
+            ConversationEvent::ReferralSeen { message: MESSAGE, at_ms: 1_795_176_000_000 },
+            ConversationEvent::FreeEntryMoved { until_ms: 1_795_435_200_000 },
+            ConversationEvent::MarketingWished { allowed: false, at_ms: 1_795_176_000_000 },
+            ConversationEvent::Retired { at_ms: 1_795_176_000_000, to: conversation() },
+            ConversationEvent::Unretired { at_ms: 1_795_176_000_000 },
+            ConversationEvent::IdentityChanged {
+                via: via(),
+                who: sealed(),
+                at_ms: 1_795_176_000_000,
+            },
+        ],
+    );
+}
+
+#[test]
+fn inputs_of_the_payload_kinds() {
+    let change = |kind| {
+        ConversationInput::Changed(Change {
+            via: via(),
+            kind,
+            other: conversation(),
+            changed_at: (1_795_176_000_000, MESSAGE),
+            who: sealed(),
+        })
+    };
+    let regular = Pricing { kind: Some("regular".to_owned()), ..Pricing::default() };
+    golden(
+        "conversation_inputs_payloads",
+        &vec![
+            ConversationInput::Status(Status {
+                via: via(),
+                message: MESSAGE,
+                request: None,
+                status: StatusKind::Sent,
+                at_ms: 1_795_176_000_000,
+                error: None,
+                content: sealed(),
+                who: Some(sealed()),
+                pricing: Some(Box::new(regular)),
+                window: Some(BillingWindow {
+                    category: "referral_conversion".to_owned(),
+                    until_ms: 1_795_435_200_000,
+                }),
+            }),
+            ConversationInput::Preference(Preference {
+                via: via(),
+                allowed: true,
+                at_ms: 1_795_176_000_000,
+                paired: Some(conversation()),
+                who: sealed(),
+            }),
+            change(ChangeKind::Number),
+            change(ChangeKind::UserId),
+            change(ChangeKind::Arrival),
+            change(ChangeKind::Return),
+        ],
+    );
+}
+
 #[test]
 fn events_of_bots() {
     golden(
@@ -197,6 +280,7 @@ fn events_of_workspaces_and_numbers() {
         recipient: sealed(),
         content: sealed(),
         kind: ContentKind::Text,
+        marketing_stopped: false,
     };
     golden(
         "number_events",
@@ -230,6 +314,7 @@ fn inputs() {
             who: sealed(),
             content: sealed(),
             target: None,
+            referral: false,
         })],
     );
     golden(

@@ -136,6 +136,14 @@ impl Directory {
         self.wabas.get(waba)?.iter().find_map(|id| self.number(signers, id))
     }
 
+    /// The number of a signer that has no other, for items that name nothing at all.
+    #[must_use]
+    pub fn only_number(&self, signers: &[BusinessId]) -> Option<Arc<NumberEntry>> {
+        let mut theirs = self.numbers.values().filter(|entry| signers.contains(&entry.business));
+        let first = theirs.next()?;
+        theirs.next().is_none().then(|| Arc::clone(first))
+    }
+
     /// Workspaces of all businesses.
     pub fn workspaces(&self) -> impl Iterator<Item = (&BusinessId, EntityId)> {
         self.tenants.iter().map(|tenant| (&tenant.id, tenant.workspace))

@@ -4,8 +4,11 @@
 //! its number until a part of the product reads it: nothing that was acknowledged is thrown away, and nothing
 //! of it starts a bot.
 
+mod change;
+mod detail;
 mod message;
 mod parked;
+mod preference;
 mod status;
 
 use std::collections::BTreeMap;
@@ -52,7 +55,7 @@ pub(crate) fn translate(
     let mut translation = Translation::default();
     for item in items {
         let Some(number) = number_of(item, signers, directory) else {
-            metrics::item("unknown_number");
+            metrics::item(unknown(item));
             continue;
         };
         let mut target =
@@ -62,7 +65,9 @@ pub(crate) fn translate(
             Kind::Inbound(inbound) => message::inbound(&mut target, inbound)?,
             Kind::Echo(echo) => message::echo(&mut target, echo)?,
             Kind::Status(status) => status::status(&mut target, status)?,
-            other => parked::park(&mut target, other)?,
+            Kind::Preference(wish) => preference::preference(&mut target, wish)?,
+            Kind::UserIdUpdate(update) => change::user_id_update(&mut target, update)?,
+            other => parked::park(&mut target, other, item.route.field)?,
         }
     }
     Ok(translation)
@@ -73,9 +78,27 @@ fn number_of(
     signers: &[BusinessId],
     directory: &Directory,
 ) -> Option<std::sync::Arc<NumberEntry>> {
-    match &item.route.phone_number_id {
-        Some(id) => directory.number(signers, id),
-        None => directory.number_of_waba(signers, item.route.waba_id.as_deref()?),
+    if let Some(id) = &item.route.phone_number_id {
+        return directory.number(signers, id);
+    }
+    // About a partner relation the entry may be the partner's own (whatsapp.md 1.1).
+    let client = match &item.kind {
+        Kind::Account(update) => update.client_waba_id.as_deref(),
+        _ => None,
+    };
+    let wabas = [client, item.route.waba_id.as_deref()];
+    if wabas == [None, None] {
+        // A declined history was shown without its envelope (whatsapp.md 3.4).
+        return directory.only_number(signers);
+    }
+    wabas.into_iter().flatten().find_map(|waba| directory.number_of_waba(signers, waba))
+}
+
+/// Label of what names no number of the signer.
+fn unknown(item: &Item) -> &'static str {
+    match item.kind {
+        Kind::Sample(_) => "sample",
+        _ => "unknown_number",
     }
 }
 
@@ -104,18 +127,28 @@ impl Target<'_> {
         timestamp_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(self.now_ms)
     }
 
+    /// The address of a phone number, however it is spelled.
+    fn phone_address(&self, phone: &str) -> Option<EntityId> {
+        let key = phone_key(phone)?;
+        let account = &self.number.phone_number_id;
+        Some(naming::conversation_id(&self.hash(), account, IdentityKey::Phone(&key)))
+    }
+
+    /// The address of a user id.
+    fn bsuid_address(&self, bsuid: &str) -> EntityId {
+        let account = &self.number.phone_number_id;
+        naming::conversation_id(&self.hash(), account, IdentityKey::Bsuid(bsuid))
+    }
+
     fn message_id(&self, wamid: &str) -> domain::MessageId {
         naming::message_id(&self.hash(), &self.number.phone_number_id, wamid)
     }
 
     /// The customer's highest-ranked address, and the lower one when the webhook names both.
     fn addresses(&self, customer: &Customer) -> Option<(EntityId, Option<EntityId>)> {
-        let address =
-            |key| naming::conversation_id(&self.hash(), &self.number.phone_number_id, key);
-        let phone = customer.phone.as_deref().and_then(phone_key);
-        let phone = phone.as_deref().map(|digits| address(IdentityKey::Phone(digits)));
+        let phone = customer.phone.as_deref().and_then(|phone| self.phone_address(phone));
         match customer.bsuid.as_deref() {
-            Some(bsuid) => Some((address(IdentityKey::Bsuid(bsuid)), phone)),
+            Some(bsuid) => Some((self.bsuid_address(bsuid), phone)),
             None => phone.map(|phone| (phone, None)),
         }
     }

@@ -100,6 +100,8 @@ fn number_of(input: &ConversationInput) -> Option<EntityId> {
         ConversationInput::Inbound(inbound) => Some(inbound.via.number),
         ConversationInput::Echo(echo) => Some(echo.via.number),
         ConversationInput::Status(status) => Some(status.via.number),
+        ConversationInput::Preference(preference) => Some(preference.via.number),
+        ConversationInput::Changed(change) => Some(change.via.number),
         ConversationInput::Join { via, .. } => Some(via.number),
         ConversationInput::Forwarded { input, .. } => number_of(input),
         _ => None,

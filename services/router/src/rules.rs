@@ -198,6 +198,8 @@ fn rules_of(config: &Config, business: &Business, number: &Number) -> Rules {
         phone_owner: number.phone_owner.clone().map(AgentId),
         phone_answer_timeout_ms: config.limits.phone_answer_timeout_ms,
         phone_floor_timeout_ms: config.limits.phone_floor_timeout_ms,
+        reaction_opens_window: config.limits.reaction_opens_window,
+        edit_opens_window: config.limits.edit_opens_window,
         ..Rules::new(queue)
     }
 }

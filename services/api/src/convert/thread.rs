@@ -6,7 +6,10 @@ use domain::{
     conversation::{Author, Direction, Floor, MessageRecord, SendOutcome, SendRecord, StatusKind},
 };
 
-use super::id::{message_id, opaque_id};
+use super::{
+    content::{detail, referral},
+    id::{message_id, opaque_id},
+};
 use crate::v1;
 
 /// A time on the wire.
@@ -138,11 +141,16 @@ pub fn requested_message(record: &SendRecord, content: Content) -> v1::Message {
     }
 }
 
-fn with_content(content: Content) -> v1::Message {
+/// What a message's content says of it.
+#[must_use]
+pub fn with_content(content: Content) -> v1::Message {
     v1::Message {
+        text: content.readable().unwrap_or_default().to_owned(),
         wamid: content.wamid.unwrap_or_default(),
-        text: content.text.unwrap_or_default(),
         raw_json: content.raw_json.unwrap_or_default(),
+        detail: content.detail.map(detail),
+        referral: content.referral.map(referral),
+        forwarded: content.forwarded,
         ..v1::Message::default()
     }
 }

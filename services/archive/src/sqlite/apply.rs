@@ -5,6 +5,7 @@ use domain::{BusinessId, Hash16, conversation::ConversationEvent as Event};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
+    billing,
     codes::{floor_columns, int, unsigned, unsigned32},
     forward, messages, operator, routing,
 };
@@ -250,11 +251,25 @@ impl<'a> At<'a> {
             }
             Event::ItemEnded { item, at_ms } => routing::item_ended(self, *item, *at_ms),
             Event::Forwarding { to, .. } => forward::forwarding(self, to.hash),
+            Event::IdentityChanged { via, who, .. } => self.identity_seen(via.number.hash, who),
+            Event::BillingRecorded { message, pricing, .. } => {
+                billing::recorded(self, *message, pricing)
+            }
+            Event::BillingWindowMoved { category, until_ms } => {
+                billing::window_moved(self, category, *until_ms)
+            }
+            Event::FreeEntryMoved { until_ms } => billing::free_entry_moved(self, *until_ms),
+            Event::MarketingWished { allowed, at_ms } => {
+                billing::marketing_wished(self, *allowed, *at_ms)
+            }
             // Told by events of their own where they change what is shown (a cancelled send by its end).
             Event::SendCancelled { .. }
             | Event::CommandAnswered { .. }
             | Event::WaitChanged { .. }
             | Event::PhoneSpoke { .. }
+            | Event::ReferralSeen { .. }
+            | Event::Retired { .. }
+            | Event::Unretired { .. }
             | Event::LowerMoved { .. }
             | Event::TurnTaken { .. }
             | Event::BotMoved { .. }

@@ -8,6 +8,7 @@ use domain::{AgentId, BusinessId, Hash16, QueueId};
 use rusqlite::{Connection, Row, params, types::Value};
 
 use super::{
+    billing,
     codes::{agent_opt, floor, hash, hash_opt, int, sealed, unsigned, unsigned32},
     forward::resolve,
 };
@@ -132,6 +133,12 @@ fn conversation_row(
         assigned: agent_opt(row, "assigned_agent")?,
         waiting: queue.map(|queue| (QueueId(queue), since_ms)),
         last_message_ms: unsigned(row, "last_message_ms")?,
+        billing_windows: billing::windows(db, business, id)?,
+        free_entry_until_ms: unsigned(row, "free_entry_until_ms")?,
+        marketing: match row.get::<_, u8>("marketing")? {
+            0 => None,
+            code => Some((code == 1, unsigned(row, "marketing_ms")?)),
+        },
         position,
     })
 }

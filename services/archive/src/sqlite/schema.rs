@@ -13,12 +13,14 @@ const APPLICATION_ID: i32 = 0x5464_526d;
 const SCHEMA_VERSION: i32 = 2;
 
 /// All tables, for clearing and dumping.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 12] = [
     "positions",
     "contacts",
     "conversations",
     "messages",
     "statuses",
+    "billing_facts",
+    "billing_windows",
     "notes",
     "episodes",
     "assignments",
@@ -49,6 +51,8 @@ CREATE TABLE conversations (
     item_conversation BLOB, item_n INTEGER NOT NULL DEFAULT 0,
     assigned_agent TEXT, waiting_queue TEXT, waiting_since_ms INTEGER NOT NULL DEFAULT 0,
     last_message_ms INTEGER NOT NULL DEFAULT 0,
+    free_entry_until_ms INTEGER NOT NULL DEFAULT 0,
+    marketing INTEGER NOT NULL DEFAULT 0, marketing_ms INTEGER NOT NULL DEFAULT 0,
     partition INTEGER, generation INTEGER, seq INTEGER, step INTEGER,
     PRIMARY KEY (business, id)
 ) STRICT, WITHOUT ROWID;
@@ -74,6 +78,9 @@ CREATE UNIQUE INDEX messages_id ON messages (business, message) WHERE message IS
 CREATE UNIQUE INDEX messages_request ON messages (business, request_conversation, request_n)
     WHERE request_n IS NOT NULL;
 CREATE INDEX messages_thread ON messages (business, thread, at_ms);
+-- Reactions, edits and deletions by the message they act on.
+CREATE INDEX messages_marks ON messages (business, target)
+    WHERE target IS NOT NULL AND kind IN ('reaction', 'edit', 'revoke');
 -- Statuses wait here for their message where it is not known yet.
 CREATE TABLE statuses (
     business TEXT NOT NULL, message BLOB NOT NULL,
@@ -81,6 +88,18 @@ CREATE TABLE statuses (
     read_ms INTEGER NOT NULL, played_ms INTEGER NOT NULL, failed_ms INTEGER NOT NULL,
     deleted_ms INTEGER NOT NULL, error_code INTEGER NOT NULL,
     PRIMARY KEY (business, message)
+) STRICT, WITHOUT ROWID;
+-- What Meta says each message costs: one row per message, whatever its statuses repeat. It may be known before the
+-- message is. conversation: the smallest address that was told.
+CREATE TABLE billing_facts (
+    business TEXT NOT NULL, message BLOB NOT NULL, conversation BLOB NOT NULL,
+    model TEXT, type TEXT, category TEXT, billable INTEGER, subtype TEXT,
+    PRIMARY KEY (business, message)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE billing_windows (
+    business TEXT NOT NULL, conversation BLOB NOT NULL, category TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (business, conversation, category)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE notes (
     business TEXT NOT NULL, conversation BLOB NOT NULL, n INTEGER NOT NULL,

@@ -4,6 +4,7 @@ use domain::{BusinessId, Hash16, MessageId, Millis, RequestId};
 use rusqlite::{Connection, Params, Row, params};
 
 use super::{
+    billing::pricing_of,
     codes::{author, direction, hash_opt, int, kind, sealed, sealed_opt, unsigned, unsigned32},
     forward::resolve,
     messages::status_times,
@@ -20,8 +21,11 @@ const COLUMNS: &str =
     m.author_agent, m.author_turn, m.kind, m.at_ms, m.content_key, m.content, m.wamid_key, m.wamid,
     m.target, m.episode, m.outcome, m.accepted_ms AS answered_ms, m.error_code AS refused_code,
     m.told, m.repeated, s.message AS reported, s.accepted_ms, s.sent_ms, s.delivered_ms, s.read_ms,
-    s.played_ms, s.failed_ms, s.deleted_ms, s.error_code
-    FROM messages m LEFT JOIN statuses s ON s.business = m.business AND s.message = m.message";
+    s.played_ms, s.failed_ms, s.deleted_ms, s.error_code,
+    b.message AS priced, b.model AS price_model, b.type AS price_type, b.category AS price_category,
+    b.billable AS price_billable, b.subtype AS price_subtype
+    FROM messages m LEFT JOIN statuses s ON s.business = m.business AND s.message = m.message
+    LEFT JOIN billing_facts b ON b.business = m.business AND b.message = m.message";
 
 pub(super) fn thread(
     db: &Connection,
@@ -64,6 +68,24 @@ pub(super) fn message(
     Ok(rows(db, &one, params![business.0, message.0.0, root.0])?.pop())
 }
 
+pub(super) fn marks(
+    db: &Connection,
+    business: &BusinessId,
+    conversation: Hash16,
+    targets: &[MessageId],
+) -> Result<Vec<MessageRow>, ArchiveError> {
+    let Some(root) = resolve(db, business, conversation)? else { return Ok(Vec::new()) };
+    let of_one = format!(
+        "{COLUMNS} WHERE m.business = ?1 AND m.target = ?2 AND m.thread = ?3 AND m.target IS NOT NULL
+         AND m.kind IN ('reaction', 'edit', 'revoke')"
+    );
+    let mut all = Vec::new();
+    for target in targets {
+        all.extend(rows(db, &of_one, params![business.0, target.0.0, root.0])?);
+    }
+    Ok(all)
+}
+
 fn rows(db: &Connection, sql: &str, values: impl Params) -> Result<Vec<MessageRow>, ArchiveError> {
     db.prepare_cached(sql)?.query_and_then(values, message_row)?.collect()
 }
@@ -102,5 +124,9 @@ fn message_row(row: &Row<'_>) -> Result<MessageRow, ArchiveError> {
         error_code: if failed_code == 0 { refused_code } else { failed_code },
         told: row.get("told")?,
         repeated: row.get("repeated")?,
+        pricing: match hash_opt(row, "priced")? {
+            Some(_) => Some(pricing_of(row)?),
+            None => None,
+        },
     })
 }

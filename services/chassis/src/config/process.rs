@@ -207,6 +207,11 @@ pub struct Limits {
     pub phone_answer_timeout_ms: u64,
     /// Silence on both sides after which the phone no longer holds the floor (5).
     pub phone_floor_timeout_ms: u64,
+    /// A customer's reaction opens the customer service window. Meta does not say whether it does: while this is off, a
+    /// window that only a reaction opened is not used (5).
+    pub reaction_opens_window: bool,
+    /// The same for a customer's edit. A deletion never opens it.
+    pub edit_opens_window: bool,
     /// A fenced owner stays away at least this long before it takes a partition again (4.3).
     pub fenced_pause_ms: u64,
     /// Interval of a partition's checkpoints: bounds the replay after a crash (4.3).
@@ -229,6 +234,8 @@ impl Default for Limits {
             reconcile_ms: 30_000,
             phone_answer_timeout_ms: 600_000,
             phone_floor_timeout_ms: 1_800_000,
+            reaction_opens_window: false,
+            edit_opens_window: false,
             fenced_pause_ms: 10_000,
             checkpoint_interval_ms: 5_000,
             passivate_after_ms: 300_000,

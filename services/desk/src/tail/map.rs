@@ -4,8 +4,9 @@
 use api::{
     convert::{self, ms},
     v1::{
-        self, AgentAssigned, AgentWanted, DeadLettered, DeliveryMerged, Episode, ForwardedTo,
-        ItemEnded, Note, WindowMoved, conversation_event::Event, tail_response,
+        self, AgentAssigned, AgentWanted, BillingRecorded, BillingWindow, DeadLettered,
+        DeliveryMerged, Episode, ForwardedTo, FreeEntryMoved, ItemEnded, MarketingConsent, Note,
+        WindowMoved, conversation_event::Event, tail_response,
     },
 };
 use archive::Archive;
@@ -77,38 +78,34 @@ fn show(
             };
             (Event::Note(note), *at_ms)
         }
-        E::EpisodeOpened { n, at_ms } => {
-            let episode = Episode { number: *n, opened_ms: ms(*at_ms), ..Episode::default() };
-            (Event::EpisodeOpened(episode), *at_ms)
-        }
-        E::EpisodeResolved { n, by, at_ms } => {
-            let resolved_by = resolver(by);
-            let resolved_ms = ms(*at_ms);
-            let episode = Episode { number: *n, opened_ms: 0, resolved_ms, resolved_by };
-            (Event::EpisodeResolved(episode), *at_ms)
-        }
+        E::EpisodeOpened { .. }
+        | E::EpisodeResolved { .. }
+        | E::ItemWanted { .. }
+        | E::ItemAssigned { .. }
+        | E::RoutingActed { .. }
+        | E::SnoozeEnded { .. }
+        | E::ItemEnded { .. } => return care(event, now_ms),
         E::FloorChanged { floor, at_ms, .. } => {
             (Event::FloorChanged(convert::floor(floor)), *at_ms)
         }
         E::WindowMoved { until_ms } => {
             (Event::WindowMoved(WindowMoved { until_ms: ms(*until_ms) }), now_ms)
         }
-        E::ItemWanted { queue, since_ms, .. } => {
-            let queue_id = queue.0.clone();
-            (Event::Wanted(AgentWanted { queue_id, waiting_since_ms: ms(*since_ms) }), now_ms)
-        }
-        E::ItemAssigned { agent, at_ms, .. } => {
-            (Event::Assigned(AgentAssigned { agent_id: agent.0.clone() }), *at_ms)
-        }
-        E::RoutingActed { .. } | E::SnoozeEnded { .. } => return show_routing(event),
-        E::ItemEnded { at_ms, .. } => (Event::ItemEnded(ItemEnded {}), *at_ms),
         E::Forwarding { to, .. } => {
             let conversation_id = convert::conversation_id(to.hash);
             (Event::ForwardedTo(ForwardedTo { conversation_id }), now_ms)
         }
+        E::BillingRecorded { .. }
+        | E::BillingWindowMoved { .. }
+        | E::FreeEntryMoved { .. }
+        | E::MarketingWished { .. } => return money(event, now_ms),
         // Whether a cancelled send was still stopped is what its end says.
         E::SendCancelled { .. }
         | E::IdentitySeen { .. }
+        | E::IdentityChanged { .. }
+        | E::ReferralSeen { .. }
+        | E::Retired { .. }
+        | E::Unretired { .. }
         | E::WaitChanged { .. }
         | E::PhoneSpoke { .. }
         | E::EchoAutomatic { .. }
@@ -123,6 +120,60 @@ fn show(
         | E::LowerMoved { .. }
         | E::Absorbed { .. }
         | E::KeySeen { .. } => return None,
+    })
+}
+
+/// Episodes, and who is asked to look after them.
+fn care(event: &ConversationEvent, now_ms: u64) -> Option<(Event, u64)> {
+    use ConversationEvent as E;
+    Some(match event {
+        E::EpisodeOpened { n, at_ms } => {
+            let episode = Episode { number: *n, opened_ms: ms(*at_ms), ..Episode::default() };
+            (Event::EpisodeOpened(episode), *at_ms)
+        }
+        E::EpisodeResolved { n, by, at_ms } => {
+            let resolved_by = resolver(by);
+            let resolved_ms = ms(*at_ms);
+            let episode = Episode { number: *n, opened_ms: 0, resolved_ms, resolved_by };
+            (Event::EpisodeResolved(episode), *at_ms)
+        }
+        E::ItemWanted { queue, since_ms, .. } => {
+            let queue_id = queue.0.clone();
+            (Event::Wanted(AgentWanted { queue_id, waiting_since_ms: ms(*since_ms) }), now_ms)
+        }
+        E::ItemAssigned { agent, at_ms, .. } => {
+            (Event::Assigned(AgentAssigned { agent_id: agent.0.clone() }), *at_ms)
+        }
+        E::RoutingActed { .. } | E::SnoozeEnded { .. } => return show_routing(event),
+        E::ItemEnded { at_ms, .. } => (Event::ItemEnded(ItemEnded {}), *at_ms),
+        _ => return None,
+    })
+}
+
+/// Prices, windows and wishes.
+fn money(event: &ConversationEvent, now_ms: u64) -> Option<(Event, u64)> {
+    use ConversationEvent as E;
+    Some(match event {
+        E::BillingRecorded { message, request, pricing, at_ms } => {
+            let recorded = BillingRecorded {
+                message_id: convert::message_id(*message),
+                opaque_id: request.map(convert::opaque_id).unwrap_or_default(),
+                pricing: Some(convert::pricing(pricing)),
+            };
+            (Event::BillingRecorded(recorded), *at_ms)
+        }
+        E::BillingWindowMoved { category, until_ms } => {
+            let window = BillingWindow { category: category.clone(), until_ms: ms(*until_ms) };
+            (Event::BillingWindowMoved(window), now_ms)
+        }
+        E::FreeEntryMoved { until_ms } => {
+            (Event::FreeEntryMoved(FreeEntryMoved { until_ms: ms(*until_ms) }), now_ms)
+        }
+        E::MarketingWished { allowed, at_ms } => {
+            let consent = MarketingConsent { allowed: *allowed, timestamp_ms: ms(*at_ms) };
+            (Event::MarketingConsent(consent), *at_ms)
+        }
+        _ => return None,
     })
 }
 

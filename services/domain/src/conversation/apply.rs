@@ -4,8 +4,8 @@ use super::{
     Author, ConversationEvent, Direction, Floor, FloorCause, MessageRecord, ResolvedBy, RoutingAct,
     SendOutcome, SendRecord, StatusKind,
     state::{
-        Answering, Asked, Contact, Conversation, Core, Forward, Item, Lower, LowerState, Pending,
-        PhoneHold, Shelved, Snooze, Weight,
+        Answering, Asked, Contact, Conversation, Core, Forward, Item, Lower, LowerState, Marketing,
+        Pending, PhoneHold, Retired, Shelved, Snooze, Weight,
     },
 };
 use crate::{AgentId, EntityId, MessageId, Millis, RequestId};
@@ -15,7 +15,8 @@ impl Core {
         use ConversationEvent as E;
         match event {
             E::IdentitySeen { via, who, at_ms } => {
-                self.contact = Some(Contact { via: *via, who: who.clone(), at_ms: *at_ms });
+                let (via, who) = (*via, who.clone());
+                self.contact = Some(Contact { via, who, at_ms: *at_ms, thin: false });
             }
             E::MessageRecorded(record) => self.apply_message(record),
             E::StatusMerged { message, request, status, at_ms, error, .. } => {
@@ -41,12 +42,7 @@ impl Core {
                 }
             }
             E::NoteAdded { n, .. } => self.note_n = *n,
-            E::EpisodeOpened { n, at_ms } => {
-                self.episode.n = *n;
-                self.episode.open = true;
-                self.episode.opened_ms = *at_ms;
-                self.episode.triaged = false;
-            }
+            E::EpisodeOpened { n, at_ms } => self.apply_episode_opened(*n, *at_ms),
             E::EpisodeResolved { by, at_ms, .. } => self.apply_episode_resolved(by, *at_ms),
             E::FloorChanged { floor, cause, .. } => self.apply_floor(floor, *cause),
             E::WindowMoved { until_ms } => self.window_until_ms = *until_ms,
@@ -74,12 +70,47 @@ impl Core {
             E::Forwarding { to, paired_at } => {
                 let heir = self.forward.map_or(*to, |forward| forward.heir);
                 let forward = Some(Forward { to: *to, paired_at: *paired_at, heir });
-                *self = Self { forward, ..Self::default() };
+                let (retired, returned_ms) = (self.retired, self.returned_ms);
+                *self = Self { forward, retired, returned_ms, ..Self::default() };
             }
             E::RoutingActed { .. } | E::SnoozeEnded { .. } | E::AgentGone { .. } => {
                 self.apply_routing(event);
             }
+            E::BillingRecorded { .. }
+            | E::BillingWindowMoved { .. }
+            | E::ReferralSeen { .. }
+            | E::FreeEntryMoved { .. }
+            | E::MarketingWished { .. }
+            | E::IdentityChanged { .. }
+            | E::Retired { .. }
+            | E::Unretired { .. } => self.apply_told(event),
             E::CommandAnswered { .. } | E::KeySeen { .. } => {}
+        }
+    }
+
+    /// What Meta told of prices, wishes and changed addresses.
+    fn apply_told(&mut self, event: &ConversationEvent) {
+        use ConversationEvent as E;
+        match event {
+            E::IdentityChanged { via, who, at_ms } => {
+                let (via, who) = (*via, who.clone());
+                self.contact = Some(Contact { via, who, at_ms: *at_ms, thin: true });
+            }
+            E::BillingRecorded { message, pricing, at_ms, .. } => {
+                self.recents.price(*message, pricing, *at_ms);
+            }
+            E::BillingWindowMoved { .. } | E::ReferralSeen { .. } | E::FreeEntryMoved { .. } => {
+                self.billing.apply(event);
+            }
+            E::MarketingWished { allowed, at_ms } => {
+                self.marketing = Some(Marketing { at_ms: *at_ms, stopped: !allowed });
+            }
+            E::Retired { at_ms, to } => self.retired = Some(Retired { at_ms: *at_ms, to: *to }),
+            E::Unretired { at_ms } => {
+                self.returned_ms = self.returned_ms.max(*at_ms);
+                self.retired = self.retired.filter(|retired| retired.at_ms >= *at_ms);
+            }
+            _ => {}
         }
     }
 
@@ -100,6 +131,9 @@ impl Core {
         error: Option<u32>,
     ) {
         self.recents.merge(message, request, status, at_ms, error);
+        if status == StatusKind::Sent {
+            self.billing.left(at_ms);
+        }
         if let Some(pending) = request.and_then(|request| self.pending.get_mut(&request)) {
             pending.shown = true;
         }
@@ -160,6 +194,7 @@ impl Core {
             return self.forget_answer(|send| send.0 == request);
         };
         self.recents.merge(*message, Some(request), StatusKind::Accepted, *at_ms, None);
+        self.billing.left(*at_ms);
         if self.recents.get(*message).is_some_and(|r| r.facts.shown() == Some(StatusKind::Failed)) {
             self.forget_answer(|send| send.0 == request);
         }
@@ -176,6 +211,13 @@ impl Core {
         if let Some(answering) = &mut self.answering {
             answering.sends.retain(|send| !lost(send));
         }
+    }
+
+    fn apply_episode_opened(&mut self, n: u32, at_ms: Millis) {
+        self.episode.n = n;
+        self.episode.open = true;
+        self.episode.opened_ms = at_ms;
+        self.episode.triaged = false;
     }
 
     fn apply_episode_resolved(&mut self, by: &ResolvedBy, at_ms: Millis) {
@@ -331,5 +373,6 @@ impl Core {
         self.note_n = self.note_n.max(lower.note_n);
         self.recents.absorb(&lower.recents);
         self.routing.absorb(lower.routing);
+        self.billing.absorb(&lower.billing);
     }
 }

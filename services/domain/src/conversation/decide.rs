@@ -2,8 +2,8 @@
 
 use super::{
     CommandAnswer, ConversationEvent, ConversationInput, ConversationSignal, ConversationTimer,
-    Opened, on_address, on_command, on_echo, on_inbound, on_send_outcome, on_status, on_wake,
-    on_workspace,
+    Opened, on_address, on_change, on_command, on_echo, on_inbound, on_preference, on_send_outcome,
+    on_status, on_wake, on_workspace,
     rules::Rules,
     state::{Conversation, Core},
 };
@@ -75,6 +75,14 @@ fn dispatch(step: &mut Step<'_>, key: [u8; 16], input: &ConversationInput, opene
         ConversationInput::Forwarded { key, input, .. } => (*key, &**input, false),
         _ => (key, input, true),
     };
+    if let Some(to) = on_change::successor(step, input).filter(|_| direct) {
+        let (from, input) = (step.me, Box::new(input.clone()));
+        return step.tell_conversation(to, ConversationInput::Forwarded { from, key, input });
+    }
+    if let ConversationInput::Changed(change) = input {
+        let arrival = Arrival { key: short(key), opened, direct };
+        return on_change::on_change(step, arrival, key, change);
+    }
     if let Some(forward) = step.core.forward {
         return on_address::forward_on(step, &forward, key, input);
     }
@@ -97,8 +105,13 @@ fn dispatch(step: &mut Step<'_>, key: [u8; 16], input: &ConversationInput, opene
         ConversationInput::NothingToJoin { from, forwards } => {
             on_address::on_nothing_to_join(step, *from, *forwards);
         }
-        // Addresses unwrap before they forward, and nobody forwards a `Join`.
-        ConversationInput::Forwarded { .. } | ConversationInput::Join { .. } => {}
+        ConversationInput::Preference(preference) => {
+            on_preference::on_preference(step, preference);
+        }
+        // Addresses unwrap before they forward, and nobody forwards a `Join`; changes were dealt with.
+        ConversationInput::Forwarded { .. }
+        | ConversationInput::Join { .. }
+        | ConversationInput::Changed(_) => {}
     }
 }
 

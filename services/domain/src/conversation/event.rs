@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BotPlace, Brief, CommandAnswer, SendOutcome, StatusKind, Via};
+use super::{BotPlace, Brief, CommandAnswer, Pricing, SendOutcome, StatusKind, Via};
 use crate::{
     AgentId, CommandId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
     content::ContentKind, number::Lane,
@@ -368,6 +368,67 @@ pub enum ConversationEvent {
         /// 64-bit keyed hash of the key with its kind.
         key: u64,
         /// Meta time.
+        at_ms: Millis,
+    },
+    /// Meta told what a message costs: once per message. It comes again only where Meta contradicts itself; then
+    /// the later one replaces the earlier one.
+    BillingRecorded {
+        /// The message.
+        message: MessageId,
+        /// Our request, where known.
+        request: Option<RequestId>,
+        /// The price class.
+        pricing: Pricing,
+        /// Meta timestamp of the status that told it.
+        at_ms: Millis,
+    },
+    /// A billing window reported by Meta opened or ends later than was known.
+    BillingWindowMoved {
+        /// Its category.
+        category: String,
+        /// It is open until then.
+        until_ms: Millis,
+    },
+    /// The customer came by an advertisement: answered within a day, a free entry point opens.
+    ReferralSeen {
+        /// The message that brought it.
+        message: MessageId,
+        /// Meta timestamp.
+        at_ms: Millis,
+    },
+    /// The free entry point, 72 h from the answer to a referral, ends then. An earlier answer that comes to be known
+    /// late moves it back.
+    FreeEntryMoved {
+        /// Its end.
+        until_ms: Millis,
+    },
+    /// The customer said whether marketing is welcome.
+    MarketingWished {
+        /// It is.
+        allowed: bool,
+        /// Meta timestamp.
+        at_ms: Millis,
+    },
+    /// The customer left this address (the phone number): what is newer than `at_ms` is somebody else's, and goes
+    /// to `to`.
+    Retired {
+        /// Meta timestamp of the change.
+        at_ms: Millis,
+        /// The conversation of whoever has the address now.
+        to: EntityId,
+    },
+    /// The customer came back to this address.
+    Unretired {
+        /// Meta timestamp of the change.
+        at_ms: Millis,
+    },
+    /// Who the customer is, as a change notice says: not the name.
+    IdentityChanged {
+        /// Number and workspace.
+        via: Via,
+        /// [`Identity`](crate::content::Identity).
+        who: Sealed,
+        /// Meta timestamp of the change.
         at_ms: Millis,
     },
 }

@@ -120,6 +120,7 @@ impl Step<'_> {
             recipient,
             content,
             kind,
+            marketing_stopped: self.core.marketing.is_some_and(|wish| wish.stopped),
         };
         self.tell_number(number, NumberInput::Request(Box::new(send)));
         Some(request)

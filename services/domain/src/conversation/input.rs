@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{BillingWindow, Pricing};
 use crate::{
     AgentId, CommandId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
     content::ContentKind,
@@ -82,6 +83,53 @@ pub enum ConversationInput {
         /// The input.
         input: Box<ConversationInput>,
     },
+    /// The customer's wish about marketing (field `user_preferences`).
+    Preference(Preference),
+    /// Meta says that the customer of this address has another one now.
+    Changed(Change),
+}
+
+/// What a customer wishes about marketing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preference {
+    /// Number and workspace.
+    pub via: Via,
+    /// Marketing is welcome; else it must not be sent any more.
+    pub allowed: bool,
+    /// Meta timestamp.
+    pub at_ms: Millis,
+    /// The customer's other address, when both were named.
+    pub paired: Option<EntityId>,
+    /// Whose wish it is.
+    pub who: Sealed,
+}
+
+/// What of a customer changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChangeKind {
+    /// The phone number. The old one may be given to somebody else.
+    Number,
+    /// The business-scoped user id. The old one is never used again.
+    UserId,
+    /// Told among addresses: the customer of `other`, which is known by phone only, came to this address.
+    Arrival,
+    /// Told among addresses: the customer, known at `other`, came back to this address.
+    Return,
+}
+
+/// A change of address, told to the old one: the only thing that joins two user ids (design.md section 5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Number and workspace.
+    pub via: Via,
+    /// What changed.
+    pub kind: ChangeKind,
+    /// The other address: of what Meta says, the new one.
+    pub other: EntityId,
+    /// Meta timestamp and message of the change.
+    pub changed_at: (Millis, MessageId),
+    /// Who the customer is now.
+    pub who: Sealed,
 }
 
 /// A message of a customer.
@@ -104,6 +152,9 @@ pub struct Inbound {
     pub content: Sealed,
     /// Message that this edits, deletes, reacts to or answers.
     pub target: Option<MessageId>,
+    /// It came by an advertisement (click to WhatsApp): a free entry point may follow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub referral: bool,
 }
 
 /// A message the business sent from the phone app (`smb_message_echoes`).
@@ -169,6 +220,12 @@ pub struct Status {
     pub content: Sealed,
     /// Who it went to, where named.
     pub who: Option<Sealed>,
+    /// What the message costs, where told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Box<Pricing>>,
+    /// The billing window it belongs to, where told with its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<BillingWindow>,
 }
 
 /// A command with the client's id: a repeat gets the first answer again.

@@ -26,6 +26,18 @@ pub(super) fn absorb(step: &mut Step<'_>, from: EntityId, state: &[u8]) {
         let until_ms = lower.window_until_ms;
         step.emit(ConversationEvent::WindowMoved { until_ms });
     }
+    if let Some(changed) = lower.contact.as_ref().filter(|contact| contact.thin)
+        && own.contact.as_ref().is_some_and(|known| changed.at_ms > known.at_ms)
+    {
+        let (via, who, at_ms) = (changed.via, changed.who.clone(), changed.at_ms);
+        step.emit(ConversationEvent::IdentityChanged { via, who, at_ms });
+    }
+    step.absorb_billing(&lower.billing);
+    if lower.marketing > own.marketing
+        && let Some(wish) = lower.marketing
+    {
+        step.wish_marketing(wish);
+    }
     // What one address waits for, the phone may have answered on the other.
     let own_since_ms = own.waiting_since_ms.filter(|_| own.last_in_ms >= lower.last_phone_ms);
     let lower_since_ms = lower.waiting_since_ms.filter(|_| lower.last_in_ms >= own.last_phone_ms);

@@ -65,6 +65,14 @@ pub(super) fn on_join(
     paired_at: (Millis, MessageId),
     via: Via,
 ) {
+    // The customer has left this address: whoever is named beside it now has it, and what came since.
+    if let Some(retired) = step.core.retired.filter(|retired| paired_at.0 > retired.at_ms) {
+        if from != retired.to {
+            let join = ConversationInput::Join { from, paired_at, via };
+            step.tell_conversation(retired.to, join);
+        }
+        return answer(step, from, true);
+    }
     // Forwards only go up in rank: who forwards here, or is asked to, is never forwarded to.
     if from == step.me || step.core.lowers.contains_key(&from) {
         return answer(step, from, false);
@@ -85,8 +93,15 @@ pub(super) fn on_join(
     }
 }
 
-fn hand_over(step: &mut Step<'_>, to: EntityId, paired_at: (Millis, MessageId), via: Via) {
-    let blank = *step.base == Conversation::default();
+pub(super) fn hand_over(
+    step: &mut Step<'_>,
+    to: EntityId,
+    paired_at: (Millis, MessageId),
+    via: Via,
+) {
+    let mut handed = step.base.clone();
+    step.out.events.iter().for_each(|event| handed.apply(event));
+    let blank = handed == Conversation::default();
     // On the same channel as the requests themselves, so that each finds its request.
     let number = step.core.via().unwrap_or(via).number;
     for request in step.core.pending_bot() {
@@ -99,7 +114,7 @@ fn hand_over(step: &mut Step<'_>, to: EntityId, paired_at: (Millis, MessageId), 
     }
     let from = step.me;
     // No conversation is without an encoded form; were there one, nothing could be handed over.
-    let state = persist::encode(step.base).unwrap_or_default();
+    let state = persist::encode(&handed).unwrap_or_default();
     step.tell_conversation(to, ConversationInput::Absorb { from, state });
 }
 
@@ -116,7 +131,10 @@ pub(super) fn forward_on(
     input: &ConversationInput,
 ) {
     let to = match input {
-        ConversationInput::Inbound(_) | ConversationInput::Echo(_) => forward.to,
+        ConversationInput::Inbound(_)
+        | ConversationInput::Echo(_)
+        | ConversationInput::Preference(_)
+        | ConversationInput::Changed(_) => forward.to,
         ConversationInput::Status(status) if status.request.is_none() => forward.to,
         // The caller waits for an answer here, and the conversation could not give it.
         ConversationInput::Command(_) => {

@@ -5,7 +5,7 @@ use super::{
     decide::{Arrival, Step},
     state::Weight,
 };
-use crate::{MessageId, Millis, Sealed, number::NumberInput};
+use crate::{MessageId, Millis, Sealed, content::ContentKind, number::NumberInput};
 
 /// Facts of who the customer is are recorded again after so long, ms: names change, a phone appears.
 const IDENTITY_EVERY_MS: Millis = 24 * 3_600_000;
@@ -46,11 +46,15 @@ pub(super) fn on_inbound(step: &mut Step<'_>, arrival: Arrival<'_>, inbound: &In
     let opens = match weight {
         Weight::Speaks => true,
         Weight::Reacts => step.rules.reaction_opens_window,
-        Weight::Silent => false,
+        Weight::Silent => inbound.kind == ContentKind::Edit && step.rules.edit_opens_window,
     };
     let until_ms = at_ms.saturating_add(step.rules.window_ms);
     if opens && until_ms > step.core.window_until_ms {
         step.emit(ConversationEvent::WindowMoved { until_ms });
+    }
+    if inbound.referral {
+        step.emit(ConversationEvent::ReferralSeen { message: inbound.message, at_ms });
+        step.settle_free_entry();
     }
     if weight == Weight::Speaks && !late {
         step.said = Some(bot::heard(inbound, arrival.opened));
@@ -83,6 +87,8 @@ pub(super) fn see_identity(
 ) {
     let newer = match &step.core.contact {
         None => true,
+        // A change notice does not say the name.
+        Some(known) if known.thin => arrival.opened.reachable && at_ms >= known.at_ms,
         // Through another address only one identity is named; ours names more.
         Some(known) => {
             arrival.direct

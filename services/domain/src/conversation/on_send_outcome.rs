@@ -13,10 +13,10 @@ pub(super) fn on_send_outcome(step: &mut Step<'_>, request: RequestId, outcome: 
         SendOutcome::Accepted { message, .. } => Some(*message),
         _ => None,
     };
-    let known = accepted.and_then(|message| step.core.recents.get(message).copied());
+    let known = accepted.and_then(|message| step.core.recents.get(message).cloned());
     if !step.core.pending.contains_key(&request) {
         // It had ended. Only a proof that it left after all adds something: then it is in the thread as sent.
-        let proven = known.is_some_and(|recent| recent.facts.accepted_ms.is_some());
+        let proven = known.as_ref().is_some_and(|recent| recent.facts.accepted_ms.is_some());
         if accepted.is_none() || proven {
             return;
         }
@@ -31,6 +31,7 @@ pub(super) fn on_send_outcome(step: &mut Step<'_>, request: RequestId, outcome: 
     let Some(message) = accepted else {
         return if was_question { step.give_up() } else { answer_again(step) };
     };
+    step.settle_free_entry();
     on_echo_was_ours(step, message);
     let Some(known) = known else { return };
     // Statuses that came before the answer join now.

@@ -4,11 +4,12 @@ use super::{
     ConversationEvent, ConversationSignal, Floor, Status, StatusKind, decide::Step,
     on_echo::on_echo_was_ours,
 };
-use crate::{MessageId, RequestId, number::NumberInput};
+use crate::{MessageId, Millis, RequestId, number::NumberInput};
 
 pub(super) fn on_status(step: &mut Step<'_>, status: &Status) {
     let at_ms = step.believable(status.at_ms);
-    let known = step.core.recents.get(status.message).copied().unwrap_or_default();
+    bill(step, status, at_ms);
+    let known = step.core.recents.get(status.message).cloned().unwrap_or_default();
     let mut facts = known.facts;
     let adds = facts.merge(status.status, at_ms, status.error);
     let names_request = status.request.is_some() && known.request.is_none();
@@ -34,11 +35,20 @@ pub(super) fn on_status(step: &mut Step<'_>, status: &Status) {
         let message = status.message;
         step.signal(ConversationSignal::Status { message, status: status_now, at_ms });
     }
+    step.settle_free_entry();
     if names_request {
         on_echo_was_ours(step, status.message);
     }
     if facts.shown() == Some(StatusKind::Failed) {
         on_lost(step, status.request, Some(status.message));
+    }
+}
+
+/// What it costs is news also on a status that says nothing else.
+fn bill(step: &mut Step<'_>, status: &Status, at_ms: Millis) {
+    step.bill(status, at_ms);
+    if let Some(window) = &status.window {
+        step.widen_billing(window, at_ms);
     }
 }
 

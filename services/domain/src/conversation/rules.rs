@@ -25,6 +25,8 @@ pub struct Rules {
     pub compare_every_ms: Millis,
     /// A customer's reaction opens the window. Not documented by Meta (whatsapp.md 5.3); off until observed.
     pub reaction_opens_window: bool,
+    /// A customer's edit opens the window. Not documented either; a deletion never does.
+    pub edit_opens_window: bool,
     /// A requested send lapses after this, ms.
     pub send_not_after_ms: Millis,
 }
@@ -43,6 +45,7 @@ impl Rules {
             join_timeout_ms: 5_000,
             compare_every_ms: 300_000,
             reaction_opens_window: false,
+            edit_opens_window: false,
             send_not_after_ms: 600_000,
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Author, BotPlace, Brief, ConversationEvent, ConversationTimer, Floor, Via, answers::Answers,
-    dedupe::Dedupe, statuses::Recents,
+    billing::Billing, dedupe::Dedupe, statuses::Recents,
 };
 use crate::{
     AgentId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
@@ -150,6 +150,31 @@ pub(super) struct Core {
     pub(super) recents: Recents,
     pub(super) timers: BTreeMap<ConversationTimer, Millis>,
     pub(super) routing: Routing,
+    pub(super) billing: Billing,
+    /// The customer's last wish about marketing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) marketing: Option<Marketing>,
+    /// Set while the customer has left this address. It outlives forwarding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired: Option<Retired>,
+    /// When the customer last came back to this address (Meta time).
+    pub(super) returned_ms: Millis,
+}
+
+/// A wish about marketing. Of two of one time, the refusal counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Marketing {
+    pub(super) at_ms: Millis,
+    pub(super) stopped: bool,
+}
+
+/// The customer has another phone number now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Retired {
+    /// Since when (Meta time).
+    pub(super) at_ms: Millis,
+    /// Where everything newer goes.
+    pub(super) to: EntityId,
 }
 
 /// What routing is told beside the need, and a snooze.
@@ -226,6 +251,9 @@ pub(super) struct Contact {
     pub(super) who: Sealed,
     /// Meta time of what showed it.
     pub(super) at_ms: Millis,
+    /// It comes from a change notice, which does not say the name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) thin: bool,
 }
 
 /// Where an address forwards to.

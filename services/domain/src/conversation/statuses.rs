@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::StatusKind;
+use super::{Pricing, StatusKind};
 use crate::{MessageId, Millis, RequestId};
 
 /// Messages whose statuses a conversation remembers, newest first: those that statuses still come for. The read
@@ -96,7 +96,7 @@ fn earliest<T: Ord>(fact: &mut Option<T>, seen: T) -> bool {
 }
 
 /// What is remembered of one recent message that statuses come for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Recent {
     /// Newest time known of it; the oldest are forgotten first.
     pub(super) at_ms: Millis,
@@ -104,6 +104,9 @@ pub(super) struct Recent {
     pub(super) request: Option<RequestId>,
     /// What its statuses said, also before the message itself was known.
     pub(super) facts: StatusFacts,
+    /// What it costs, once recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pricing: Option<Pricing>,
 }
 
 /// The newest messages that statuses come for.
@@ -136,12 +139,24 @@ impl Recents {
         self.bound();
     }
 
+    pub(super) fn price(&mut self, message: MessageId, pricing: &Pricing, at_ms: Millis) {
+        let recent = self.0.entry(message).or_default();
+        recent.at_ms = recent.at_ms.max(at_ms);
+        recent.pricing = Some(pricing.clone());
+        self.bound();
+    }
+
     pub(super) fn absorb(&mut self, lower: &Self) {
         for (message, theirs) in &lower.0 {
             let recent = self.0.entry(*message).or_default();
             recent.request = recent.request.or(theirs.request);
             recent.at_ms = recent.at_ms.max(theirs.at_ms);
             recent.facts.merge_all(&theirs.facts);
+            if let Some(pricing) = &theirs.pricing
+                && recent.pricing.as_ref().is_none_or(|known| pricing.replaces(known))
+            {
+                recent.pricing = Some(pricing.clone());
+            }
         }
         self.bound();
     }

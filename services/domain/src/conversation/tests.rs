@@ -1,8 +1,11 @@
 //! Tests of the conversation: tables of decisions, and properties over random histories.
 
 mod addresses;
+mod billing;
 mod bot;
+mod changes;
 mod commands;
+mod complaints;
 mod convergence;
 mod floor;
 mod items;

@@ -172,6 +172,9 @@ pub struct SendRequest {
     pub content: Sealed,
     /// Kind of content.
     pub kind: ContentKind,
+    /// The customer asked for no more marketing (whatsapp.md 8, `user_preferences`), as the conversation knew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marketing_stopped: bool,
 }
 
 /// What an executor found out about one attempt, already free of Meta's wire format.

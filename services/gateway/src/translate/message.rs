@@ -14,7 +14,7 @@ use whatsapp::{
     },
 };
 
-use super::{Target, parked};
+use super::{Target, change, detail, parked};
 use crate::{directory::normalise, metrics};
 
 /// A raw message object above this is parked in the log of its number, and the message refers to it
@@ -22,6 +22,9 @@ use crate::{directory::normalise, metrics};
 const RAW_BYTES_MAX: usize = 64 * 1024;
 /// What is kept of the text of a message so large; WhatsApp's own limit of a text (whatsapp.md 4.1).
 const TEXT_CHARS_MAX: usize = 4_096;
+
+/// What is kept of the name of a kind nobody knows.
+const KIND_CHARS_MAX: usize = 64;
 
 pub(super) fn inbound(target: &mut Target<'_>, message: &Message) -> Result<(), PersistError> {
     let Some(parts) = parts(target, message)? else {
@@ -38,8 +41,28 @@ pub(super) fn inbound(target: &mut Target<'_>, message: &Message) -> Result<(), 
         who: parts.who,
         content: parts.content,
         target: parts.target,
+        referral: message.referral.is_some(),
     });
-    target.push(key_kind(message), &[message.wamid.as_bytes()], parts.address, &input)
+    push(target, message, parts.address, &input)?;
+    change::notice(target, message)
+}
+
+/// Under the message's own id. An edit or deletion that reuses its target's is told apart by its time.
+fn push(
+    target: &mut Target<'_>,
+    message: &Message,
+    address: EntityId,
+    input: &ConversationInput,
+) -> Result<(), PersistError> {
+    let (wamid, at_ms) = (message.wamid.as_bytes(), message.timestamp_ms.unwrap_or(0));
+    match reuses_its_targets_id(message) {
+        true => target.push(key_kind(message), &[wamid, &at_ms.to_be_bytes()], address, input),
+        false => target.push(key_kind(message), &[wamid], address, input),
+    }
+}
+
+fn reuses_its_targets_id(message: &Message) -> bool {
+    key_kind(message) != "message" && target_of(message) == Some(message.wamid.as_str())
 }
 
 pub(super) fn echo(target: &mut Target<'_>, message: &Message) -> Result<(), PersistError> {
@@ -67,7 +90,7 @@ pub(super) fn echo(target: &mut Target<'_>, message: &Message) -> Result<(), Per
         configured_automatic,
         text_hash,
     });
-    target.push(key_kind(message), &[message.wamid.as_bytes()], parts.address, &input)
+    push(target, message, parts.address, &input)
 }
 
 /// An edit or deletion that reuses its target's wamid is not a repeat of it.
@@ -91,15 +114,25 @@ struct Parts {
 }
 
 fn parts(target: &mut Target<'_>, message: &Message) -> Result<Option<Parts>, PersistError> {
-    let Some((address, paired)) = target.addresses(&message.customer) else { return Ok(None) };
+    let Some((address, mut paired)) = target.addresses(&message.customer) else {
+        return Ok(None);
+    };
+    if paired.is_none() && message.customer.bsuid.is_some() {
+        paired = change::new_phone(message).and_then(|phone| target.phone_address(phone));
+    }
     let target_wamid = target_of(message);
     let mut content = Content {
         wamid: Some(message.wamid.clone()),
         text: message.content.text_for_bot().map(str::to_owned),
         target_wamid: target_wamid.map(str::to_owned),
         choice: message.content.choice_id().map(str::to_owned),
+        forwarded: message
+            .context
+            .as_ref()
+            .is_some_and(|c| c.is_forwarded || c.is_frequently_forwarded),
         ..Content::default()
     };
+    detail::describe(&mut content, message);
     if message.raw.len() > RAW_BYTES_MAX {
         content.text = content.text.map(|text| text.chars().take(TEXT_CHARS_MAX).collect());
         content.parked = Some(parked::park_raw(target, "large_message", message.raw.as_str())?);
@@ -109,7 +142,14 @@ fn parts(target: &mut Target<'_>, message: &Message) -> Result<Option<Parts>, Pe
     Ok(Some(Parts {
         address,
         paired,
-        message: target.message_id(&message.wamid),
+        message: match reuses_its_targets_id(message) {
+            true => {
+                let at_ms = message.timestamp_ms.unwrap_or(0);
+                let name = format!("{}#{}@{at_ms}", message.wamid, key_kind(message));
+                target.message_id(&name)
+            }
+            false => target.message_id(&message.wamid),
+        },
         at_ms: target.time_ms(message.timestamp_ms),
         kind: kind_of(&message.content),
         who: target.seal(&identity(&message.customer))?,
@@ -173,6 +213,8 @@ fn kind_of(content: &WireContent) -> ContentKind {
         WireContent::MediaPlaceholder
         | WireContent::RequestWelcome
         | WireContent::Incomplete { .. } => ContentKind::Other(content.label().to_owned()),
-        WireContent::Unknown { type_name } => ContentKind::Other(type_name.clone()),
+        WireContent::Unknown { type_name } => {
+            ContentKind::Other(type_name.chars().take(KIND_CHARS_MAX).collect())
+        }
     }
 }

@@ -7,7 +7,13 @@ use domain::{
     number::{NumberInput, Parked},
     persist::PersistError,
 };
-use whatsapp::webhook::{AsideItem, AsideReason, Kind, history::HistoryMessage, message::Message};
+use whatsapp::webhook::{
+    AsideItem, AsideReason, Kind,
+    field::Field,
+    history::{HistoryChunk, HistoryMessage},
+    message::Message,
+    wire_error::WireError,
+};
 
 use super::Target;
 use crate::metrics;
@@ -15,8 +21,8 @@ use crate::metrics;
 /// Size of a piece in clear, bytes: a sealed piece with its envelope stays well below one inbox entry.
 const PIECE_BYTES: usize = 48 * 1024;
 
-pub(super) fn park(target: &mut Target<'_>, kind: &Kind) -> Result<(), PersistError> {
-    let (what, raw) = facts(kind);
+pub(super) fn park(target: &mut Target<'_>, kind: &Kind, field: Field) -> Result<(), PersistError> {
+    let (what, raw) = facts(kind, field);
     match raw {
         Some(raw) => park_raw(target, what, &raw).map(|_| ()),
         None => {
@@ -55,14 +61,16 @@ pub(super) fn park_raw(
 }
 
 /// A closed name and the JSON to keep.
-fn facts(kind: &Kind) -> (&'static str, Option<Cow<'_, str>>) {
+fn facts(kind: &Kind, field: Field) -> (&'static str, Option<Cow<'_, str>>) {
     let (what, raw) = match kind {
         Kind::Inbound(m) | Kind::Echo(m) => ("message", &m.raw),
         Kind::Status(s) => ("status", &s.raw),
         Kind::History(h) => return ("history", Some(with_thread(h).into())),
         Kind::HistoryMedia(h) => ("history_media", &h.raw),
-        Kind::HistoryProgress(_) => return ("history_progress", None),
-        Kind::HistoryRefused(_) => return ("history_refused", None),
+        Kind::HistoryProgress(chunk) => return ("history_progress", Some(progress(chunk).into())),
+        Kind::HistoryRefused(refused) => {
+            return ("history_refused", Some(errors(&refused.errors).into()));
+        }
         Kind::StateSync(s) => ("state_sync", &s.raw),
         Kind::Account(a) => ("account_update", &a.raw),
         Kind::Preference(p) => ("user_preferences", &p.raw),
@@ -70,7 +78,7 @@ fn facts(kind: &Kind) -> (&'static str, Option<Cow<'_, str>>) {
         Kind::Call(c) => ("call", &c.raw),
         Kind::CallStatus(c) => ("call_status", &c.raw),
         Kind::UserAction(a) => ("user_action", &a.raw),
-        Kind::Errors(_) => return ("errors", None),
+        Kind::Errors(list) => return ("errors", Some(errors(list).into())),
         Kind::Aside { why, what } => {
             let name = match why {
                 AsideReason::Group => "group",
@@ -82,6 +90,8 @@ fn facts(kind: &Kind) -> (&'static str, Option<Cow<'_, str>>) {
             }
         }
         Kind::Sample(_) => return ("sample", None),
+        // A whole value: templates, qualities, names, groups, … by the name of its field.
+        Kind::Other { key: None, raw } => (field.label(), raw),
         Kind::Other { raw, .. } => ("other", raw),
         Kind::Malformed(m) => match &m.raw {
             Some(raw) => ("malformed", raw),
@@ -89,6 +99,20 @@ fn facts(kind: &Kind) -> (&'static str, Option<Cow<'_, str>>) {
         },
     };
     (what, Some(raw.as_str().into()))
+}
+
+fn progress(chunk: &HistoryChunk) -> String {
+    serde_json::json!({
+        "phase": chunk.phase,
+        "chunk_order": chunk.chunk_order,
+        "progress": chunk.progress,
+    })
+    .to_string()
+}
+
+fn errors(errors: &[WireError]) -> String {
+    let facts = |error: &WireError| serde_json::json!({"code": error.code, "title": error.title, "details": error.details});
+    serde_json::Value::Array(errors.iter().map(facts).collect()).to_string()
 }
 
 /// A message of the history with what only its thread says: whose it is, which way, in which chunk.

@@ -3,13 +3,19 @@
 use domain::{
     RequestId,
     content::Content,
-    conversation::{ConversationInput, Status, StatusKind},
+    conversation::{BillingWindow, ConversationInput, Pricing, Status, StatusKind},
     persist::PersistError,
 };
-use whatsapp::webhook::status::{Status as WireStatus, StatusKind as WireKind};
+use whatsapp::webhook::status::{
+    Conversation as WireWindow, Pricing as WirePricing, Status as WireStatus,
+    StatusKind as WireKind,
+};
 
 use super::{Target, message, parked};
 use crate::metrics;
+
+/// Longest word of a price; Meta's longest has 28 letters.
+const WORD_CHARS_MAX: usize = 40;
 
 pub(super) fn status(target: &mut Target<'_>, status: &WireStatus) -> Result<(), PersistError> {
     let request = status.biz_opaque_callback_data.as_deref().and_then(RequestId::from_opaque);
@@ -36,6 +42,8 @@ pub(super) fn status(target: &mut Target<'_>, status: &WireStatus) -> Result<(),
         error: status.errors.iter().find_map(|e| e.code).and_then(|code| u32::try_from(code).ok()),
         content: target.seal(&content)?,
         who,
+        pricing: status.pricing.as_ref().and_then(pricing).map(Box::new),
+        window: status.conversation.as_ref().and_then(window),
     });
     // (wamid, status, recipient, timestamp): whatsapp.md 1.6.
     let recipient = status.recipient.bsuid.as_deref().or(status.recipient.phone.as_deref());
@@ -51,6 +59,32 @@ pub(super) fn status(target: &mut Target<'_>, status: &WireStatus) -> Result<(),
 /// Pricing, conversation and errors are facts that our fields do not hold.
 fn is_worth_keeping(status: &WireStatus) -> bool {
     status.pricing.is_some() || status.conversation.is_some() || !status.errors.is_empty()
+}
+
+/// Meta spells categories with `-` here and `_` there, models in capitals.
+fn word(text: &str) -> Option<String> {
+    let letters = text.trim().chars().take(WORD_CHARS_MAX).map(|letter| match letter {
+        letter if letter.is_ascii_alphanumeric() => letter.to_ascii_lowercase(),
+        _ => '_',
+    });
+    Some(letters.collect::<String>()).filter(|word| !word.is_empty())
+}
+
+fn pricing(told: &WirePricing) -> Option<Pricing> {
+    let word = |text: &Option<String>| text.as_deref().and_then(word);
+    let pricing = Pricing {
+        model: word(&told.model),
+        kind: word(&told.kind),
+        category: word(&told.category),
+        billable: told.billable,
+        subtype: word(&told.subtype),
+    };
+    (pricing != Pricing::default()).then_some(pricing)
+}
+
+fn window(told: &WireWindow) -> Option<BillingWindow> {
+    let until_ms = u64::try_from(told.expires_ms?).ok()?;
+    Some(BillingWindow { category: word(told.origin.as_deref()?)?, until_ms })
 }
 
 fn kind_of(kind: &WireKind) -> Option<StatusKind> {

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod complaints;
 mod edges;
 mod fixture;
 mod payloads;
+mod variants;

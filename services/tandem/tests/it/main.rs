@@ -28,6 +28,8 @@ mod operator;
 mod ordeal;
 mod pause;
 mod payloads;
+mod payloads_all;
+mod payloads_tail;
 mod play;
 mod power;
 mod sabotage;

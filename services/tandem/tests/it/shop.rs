@@ -136,6 +136,12 @@ impl Shop {
         request.body(body).send().await.unwrap().status().as_u16()
     }
 
+    /// What the product counts, as Prometheus reads it.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.product.addresses.admin);
+        self.http.get(url).send().await.unwrap().text().await.unwrap()
+    }
+
     /// Posts a recorded webhook, or a sequence one after the other; all are answered 200.
     pub(crate) async fn deliver(&self, value: &Value) {
         for post in posts(value) {

@@ -11,6 +11,7 @@ enum Hook {
     In {
         second: u64,
         kind: ContentKind,
+        referral: bool,
     },
     Echo {
         second: u64,
@@ -22,6 +23,12 @@ enum Hook {
         kind: StatusKind,
         second: u64,
         opaque: bool,
+        /// What it says of the price and the billing window, by number.
+        price: u8,
+    },
+    Wish {
+        second: u64,
+        allowed: bool,
     },
     Outcome {
         accepted: bool,
@@ -41,12 +48,22 @@ fn hook() -> impl Strategy<Value = Hook> {
     ];
     let statuses = [StatusKind::Sent, StatusKind::Delivered, StatusKind::Read, StatusKind::Failed];
     prop_oneof![
-        4 => (0..4_000_u64, select(kinds.to_vec()))
-            .prop_map(|(second, kind)| Hook::In { second, kind }),
+        4 => (0..4_000_u64, select(kinds.to_vec()), any::<bool>())
+            .prop_map(|(second, kind, referral)| Hook::In { second, kind, referral }),
+        1 => (0..4_000_u64, any::<bool>())
+            .prop_map(|(second, allowed)| Hook::Wish { second, allowed }),
         2 => (0..4_000_u64, any::<bool>())
             .prop_map(|(second, automatic)| Hook::Echo { second, automatic }),
-        4 => (select(vec![SENT, 1, 2, 555]), select(statuses.to_vec()), 0..4_000_u64, any::<bool>())
-            .prop_map(|(of, kind, second, opaque)| Hook::Status { of, kind, second, opaque }),
+        4 => (
+            select(vec![SENT, 1, 2, 555]),
+            select(statuses.to_vec()),
+            0..4_000_u64,
+            any::<bool>(),
+            0..4_u8,
+        )
+            .prop_map(|(of, kind, second, opaque, price)| {
+                Hook::Status { of, kind, second, opaque, price }
+            }),
     ]
 }
 
@@ -66,15 +83,24 @@ fn give(world: &mut World, n: u32, hook: &Hook) {
     let at = |second: u64| T0 + second * S;
     let request = world.requests().iter().find(|r| r.content == sealed("desk")).unwrap().request;
     let input = match hook.clone() {
-        Hook::In { second, kind } => {
-            ConversationInput::Inbound(Inbound { kind, ..inbound(n, at(second)) })
+        Hook::In { second, kind, referral } => {
+            ConversationInput::Inbound(Inbound { kind, referral, ..inbound(n, at(second)) })
         }
+        Hook::Wish { second, allowed } => ConversationInput::Preference(Preference {
+            via: via(),
+            allowed,
+            at_ms: at(second),
+            paired: None,
+            who: sealed("who"),
+        }),
         Hook::Echo { second, automatic } => {
             ConversationInput::Echo(Echo { configured_automatic: automatic, ..echo(n, at(second)) })
         }
-        Hook::Status { of, kind, second, opaque } => {
+        Hook::Status { of, kind, second, opaque, price } => {
             let request = (opaque && of == SENT).then_some(request);
-            ConversationInput::Status(Status { request, ..status(of, kind, at(second)) })
+            let (pricing, window) = price_of(price, at(second));
+            let told = Status { request, pricing, window, ..status(of, kind, at(second)) };
+            ConversationInput::Status(told)
         }
         Hook::Outcome { accepted: true } => {
             ConversationInput::SendOutcome { request, outcome: accepted(SENT, at(1)) }
@@ -87,6 +113,18 @@ fn give(world: &mut World, n: u32, hook: &Hook) {
     world.give_keyed(B, u64::from(n), input, Some("hello"));
 }
 
+/// Statuses of one message may say nothing, the same, or contradict each other.
+fn price_of(price: u8, at_ms: u64) -> (Option<Box<Pricing>>, Option<BillingWindow>) {
+    let kinds = ["regular", "free_customer_service"];
+    let Some(kind) = usize::from(price).checked_sub(1).and_then(|price| kinds.get(price)) else {
+        let category = "utility".to_owned();
+        let window = BillingWindow { category, until_ms: at_ms + 24 * H };
+        return (None, (price == 3).then_some(window));
+    };
+    let pricing = Pricing { kind: Some((*kind).to_owned()), ..Pricing::default() };
+    (Some(Box::new(pricing)), None)
+}
+
 /// A conversation with a send under way.
 fn begun(rules: Rules) -> World {
     let mut world = World::new(rules);
@@ -96,7 +134,10 @@ fn begun(rules: Rules) -> World {
     world
 }
 
-fn run(rules: Rules, hooks: &[Hook], order: &[(usize, u64)]) -> (Thread, u64) {
+/// Thread with statuses, prices and billing windows; customer service window; wish about marketing.
+type Run = (Thread, u64, Option<(u64, bool)>);
+
+fn run(rules: Rules, hooks: &[Hook], order: &[(usize, u64)]) -> Run {
     let mut world = begun(rules);
     for (place, delay_s) in order {
         let now_ms = world.now_ms + delay_s * S;
@@ -107,7 +148,9 @@ fn run(rules: Rules, hooks: &[Hook], order: &[(usize, u64)]) -> (Thread, u64) {
     // What the business itself did is no webhook: the bot and timers may have acted differently.
     thread.sends.retain(|_, record| record.author == Author::Api);
     thread.outcomes.retain(|request, _| thread.sends.contains_key(request));
-    (thread, world.get(B).window_until_ms())
+    let conversation = world.get(B);
+    let wish = conversation.core.marketing.map(|wish| (wish.at_ms, wish.stopped));
+    (thread, conversation.window_until_ms(), wish)
 }
 
 /// Everything once, in a random order, with repeats and delays thrown in.

@@ -99,6 +99,7 @@ pub(super) fn inbound(n: u32, at_ms: Millis) -> Inbound {
         who: sealed("who"),
         content: sealed(&format!("in {n}")),
         target: None,
+        referral: false,
     }
 }
 
@@ -127,6 +128,8 @@ pub(super) fn status(n: u32, status: StatusKind, at_ms: Millis) -> Status {
         error: (status == StatusKind::Failed).then_some(131_026),
         content: sealed("status"),
         who: None,
+        pricing: None,
+        window: None,
     }
 }
 
@@ -151,6 +154,10 @@ pub(super) struct Thread {
     pub(super) statuses: BTreeMap<MessageId, StatusFacts>,
     pub(super) sends: BTreeMap<RequestId, SendRecord>,
     pub(super) outcomes: BTreeMap<RequestId, SendOutcome>,
+    /// The ledger: of several prices of a message the one that replaces the others.
+    pub(super) prices: BTreeMap<MessageId, Pricing>,
+    pub(super) billing_windows: BTreeMap<String, Millis>,
+    pub(super) free_entry_until_ms: Millis,
 }
 
 impl Thread {
@@ -168,6 +175,19 @@ impl Thread {
             }
             ConversationEvent::StatusMerged { message, status, at_ms, error, .. } => {
                 self.statuses.entry(*message).or_default().merge(*status, *at_ms, *error);
+            }
+            ConversationEvent::BillingRecorded { message, pricing, .. } => {
+                let known = self.prices.entry(*message).or_insert_with(|| pricing.clone());
+                if pricing.replaces(known) {
+                    *known = pricing.clone();
+                }
+            }
+            ConversationEvent::BillingWindowMoved { category, until_ms } => {
+                let known = self.billing_windows.entry(category.clone()).or_default();
+                *known = (*known).max(*until_ms);
+            }
+            ConversationEvent::FreeEntryMoved { until_ms } => {
+                self.free_entry_until_ms = *until_ms;
             }
             ConversationEvent::SendRequested(record) => {
                 self.sends.insert(record.request, record.clone());
@@ -196,6 +216,8 @@ pub(super) struct World {
     pub(super) conversations: BTreeMap<EntityId, Conversation>,
     pub(super) thread: Thread,
     pub(super) events: Vec<ConversationEvent>,
+    /// Which address recorded which message.
+    pub(super) recorded_by: Vec<(EntityId, MessageId)>,
     pub(super) signals: Vec<ConversationSignal>,
     pub(super) workspace: Vec<WorkspaceInput>,
     pub(super) number: Vec<NumberInput>,
@@ -215,6 +237,7 @@ impl World {
             conversations: BTreeMap::new(),
             thread: Thread::default(),
             events: Vec::new(),
+            recorded_by: Vec::new(),
             signals: Vec::new(),
             workspace: Vec::new(),
             number: Vec::new(),
@@ -347,6 +370,9 @@ impl World {
         for event in out.events {
             conversation.apply(&event);
             self.thread.apply(&event);
+            if let ConversationEvent::MessageRecorded(record) = &event {
+                self.recorded_by.push((id, record.message));
+            }
             self.events.push(event);
         }
         let bytes = persist::encode(&conversation).unwrap();
