@@ -13,6 +13,7 @@
 //! | `decide`, `on_*` | one handler per input |
 //! | `offers`, `matching`, `matcher` | who is offered what |
 //! | `settle` | what is due, lost or left over: run after every input and on wake |
+//! | `places` | where items are, for metrics |
 
 mod apply;
 mod decide;
@@ -31,6 +32,7 @@ mod on_dropped;
 mod on_offer;
 mod on_session;
 mod on_wanted;
+mod places;
 mod plan;
 mod settle;
 mod signal;
@@ -44,5 +46,6 @@ pub use input::{
     AgentConfig, DeskCommand, Presence, QueueConfig, SkillNeed, WorkspaceAnswer, WorkspaceConfig,
     WorkspaceInput,
 };
+pub use places::{Standing, Standpoint};
 pub use signal::{OfferView, WorkspaceChange, WorkspaceSignal};
 pub use state::{Part, Workspace};

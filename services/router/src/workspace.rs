@@ -10,7 +10,7 @@ use runtime::{
     host::{DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
 };
 
-use crate::bridge;
+use crate::{bridge, places::Places};
 
 /// Memory of one part, about, bytes.
 const PART_WEIGHT: usize = 512;
@@ -18,6 +18,7 @@ const PART_WEIGHT: usize = 512;
 pub(crate) struct HostedWorkspace {
     id: EntityId,
     state: Workspace,
+    places: Places,
 }
 
 impl HostedWorkspace {
@@ -29,7 +30,8 @@ impl HostedWorkspace {
                 state.put_part(&part.name.0, value);
             }
         }
-        Ok(Self { id, state })
+        let places = Places::of(&state);
+        Ok(Self { id, state, places })
     }
 }
 
@@ -54,7 +56,14 @@ impl LiveEntity for HostedWorkspace {
 
     fn apply(&mut self, event: &Event) -> Result<(), EntityError> {
         let event: WorkspaceEvent = persist::decode(&event.body).map_err(bridge::refused)?;
+        let part = event.part();
+        let before = self.state.item_of_part(&part);
         self.state.apply(&event);
+        if self.state.business().is_some() && !self.places.is_named() {
+            self.places = Places::of(&self.state);
+        } else {
+            self.places.moved(before, self.state.item_of_part(&part));
+        }
         Ok(())
     }
 
