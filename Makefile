@@ -16,7 +16,7 @@ SEEDS ?= 2000
 KILLS ?= 30
 CUTS ?= 100
 FUZZ_SECONDS ?= 120
-SECONDS_RUN ?= 20
+SECONDS_RUN ?=
 
 .PHONY: help run test lint docs bench soak setup nats deny fuzz-build
 
@@ -32,7 +32,7 @@ nats:
 run: setup
 	@echo "building (the first time takes some minutes)"
 	@$(CARGO) build --locked --quiet -p tandem -p loadtest
-	@./target/debug/tandem demo --seconds $(SECONDS_RUN)
+	@./target/debug/tandem demo $(if $(SECONDS_RUN),--seconds $(SECONDS_RUN))
 
 test: setup nats
 	@echo "building the product and the simulator (tests start them as real processes)"

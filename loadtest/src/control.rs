@@ -110,7 +110,8 @@ impl Control {
 
     fn storm(&self, body: &[u8]) -> Result<Value, String> {
         let Storm { factor, seconds } = parse(body)?;
-        let sensible = (0.1..=FACTOR_MAX).contains(&factor) && (0.0..=SECONDS_MAX).contains(&seconds);
+        let sensible =
+            (0.1..=FACTOR_MAX).contains(&factor) && (0.0..=SECONDS_MAX).contains(&seconds);
         if !sensible {
             return Err(format!("factor is 0.1 to {FACTOR_MAX}, seconds 0 to {SECONDS_MAX}"));
         }

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn what_cannot_be_said_is_refused_and_changes_nothing() {
         let sim = Sim::new(crate::fixture::scenario(), None);
-        let on_api = sim.world.numbers.iter().find(|(_, number)| number.mode == Mode::Api).unwrap().1;
+        let on_api =
+            sim.world.numbers.iter().find(|(_, number)| number.mode == Mode::Api).unwrap().1;
         let unphoned = sim.world.customers[on_api.chats[0]].phone.clone();
         let somebody = sim.world.customers[ChatId::from_row(0)].phone.clone();
         for (who, customer, text, why) in [

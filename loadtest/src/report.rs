@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::judge::{FindingLine, Verdict};
-use crate::settle::{Judged, Rest};
 use crate::scenario::Mode;
+use crate::settle::{Judged, Rest};
 use crate::sim::{Sim, State};
 use crate::task;
 

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use ::metrics::Counter;
 use chassis::{
     clock::Clock,
     config::Config,
@@ -28,7 +29,6 @@ use runtime::{
     bus::Bus,
     host::{Door, TooLate},
 };
-use ::metrics::Counter;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics;

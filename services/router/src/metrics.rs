@@ -28,7 +28,10 @@ pub fn describe() {
     describe_counter!(DEPARTURES_TOTAL, "calls that departed by a number's door");
     describe_gauge!(RATE_PER_SECOND, "configured rate of a number, calls per second");
     describe_gauge!(ITEMS, "work items by queue and place");
-    describe_gauge!(WAITING_SINCE_SECONDS, "since when the longest waiting customer waits, Unix time");
+    describe_gauge!(
+        WAITING_SINCE_SECONDS,
+        "since when the longest waiting customer waits, Unix time"
+    );
     describe_counter!(CROSS_BUSINESS_TOTAL, "inputs refused: their entity is another business's");
 }
 

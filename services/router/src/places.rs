@@ -98,3 +98,45 @@ fn label(standing: Standing) -> &'static str {
         Standing::Assigned => "assigned",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Hash16;
+
+    fn at(n: u32, since_ms: u64, standing: Standing) -> Option<Standpoint> {
+        let item = ItemId { conversation: Hash16([1; 16]), n };
+        Some(Standpoint { item, queue: QueueId("sales".to_owned()), since_ms, standing })
+    }
+
+    fn state(places: &Places) -> (u32, u32, u32, Option<u64>) {
+        let queue = &places.queues[&QueueId("sales".to_owned())];
+        let count = |standing| queue.counts.get(&standing).copied().unwrap_or(0);
+        let first = queue.unheld.first().map(|(since_ms, _)| *since_ms);
+        (count(Standing::Waiting), count(Standing::Offered), count(Standing::Assigned), first)
+    }
+
+    #[test]
+    fn items_are_counted_where_they_are_and_the_longest_wait_ends_with_an_agent() {
+        let mut places =
+            Places { business: Some(BusinessId("shop".to_owned())), ..Places::default() };
+        let [one, two] = [|standing| at(1, 50, standing), |standing| at(2, 20, standing)];
+        places.moved(None, one(Standing::Waiting));
+        places.moved(None, two(Standing::Waiting));
+        assert_eq!(state(&places), (2, 0, 0, Some(20)));
+        places.moved(two(Standing::Waiting), two(Standing::Offered));
+        assert_eq!(state(&places), (1, 1, 0, Some(20)), "who is offered waits on");
+        places.moved(two(Standing::Offered), two(Standing::Assigned));
+        assert_eq!(state(&places), (1, 0, 1, Some(50)));
+        places.moved(two(Standing::Assigned), None);
+        places.moved(one(Standing::Waiting), None);
+        assert_eq!(state(&places), (0, 0, 0, None));
+    }
+
+    #[test]
+    fn a_workspace_that_is_nobodys_counts_nothing() {
+        let mut places = Places::default();
+        places.moved(None, at(1, 50, Standing::Waiting));
+        assert!(places.queues.is_empty() && !places.is_named());
+    }
+}

@@ -10,3 +10,4 @@ mod keys;
 mod rebuild;
 pub mod stage;
 mod up;
+mod view;

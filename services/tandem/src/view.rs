@@ -15,7 +15,7 @@ mod svg;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use live::{Ended, live};
+pub(crate) use live::live;
 pub(crate) use sample::Sampler;
 pub(crate) use state::LiveView;
 pub(crate) use svg::picture;

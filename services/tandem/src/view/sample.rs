@@ -44,6 +44,19 @@ pub(crate) struct Sample {
     metrics: Option<Scrape>,
 }
 
+impl Sample {
+    /// As if both had answered this.
+    #[cfg(test)]
+    pub(super) fn of(at_ms: u64, wall_ms: u64, report: Value, metrics: Option<&str>) -> Self {
+        Self { at_ms, wall_ms, report, metrics: metrics.map(Scrape::parse) }
+    }
+
+    /// Share of the Graph calls that end in a server error.
+    pub(super) fn http_5xx(&self) -> f64 {
+        self.report.pointer("/world/http_5xx").and_then(Value::as_f64).unwrap_or(0.0)
+    }
+}
+
 /// Takes samples.
 #[derive(Clone, Debug)]
 pub(crate) struct Sampler {
@@ -109,7 +122,10 @@ fn world(report: &Value) -> WorldState {
     WorldState {
         talking: is("talking"),
         storm: factor.map(|factor| (factor, count(&world, "storm_left_ms"))),
-        graph_fails: world.get("http_5xx").and_then(Value::as_f64).is_some_and(|share| share >= 1.0),
+        graph_fails: world
+            .get("http_5xx")
+            .and_then(Value::as_f64)
+            .is_some_and(|share| share >= 1.0),
         phones_silent: is("phones_silent"),
     }
 }
@@ -125,7 +141,8 @@ fn flow(key: &str, label: &'static str, sample: &Sample, before: Option<&Sample>
 }
 
 fn queues(metrics: &Scrape, wall_ms: u64) -> Vec<QueueLine> {
-    let key = |series: &Series| (series.label("business").to_owned(), series.label("queue").to_owned());
+    let key =
+        |series: &Series| (series.label("business").to_owned(), series.label("queue").to_owned());
     let mut queues: BTreeMap<(String, String), QueueLine> = BTreeMap::new();
     for series in metrics.all(router::metrics::ITEMS) {
         let queue = queues.entry(key(series)).or_default();
@@ -180,7 +197,10 @@ fn partitions(metrics: &Scrape) -> Vec<PartitionLine> {
         .map(|series| {
             let partition = series.label("partition");
             PartitionLine {
-                partition: partition.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0),
+                partition: partition
+                    .trim_start_matches(|c: char| !c.is_ascii_digit())
+                    .parse()
+                    .unwrap_or(0),
                 owner: series.label("node").to_owned(),
                 epoch: whole(series.value),
                 in_flight: of(runtime::metrics::IN_FLIGHT, partition),
