@@ -18,7 +18,7 @@ KILLS ?= 30
 CUTS ?= 100
 DEMO_SECONDS ?= 600
 FUZZ_SECONDS ?= 120
-SECONDS_RUN ?= 20
+SECONDS_RUN ?=
 
 .PHONY: help run test lint reference docs bench soak setup nats python-client deny fuzz-build
 
@@ -34,7 +34,7 @@ nats:
 run: setup
 	@echo "building (the first time takes some minutes)"
 	@$(CARGO) build --locked --quiet -p tandem -p loadtest
-	@./target/debug/tandem demo --seconds $(SECONDS_RUN)
+	@./target/debug/tandem demo $(if $(SECONDS_RUN),--seconds $(SECONDS_RUN))
 
 python-client:
 	@./scripts/setup-python-client.sh

@@ -16,6 +16,9 @@ pub(crate) use reader::{ReadError, probe_isolation, read_threads};
 
 /// Starts every agent; they connect once the desk's address is known.
 pub(crate) fn start(sim: &Arc<Sim>) {
+    if sim.scenario.desk.absent {
+        return;
+    }
     for (agent, _) in sim.world.agents.iter() {
         task::spawn("agent", client::live(Arc::clone(sim), agent));
     }

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::control::{self, Control, webhook_uri};
+use crate::remote::{self, At, CustomerCommand, PhoneCommand, Storm};
 use crate::report::report;
 use crate::sabotage::Sabotage;
 use crate::scenario::{Scenario, ScenarioError};
@@ -35,6 +36,22 @@ enum Command {
     Run(Run),
     /// Print what the product must be configured with.
     Export(Export),
+    /// Play a customer of a running simulator by hand.
+    Customer {
+        #[command(subcommand)]
+        command: CustomerCommand,
+    },
+    /// Play the business's phone of a running simulator by hand.
+    Phone {
+        #[command(subcommand)]
+        command: PhoneCommand,
+    },
+    /// Multiply the traffic of a running simulator for a while.
+    Storm(Storm),
+    /// Customers of a running simulator stop writing.
+    Pause(At),
+    /// They go on.
+    Resume(At),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +118,9 @@ pub enum Error {
     /// An argument makes no sense.
     #[error("{0}")]
     Argument(String),
+    /// The running simulator refused, or does not answer.
+    #[error("{0}")]
+    Control(String),
     /// Endpoints would be reachable from elsewhere.
     #[error("{0} is not a loopback address")]
     NotLoopback(SocketAddr),
@@ -126,6 +146,11 @@ pub async fn run(cli: Cli) -> Result<bool, Error> {
             output::line(&export::export(&scenario, &arguments.graph_url));
             Ok(true)
         }
+        Command::Customer { command } => remote::customer(command).await.map(|()| true),
+        Command::Phone { command } => remote::phone(command).await.map(|()| true),
+        Command::Storm(arguments) => remote::storm(&arguments).await.map(|()| true),
+        Command::Pause(at) => remote::talk(&at, false).await.map(|()| true),
+        Command::Resume(at) => remote::talk(&at, true).await.map(|()| true),
     }
 }
 

@@ -5,6 +5,10 @@
 //! | `POST /start` | `{"webhook_url", "desk_url"}` | starts customers and agents |
 //! | `POST /product` | the same; after a restart of the product | |
 //! | `POST /pause`, `/resume` | | customers stop and go on |
+//! | `POST /storm` | `{"factor", "seconds"}` | customers write so many times more for so long |
+//! | `POST /phones` | `{"silent"}` | the owners of phones answer nothing, or do again |
+//! | `POST /say` | `{"who", "customer", "number", "text"}` | one message by hand; gives its `place` |
+//! | `POST /chat` | `{"customer", "number", "after"}` | what is on the customer's screen |
 //! | `POST /knobs` | any of the faults | all faults as they are now |
 //! | `GET /inflight` | | what is on its way at this moment |
 //! | `POST /settle` | `?timeout_ms=` | waits for rest, judges, gives the report |
@@ -22,6 +26,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::hand;
 use crate::http::{self, Broken};
 use crate::report::{in_flight, report};
 use crate::settle::{Judged, settle};
@@ -30,6 +35,9 @@ use crate::sim::Sim;
 const BODY_MAX: usize = 64 * 1024;
 const SETTLE_MS: u64 = 60_000;
 const SETTLE_MS_MAX: u64 = 600_000;
+/// A storm is at most so strong and so long.
+const FACTOR_MAX: f64 = 1_000.0;
+const SECONDS_MAX: f64 = 3_600.0;
 
 /// What the control endpoint steers.
 #[derive(Debug)]
@@ -45,6 +53,31 @@ pub(crate) struct Control {
 struct Product {
     webhook_url: Option<String>,
     desk_url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Storm {
+    factor: f64,
+    seconds: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Phones {
+    silent: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chat {
+    customer: String,
+    number: Option<String>,
+    after: Option<usize>,
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 impl Control {
@@ -75,6 +108,34 @@ impl Control {
         Ok(json!({"ok": true}))
     }
 
+    fn storm(&self, body: &[u8]) -> Result<Value, String> {
+        let Storm { factor, seconds } = parse(body)?;
+        let sensible =
+            (0.1..=FACTOR_MAX).contains(&factor) && (0.0..=SECONDS_MAX).contains(&seconds);
+        if !sensible {
+            return Err(format!("factor is 0.1 to {FACTOR_MAX}, seconds 0 to {SECONDS_MAX}"));
+        }
+        let span = Duration::from_secs_f64(seconds);
+        self.sim.with(|state, now_us| state.storm(factor, span, now_us));
+        Ok(json!({"ok": true}))
+    }
+
+    fn phones(&self, body: &[u8]) -> Result<Value, String> {
+        let Phones { silent } = parse(body)?;
+        self.sim.with(|state, _| state.phones_silent = silent);
+        Ok(json!({"ok": true}))
+    }
+
+    fn say(&self, body: &[u8]) -> Result<Value, String> {
+        hand::say(&self.sim, &parse(body)?).map(|place| json!({"place": place}))
+    }
+
+    fn chat(&self, body: &[u8]) -> Result<Value, String> {
+        let chat: Chat = parse(body)?;
+        let lines = hand::chat(&self.sim, &chat.customer, chat.number.as_deref(), chat.after)?;
+        Ok(json!({"lines": lines}))
+    }
+
     fn knobs(&self, body: &[u8]) -> Result<Value, String> {
         let patch: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         self.sim.with(|state, _| {
@@ -99,6 +160,10 @@ impl Control {
             (&Method::POST, "/product") => self.product(body),
             (&Method::POST, "/pause") => Ok(self.talk(false)),
             (&Method::POST, "/resume") => Ok(self.talk(true)),
+            (&Method::POST, "/storm") => self.storm(body),
+            (&Method::POST, "/phones") => self.phones(body),
+            (&Method::POST, "/say") => self.say(body),
+            (&Method::POST, "/chat") => self.chat(body),
             (&Method::POST, "/knobs") => self.knobs(body),
             (&Method::GET, "/inflight") => Ok(json!(in_flight(&self.sim))),
             (&Method::POST, "/settle") => Ok(self.settle(uri.query()).await),
@@ -175,6 +240,21 @@ mod tests {
         assert_eq!((status, &in_flight["webhooks_unanswered"]), (200, &json!(0)));
         let (_, report) = call(&control, Method::GET, "/report", "").await;
         assert_eq!((&report["judged"], &report["lost"]), (&json!(false), &json!(0)));
+        assert_eq!(post("/storm", r#"{"factor": 10, "seconds": 60}"#).await.0, 200);
+        assert_eq!(post("/phones", r#"{"silent": true}"#).await.0, 200);
+        for (path, bad) in [
+            ("/storm", r#"{"factor": 0, "seconds": 1}"#),
+            ("/storm", "{}"),
+            ("/phones", r#"{"loud": true}"#),
+            ("/say", r#"{"who": "nobody", "customer": "1", "text": "x"}"#),
+            ("/chat", r#"{"customer": "1"}"#),
+        ] {
+            assert_eq!(post(path, bad).await.0, 400, "{path} {bad}");
+        }
+        let (_, report) = call(&control, Method::GET, "/report", "").await;
+        assert_eq!(report["world"]["storm_factor"], 10.0);
+        assert_eq!(report["world"]["phones_silent"], true);
+        assert_eq!(report["numbers"][0]["rate_per_s"], 20);
         assert_eq!(post("/nonsense", "").await.0, 404);
         post("/stop", "").await;
         control.stop.notified().await;

@@ -20,10 +20,12 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 mod graph;
+mod hand;
 mod http;
 mod judge;
 mod outbox;
 mod output;
+mod remote;
 mod report;
 mod rules;
 mod sabotage;

@@ -13,6 +13,12 @@ pub(crate) fn line<T: Serialize>(value: &T) {
     }
 }
 
+/// A line for a person.
+#[expect(clippy::print_stdout, reason = "a command's result, for the one who typed it")]
+pub(crate) fn text(text: &str) {
+    println!("{text}");
+}
+
 #[expect(clippy::print_stderr, reason = "complaints of a command-line program")]
 pub(crate) fn complain(text: &str) {
     eprintln!("loadtest: {text}");

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::judge::{FindingLine, Verdict};
+use crate::scenario::Mode;
 use crate::settle::{Judged, Rest};
-use crate::sim::Sim;
+use crate::sim::{Sim, State};
 use crate::task;
 
 /// What is on its way at this moment.
@@ -21,6 +22,28 @@ pub(crate) struct InFlight {
     pub(crate) sends_unanswered: usize,
     /// Agents' commands without a result.
     pub(crate) commands_unacked: usize,
+}
+
+/// A number and its sends.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct NumberLine {
+    phone_number_id: String,
+    mode: Mode,
+    rate_per_s: u32,
+    /// Calls that arrived in the second before the report.
+    last_second: usize,
+    peak: usize,
+}
+
+/// What the world is told to do at this moment.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct WorldLine {
+    talking: bool,
+    storm_factor: Option<f64>,
+    storm_left_ms: u64,
+    phones_silent: bool,
+    /// Share of the Graph calls that end in a server error.
+    http_5xx: f64,
 }
 
 /// The JSON report.
@@ -57,6 +80,9 @@ pub(crate) struct Report {
     sabotaged: u64,
     /// Most sends that arrived in any full second, by number.
     rate_peaks: BTreeMap<String, usize>,
+    /// Each number against its limit.
+    numbers: Vec<NumberLine>,
+    world: WorldLine,
     in_flight: InFlight,
     /// Everything came to rest and was compared with the product's threads: this is a verdict.
     judged: bool,
@@ -79,7 +105,7 @@ pub(crate) fn in_flight(sim: &Sim) -> InFlight {
 /// The report so far; with `judged` it is the verdict.
 pub(crate) fn report(sim: &Sim, judged: Option<&Judged>) -> Report {
     let in_flight = in_flight(sim);
-    sim.with(|state, _| {
+    sim.with(|state, now_us| {
         let mut findings = state.ledger.findings().clone();
         if let Some(judged) = judged {
             findings.merge(&judged.findings);
@@ -118,6 +144,8 @@ pub(crate) fn report(sim: &Sim, judged: Option<&Judged>) -> Report {
             errors_injected: stats.errors_injected,
             sabotaged: state.proxy.deeds,
             rate_peaks: state.rates.iter().map(peak).collect(),
+            numbers: number_lines(state, now_us),
+            world: world_line(state, now_us),
             in_flight,
             judged: judged.is_some_and(|judged| judged.rest.settled),
             rest: judged.map(|judged| judged.rest.clone()),
@@ -125,6 +153,28 @@ pub(crate) fn report(sim: &Sim, judged: Option<&Judged>) -> Report {
             simulator_panics: task::panics(),
         }
     })
+}
+
+fn number_lines(state: &State, now_us: u64) -> Vec<NumberLine> {
+    let numbers = state.world.numbers.iter().map(|(id, number)| NumberLine {
+        phone_number_id: number.phone_number_id.clone(),
+        mode: number.mode,
+        rate_per_s: number.rate_per_s,
+        last_second: state.rates[id].last_second(now_us),
+        peak: state.rates[id].peak(),
+    });
+    numbers.collect()
+}
+
+fn world_line(state: &State, now_us: u64) -> WorldLine {
+    let storm = state.storming(now_us);
+    WorldLine {
+        talking: state.talking,
+        storm_factor: storm.map(|(factor, _)| factor),
+        storm_left_ms: storm.map_or(0, |(_, left_ms)| left_ms),
+        phones_silent: state.phones_silent,
+        http_5xx: state.faults.http_5xx,
+    }
 }
 
 impl Report {

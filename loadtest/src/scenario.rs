@@ -80,6 +80,8 @@ pub(crate) struct DeskBehaviour {
     pub(crate) ignore_share: f64,
     /// Replies after which an agent resolves the conversation.
     pub(crate) resolve_after: u32,
+    /// Nobody of the simulator sits at the desks: people do.
+    pub(crate) absent: bool,
     /// First wait before a broken stream is opened again; it doubles up to `reconnect_max_ms`.
     pub(crate) reconnect_ms: u64,
     pub(crate) reconnect_max_ms: u64,
@@ -93,6 +95,7 @@ impl Default for DeskBehaviour {
             reject_share: 0.03,
             ignore_share: 0.01,
             resolve_after: 4,
+            absent: false,
             reconnect_ms: 100,
             reconnect_max_ms: 1_000,
         }

@@ -64,6 +64,13 @@ pub(crate) struct Target {
     pub(crate) version: u64,
 }
 
+/// A time in which customers write more.
+#[derive(Clone, Copy, Debug)]
+struct Storm {
+    factor: f64,
+    until_us: u64,
+}
+
 /// All that changes.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -85,6 +92,10 @@ pub(crate) struct State {
     /// Customers will not come back: agents clear their desks.
     pub(crate) closing: bool,
     pub(crate) sends_unanswered: usize,
+    /// More customers than usual until then.
+    storm: Option<Storm>,
+    /// Nobody looks at the phones.
+    pub(crate) phones_silent: bool,
     epoch_us: u64,
     /// Numbers texts, so that each is unique.
     written: u64,
@@ -126,6 +137,8 @@ impl State {
             talking: false,
             closing: false,
             sends_unanswered: 0,
+            storm: None,
+            phones_silent: false,
             epoch_us,
             written: 0,
             world,

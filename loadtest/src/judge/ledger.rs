@@ -219,6 +219,11 @@ impl Ledger {
         self.findings.add(Verdict::Violation, kind, example);
     }
 
+    /// Every message, in the order in which they happened.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (MessageId, &Message)> {
+        self.messages.iter()
+    }
+
     pub(crate) fn message(&self, id: MessageId) -> &Message {
         &self.messages[id]
     }

@@ -94,6 +94,11 @@ impl RateWindow {
         self.peak
     }
 
+    /// Calls that arrived in the second before.
+    pub(crate) fn last_second(&self, now_us: u64) -> usize {
+        within(&self.departed, now_us, SECOND_US)
+    }
+
     fn forget(&mut self, at_us: u64) {
         let old = |time: &u64| at_us.saturating_sub(*time) >= SECOND_US;
         for times in [&mut self.departed, &mut self.accepted, &mut self.inbound] {

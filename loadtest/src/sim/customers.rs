@@ -11,7 +11,7 @@ use crate::wamid::{self, Direction};
 use crate::webhook::{Content, What};
 use crate::world::{ChatId, NumberId};
 
-use super::{Event, State};
+use super::{Event, State, Storm};
 
 /// Where a customer is in the talk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,18 @@ impl State {
         self.closing &= !talking;
     }
 
+    /// Customers write `factor` times more for this long.
+    pub(crate) fn storm(&mut self, factor: f64, span: std::time::Duration, now_us: u64) {
+        let until_us = now_us + u64::try_from(span.as_micros()).unwrap_or(u64::MAX / 2);
+        self.storm = Some(Storm { factor, until_us });
+    }
+
+    /// The factor of a storm that goes on, and how many milliseconds it still has.
+    pub(crate) fn storming(&self, now_us: u64) -> Option<(f64, u64)> {
+        let storm = self.storm.filter(|storm| now_us < storm.until_us)?;
+        Some((storm.factor, (storm.until_us - now_us) / 1_000))
+    }
+
     /// A random gap between events that come `per_s` times a second.
     fn gap_us(&mut self, per_s: f64) -> u64 {
         let gap_s = -(1.0 - self.rng.random::<f64>()).ln() / per_s.max(0.001);
@@ -67,7 +79,8 @@ impl State {
         if !self.talking {
             return;
         }
-        let gap_us = self.gap_us(self.scenario.traffic.inbound_per_s);
+        let (factor, _) = self.storming(now_us).unwrap_or((1.0, 0));
+        let gap_us = self.gap_us(self.scenario.traffic.inbound_per_s * factor);
         self.agenda.add(due_us + gap_us, Event::Arrival);
         if let Some(chat) = self.pick_chat() {
             self.begin_to_write(chat, now_us);
@@ -183,7 +196,12 @@ impl State {
         }
     }
 
-    fn customer_writes(&mut self, chat: ChatId, content: Content, now_us: u64) -> UpdateId {
+    pub(crate) fn customer_writes(
+        &mut self,
+        chat: ChatId,
+        content: Content,
+        now_us: u64,
+    ) -> UpdateId {
         let number = self.world.customers[chat].number;
         let arrival = self.arrival(chat, &content, Direction::FromCustomer, now_us);
         let (wamid, ts_s) = (arrival.wamid.clone(), arrival.ts_s);
@@ -224,8 +242,15 @@ impl State {
     }
 
     pub(super) fn on_phone_answers(&mut self, chat: ChatId, now_us: u64) {
+        if self.phones_silent {
+            return;
+        }
         // Every text differs: the same text to several customers would be an automatic reply.
         let content = Content::Text(format!("From the phone: we are on it ({})", self.next_text()));
+        self.phone_writes(chat, content, now_us);
+    }
+
+    pub(crate) fn phone_writes(&mut self, chat: ChatId, content: Content, now_us: u64) {
         let arrival = self.arrival(chat, &content, Direction::FromBusiness, now_us);
         let (wamid, ts_s) = (arrival.wamid.clone(), arrival.ts_s);
         let message: MessageId = self.ledger.phone_wrote(arrival);

@@ -15,6 +15,7 @@
 //! | `wrap_up` | work after a conversation |
 //! | `board` | what supervisors see: who waits and why |
 //! | `settle` | what is due, lost or left over: run after every input and on wake |
+//! | `places` | where items are, for metrics |
 
 mod apply;
 mod board;
@@ -34,6 +35,7 @@ mod on_dropped;
 mod on_offer;
 mod on_session;
 mod on_wanted;
+mod places;
 mod plan;
 mod reserve;
 mod settle;
@@ -50,5 +52,6 @@ pub use input::{
     ANSWER_TARGET_MS, AgentConfig, AgentSince, DeskCommand, Presence, QueueConfig, RoutingHints,
     SkillNeed, WorkspaceAnswer, WorkspaceConfig, WorkspaceInput, WrapUpConfig, WrapUpMode,
 };
+pub use places::{Standing, Standpoint};
 pub use signal::{OfferView, SnapshotMore, WorkspaceChange, WorkspaceSignal, WrapUpView};
 pub use state::{Part, Workspace};

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use ::metrics::Counter;
 use chassis::{
     clock::Clock,
     config::Config,
@@ -29,6 +30,8 @@ use runtime::{
     host::{Door, TooLate},
 };
 use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics;
 
 /// Calls that may wait at one door; the Number grants at most 250 ms of its rate ahead, so 250 at 1,000/s.
 const WAITING_MAX: usize = 1024;
@@ -62,6 +65,7 @@ struct Waiting {
 pub struct Leave {
     log: Arc<Mutex<SlidingLog>>,
     clock: Clock,
+    departures: Counter,
     key: u64,
     counted_us: u64,
     departed: bool,
@@ -76,6 +80,7 @@ impl Leave {
             let mut log = lock(&self.log);
             log.resolve(self.key, false, now_us);
             log.left_later(self.counted_us, now_us);
+            self.departures.increment(1);
         }
         first
     }
@@ -126,6 +131,7 @@ impl Doors {
             let keeper = Keeper {
                 log: Arc::clone(&log),
                 clock: clock.clone(),
+                departures: metrics::door(&number.phone_number_id, number.rate()),
                 receiver,
                 lanes: BTreeMap::new(),
                 granted: 0,
@@ -160,6 +166,7 @@ impl Doors {
 struct Keeper {
     log: Arc<Mutex<SlidingLog>>,
     clock: Clock,
+    departures: Counter,
     receiver: mpsc::Receiver<Waiting>,
     lanes: BTreeMap<Lane, VecDeque<Waiting>>,
     /// Leaves granted so far: the key of the next.
@@ -208,6 +215,7 @@ impl Keeper {
         Leave {
             log: Arc::clone(&self.log),
             clock: self.clock.clone(),
+            departures: self.departures.clone(),
             key: self.granted,
             counted_us,
             departed: false,

@@ -12,6 +12,7 @@ pub mod flows;
 mod host;
 pub mod metrics;
 mod number;
+mod places;
 pub mod rules;
 pub mod send;
 mod workspace;

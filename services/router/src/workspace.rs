@@ -12,7 +12,7 @@ use runtime::{
     host::{DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
 };
 
-use crate::{bridge, metrics};
+use crate::{bridge, metrics, places::Places};
 
 /// Memory of one part, about, bytes.
 const PART_WEIGHT: usize = 512;
@@ -25,6 +25,7 @@ pub(crate) struct HostedWorkspace {
     id: EntityId,
     state: Workspace,
     counted: Counted,
+    places: Places,
 }
 
 /// What metrics were told last, so that what no longer waits is told as 0.
@@ -43,7 +44,8 @@ impl HostedWorkspace {
                 state.put_part(&part.name.0, value);
             }
         }
-        Ok(Self { id, state, counted: Counted::default() })
+        let places = Places::of(&state);
+        Ok(Self { id, state, counted: Counted::default(), places })
     }
 
     /// Tells metrics who waits and why, when that may have changed.
@@ -85,7 +87,14 @@ impl LiveEntity for HostedWorkspace {
 
     fn apply(&mut self, event: &Event) -> Result<(), EntityError> {
         let event: WorkspaceEvent = persist::decode(&event.body).map_err(bridge::refused)?;
+        let part = event.part();
+        let before = self.state.item_of_part(&part);
         self.state.apply(&event);
+        if self.state.business().is_some() && !self.places.is_named() {
+            self.places = Places::of(&self.state);
+        } else {
+            self.places.moved(before, self.state.item_of_part(&part));
+        }
         // Only these change who waits and why.
         if !matches!(
             event,

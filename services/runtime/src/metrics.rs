@@ -28,6 +28,8 @@ pub const CHANNEL_RESENDS_TOTAL: &str = "tandem_runtime_channel_resends_total";
 pub const CALLS_TOTAL: &str = "tandem_runtime_calls_total";
 /// Partitions served by this node.
 pub const PARTITIONS: &str = "tandem_runtime_partitions";
+/// Epoch by which this node owns a partition, 0 once it does not any more; labels `partition` and `node`.
+pub const EPOCH: &str = "tandem_runtime_epoch";
 /// Things that must not happen, label `name` (see [`crate::shard::Alarm`]).
 pub const ALARMS_TOTAL: &str = "tandem_runtime_alarms_total";
 
@@ -46,5 +48,6 @@ pub fn describe() {
     describe_counter!(CHANNEL_RESENDS_TOTAL, "channel appends sent again");
     describe_counter!(CALLS_TOTAL, "outside calls ended, by result");
     describe_gauge!(PARTITIONS, "partitions served by this node");
+    describe_gauge!(EPOCH, "epoch by which this node owns a partition, 0 when it does not");
     describe_counter!(ALARMS_TOTAL, "things that must not happen, by name");
 }

@@ -14,3 +14,4 @@ mod rebuild;
 mod restore;
 pub mod stage;
 mod up;
+mod view;

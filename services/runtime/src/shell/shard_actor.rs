@@ -115,6 +115,7 @@ impl ShardState {
             Err(error) => return self.ended(myself, error),
         };
         self.counted.dead_letters = machine.status().dead_letters;
+        self.publish_epoch(machine.status().epoch);
         let machine = self.machine.insert(Box::new(machine));
         let mut actions: Vec<Action> = alarms.into_iter().map(Action::Alarm).collect();
         machine.start(self.context.now(), &mut actions);
@@ -130,6 +131,7 @@ impl ShardState {
     pub(super) fn ended(&mut self, myself: &ActorRef<ShardMsg>, error: TakeOverError) {
         self.fenced.0.set();
         self.machine = None;
+        self.publish_epoch(0);
         self.tell_root(RootMsg::ShardEnded { partition: self.partition, error });
         myself.stop(None);
     }
@@ -168,6 +170,12 @@ impl ShardState {
         }
     }
 
+    fn publish_epoch(&self, epoch: u64) {
+        let (partition, node) = (self.partition.to_string(), self.context.name.clone());
+        let epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
+        gauge!(names::EPOCH, "partition" => partition, "node" => node).set(epoch);
+    }
+
     fn publish_metrics(&mut self, status: &ShardStatus) {
         let partition = self.partition.to_string();
         let gauges = [
@@ -200,6 +208,7 @@ impl ShardState {
         if parts.contains(&actor) {
             self.fenced.0.set();
             self.machine = None;
+            self.publish_epoch(0);
             return myself.stop(Some(format!("a part of the shard ended: {error}")));
         }
         let Some(life) = self.by_actor.remove(&actor) else { return };

@@ -28,7 +28,7 @@ impl Control {
         self.post("/start", product_body(product)).await.map(drop)
     }
 
-    /// Tells where the product is after a restart.
+    /// Tells where the product is, or is after a restart; starts nobody.
     ///
     /// # Errors
     /// When the simulator does not answer.
@@ -58,6 +58,28 @@ impl Control {
     /// When the simulator does not answer.
     pub async fn resume(&self) -> anyhow::Result<()> {
         self.post("/resume", json!({})).await.map(drop)
+    }
+
+    /// Customers write `factor` times more for so many seconds.
+    ///
+    /// # Errors
+    /// When the simulator does not answer.
+    pub async fn storm(&self, factor: u32, seconds: u32) -> anyhow::Result<()> {
+        self.post("/storm", json!({"factor": factor, "seconds": seconds})).await.map(drop)
+    }
+
+    /// Nobody looks at the phones of coexistence numbers, or somebody does again.
+    ///
+    /// # Errors
+    /// When the simulator does not answer.
+    pub async fn phones(&self, silent: bool) -> anyhow::Result<()> {
+        self.post("/phones", json!({"silent": silent})).await.map(drop)
+    }
+
+    /// Where it is steered, for commands in other terminals.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// What is on its way at this moment.
