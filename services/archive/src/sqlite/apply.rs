@@ -252,16 +252,10 @@ impl<'a> At<'a> {
             Event::ItemEnded { item, at_ms } => routing::item_ended(self, *item, *at_ms),
             Event::Forwarding { to, .. } => forward::forwarding(self, to.hash),
             Event::IdentityChanged { via, who, .. } => self.identity_seen(via.number.hash, who),
-            Event::BillingRecorded { message, pricing, .. } => {
-                billing::recorded(self, *message, pricing)
-            }
-            Event::BillingWindowMoved { category, until_ms } => {
-                billing::window_moved(self, category, *until_ms)
-            }
-            Event::FreeEntryMoved { until_ms } => billing::free_entry_moved(self, *until_ms),
-            Event::MarketingWished { allowed, at_ms } => {
-                billing::marketing_wished(self, *allowed, *at_ms)
-            }
+            Event::BillingRecorded { .. }
+            | Event::BillingWindowMoved { .. }
+            | Event::FreeEntryMoved { .. }
+            | Event::MarketingWished { .. } => billing::told(self, event),
             // Told by events of their own where they change what is shown (a cancelled send by its end).
             Event::SendCancelled { .. }
             | Event::CommandAnswered { .. }

@@ -1,6 +1,9 @@
 //! Prices of messages, billing windows and wishes about marketing.
 
-use domain::{BusinessId, Hash16, MessageId, Millis, conversation::Pricing};
+use domain::{
+    BusinessId, Hash16, MessageId, Millis,
+    conversation::{ConversationEvent, Pricing},
+};
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -9,13 +12,26 @@ use super::{
 };
 use crate::{ArchiveError, model::BillingWindowRow};
 
+/// What Meta told of prices, windows and wishes.
+pub(super) fn told(at: &At<'_>, event: &ConversationEvent) -> Result<(), ArchiveError> {
+    match event {
+        ConversationEvent::BillingRecorded { message, pricing, .. } => {
+            recorded(at, *message, pricing)
+        }
+        ConversationEvent::BillingWindowMoved { category, until_ms } => {
+            window_moved(at, category, *until_ms)
+        }
+        ConversationEvent::FreeEntryMoved { until_ms } => free_entry_moved(at, *until_ms),
+        ConversationEvent::MarketingWished { allowed, at_ms } => {
+            marketing_wished(at, *allowed, *at_ms)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a message costs. Two addresses may have been told, each in a log of its own: which of two prices stands does
 /// not depend on the order they are read in.
-pub(super) fn recorded(
-    at: &At<'_>,
-    message: MessageId,
-    pricing: &Pricing,
-) -> Result<(), ArchiveError> {
+fn recorded(at: &At<'_>, message: MessageId, pricing: &Pricing) -> Result<(), ArchiveError> {
     let known = at
         .db
         .prepare_cached(
@@ -61,11 +77,7 @@ pub(super) fn pricing_of(row: &Row<'_>) -> Result<Pricing, ArchiveError> {
     })
 }
 
-pub(super) fn window_moved(
-    at: &At<'_>,
-    category: &str,
-    until_ms: Millis,
-) -> Result<(), ArchiveError> {
+fn window_moved(at: &At<'_>, category: &str, until_ms: Millis) -> Result<(), ArchiveError> {
     at.update(
         "INSERT INTO billing_windows VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO UPDATE SET until_ms = max(until_ms, excluded.until_ms)",
@@ -73,18 +85,14 @@ pub(super) fn window_moved(
     )
 }
 
-pub(super) fn free_entry_moved(at: &At<'_>, until_ms: Millis) -> Result<(), ArchiveError> {
+fn free_entry_moved(at: &At<'_>, until_ms: Millis) -> Result<(), ArchiveError> {
     at.update(
         "UPDATE conversations SET free_entry_until_ms = ?3 WHERE business = ?1 AND id = ?2",
         params![at.business.0, at.id.0, int(until_ms)],
     )
 }
 
-pub(super) fn marketing_wished(
-    at: &At<'_>,
-    allowed: bool,
-    at_ms: Millis,
-) -> Result<(), ArchiveError> {
+fn marketing_wished(at: &At<'_>, allowed: bool, at_ms: Millis) -> Result<(), ArchiveError> {
     let code = if allowed { 1 } else { 2 };
     at.update(
         "UPDATE conversations SET marketing = ?3, marketing_ms = ?4 WHERE business = ?1 AND id = ?2",

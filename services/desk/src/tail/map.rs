@@ -70,13 +70,10 @@ fn show(
             (Event::Delivery(merged), at_ms)
         }
         E::NoteAdded { n, agent, content, at_ms } => {
-            let note = Note {
-                number: *n,
-                agent_id: agent.clone().unwrap_or_default().0,
-                text: archive.content(business, content).text.unwrap_or_default(),
-                timestamp_ms: ms(*at_ms),
-            };
-            (Event::Note(note), *at_ms)
+            let agent_id = agent.clone().unwrap_or_default().0;
+            let text = archive.content(business, content).text.unwrap_or_default();
+            let timestamp_ms = ms(*at_ms);
+            (Event::Note(Note { number: *n, agent_id, text, timestamp_ms }), *at_ms)
         }
         E::EpisodeOpened { .. }
         | E::EpisodeResolved { .. }

@@ -67,12 +67,7 @@ impl Core {
                 self.apply_join(event)
             }
             E::Absorbed { from, state } => self.apply_absorbed(*from, state),
-            E::Forwarding { to, paired_at } => {
-                let heir = self.forward.map_or(*to, |forward| forward.heir);
-                let forward = Some(Forward { to: *to, paired_at: *paired_at, heir });
-                let (retired, returned_ms) = (self.retired, self.returned_ms);
-                *self = Self { forward, retired, returned_ms, ..Self::default() };
-            }
+            E::Forwarding { to, paired_at } => self.apply_forwarding(*to, *paired_at),
             E::RoutingActed { .. } | E::SnoozeEnded { .. } | E::AgentGone { .. } => {
                 self.apply_routing(event);
             }
@@ -211,6 +206,14 @@ impl Core {
         if let Some(answering) = &mut self.answering {
             answering.sends.retain(|send| !lost(send));
         }
+    }
+
+    /// Only the pointer stays, and whether the customer left.
+    fn apply_forwarding(&mut self, to: EntityId, paired_at: (Millis, MessageId)) {
+        let heir = self.forward.map_or(to, |forward| forward.heir);
+        let forward = Some(Forward { to, paired_at, heir });
+        let (retired, returned_ms) = (self.retired, self.returned_ms);
+        *self = Self { forward, retired, returned_ms, ..Self::default() };
     }
 
     fn apply_episode_opened(&mut self, n: u32, at_ms: Millis) {
