@@ -8,6 +8,7 @@ use domain::{
     AgentId, BusinessId, CommandId, EntityId, EntityKind, Hash16, Sealed, SessionId,
     content::Content,
     conversation::{CommandAnswer, CommandKind, ConversationCommand, ConversationInput},
+    flow::Field,
     naming, persist,
     workspace::{DeskCommand, WorkspaceAnswer, WorkspaceInput},
 };
@@ -331,6 +332,12 @@ impl Commands {
         let message = convert::parse_message_id(message_id).ok_or_else(unknown)?;
         let found = self.archive.message(business, conversation.hash, message).await?;
         found.and_then(|found| found.content.wamid).map(Some).ok_or_else(unknown)
+    }
+
+    /// What a bot collected; nothing where it cannot be read any more.
+    pub(crate) fn collected(&self, business: &BusinessId, sealed: &Sealed) -> Vec<Field> {
+        let plain = self.sealer.open(business.0.as_bytes(), sealed.key_id, &sealed.bytes);
+        plain.ok().and_then(|plain| persist::decode(&plain).ok()).unwrap_or_default()
     }
 
     pub(crate) fn seal<T: Serialize>(

@@ -4,6 +4,7 @@ use domain::workspace::{
     AgentView, OfferEnd, OfferView, Presence, ReservedFor, WaitReason, WaitingView,
     WorkspaceChange, WrapUpView,
 };
+use domain::{Sealed, flow::Field};
 
 use super::{
     id::{conversation_id, offer_id},
@@ -30,10 +31,16 @@ pub fn presence_from_wire(presence: v1::Presence) -> Option<Presence> {
     }
 }
 
-/// An offer.
+/// An offer. `fields` opens what a bot collected.
 #[must_use]
-pub fn offer(view: &OfferView) -> v1::Offer {
+pub fn offer(view: &OfferView, fields: &impl Fn(&Sealed) -> Vec<Field>) -> v1::Offer {
+    let brief = view.brief.as_deref();
+    let collected = brief.and_then(|brief| brief.fields.as_ref()).map(fields).unwrap_or_default();
+    let field = |field: Field| v1::CollectedField { name: field.name, value: field.value };
     v1::Offer {
+        handoff_why: brief.map(|brief| brief.why.code().to_owned()).unwrap_or_default(),
+        handoff_reason: brief.map(|brief| brief.reason.clone()).unwrap_or_default(),
+        fields: collected.into_iter().map(field).collect(),
         offer_id: offer_id(view.offer),
         conversation_id: conversation_id(view.conversation.hash),
         queue_id: view.queue.0.clone(),
@@ -55,9 +62,12 @@ pub fn offer_end(end: OfferEnd) -> v1::OfferEnd {
     }
 }
 
-/// A change of what the agent has.
+/// A change of what the agent has. `fields` opens what a bot collected.
 #[must_use]
-pub fn workspace_change(change: &WorkspaceChange) -> Event {
+pub fn workspace_change(
+    change: &WorkspaceChange,
+    fields: &impl Fn(&Sealed) -> Vec<Field>,
+) -> Event {
     match change {
         WorkspaceChange::Snapshot {
             presence: declared,
@@ -73,7 +83,7 @@ pub fn workspace_change(change: &WorkspaceChange) -> Event {
             });
             Event::Snapshot(v1::Snapshot {
                 presence: presence(*declared).into(),
-                offers: offers.iter().map(offer).collect(),
+                offers: offers.iter().map(|view| offer(view, fields)).collect(),
                 assigned: assigned.collect(),
                 capacity_used: *used,
                 capacity: *capacity,
@@ -82,7 +92,7 @@ pub fn workspace_change(change: &WorkspaceChange) -> Event {
                 taken_conversation_ids: taken.collect(),
             })
         }
-        WorkspaceChange::Offered(view) => Event::Offered(offer(view)),
+        WorkspaceChange::Offered(view) => Event::Offered(offer(view, fields)),
         WorkspaceChange::OfferEnded { offer, end } => Event::OfferEnded(v1::OfferEnded {
             offer_id: offer_id(*offer),
             end: offer_end(*end).into(),

@@ -12,7 +12,7 @@ use api::{
 use bus::Signal;
 use chassis::task::{self, TaskKind};
 use domain::{
-    Hash16,
+    Hash16, Sealed,
     conversation::ConversationSignal,
     persist,
     workspace::{DeskCommand, WorkspaceChange, WorkspaceSignal},
@@ -158,7 +158,10 @@ impl Live<'_> {
     }
 
     fn forward(&self, signal: &WorkspaceSignal) -> Step {
-        let event = Some(convert::workspace_change(&signal.change));
+        let commands = &self.session.shared.commands;
+        let business = &self.session.principal.business;
+        let fields = |sealed: &Sealed| commands.collected(business, sealed);
+        let event = Some(convert::workspace_change(&signal.change, &fields));
         self.outbox.push(DeskEvent { number: signal.n, position: None, event })
     }
 

@@ -9,9 +9,10 @@ use std::{
 use bus::{Bus, Cause, InboxEntry, Input, Key, PartitionId, Position, ReadLimit, Reply};
 use chassis::task::{self, AbortOnDrop, TaskKind};
 use domain::{
-    AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, OfferId, QueueId, RequestId,
+    AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, OfferId, QueueId, RequestId, Sealed,
     SessionId,
-    conversation::{CommandAnswer, CommandKind, ConversationInput, ConversationSignal},
+    conversation::{Brief, CommandAnswer, CommandKind, ConversationInput, ConversationSignal},
+    flow::{Field, Why},
     number::{NumberAnswer, NumberInput, Reply as ChannelReply},
     persist,
     workspace::{
@@ -327,6 +328,7 @@ impl Entities {
             since_ms: 5,
             deadline_ms: 99,
             reason: "skill sales 3".to_owned(),
+            brief: Some(Box::new(brief())),
         };
         self.signal(agent, WorkspaceChange::Offered(view)).await;
     }
@@ -342,6 +344,18 @@ impl Entities {
     pub(super) async fn news(&self, hash: Hash16, signal: &ConversationSignal) {
         let body = persist::encode(signal).unwrap();
         self.bus.signals.publish(&format!("conversation.{hash}"), body.into()).await.unwrap();
+    }
+}
+
+/// What a bot of the shop tells whoever takes over.
+fn brief() -> Brief {
+    let fields = vec![Field { name: "order".to_owned(), value: "AB-123456".to_owned() }];
+    let sealed = super::world::sealer().seal(b"shop", &persist::encode(&fields).unwrap());
+    Brief {
+        why: Why::Rule,
+        reason: "order".to_owned(),
+        fields: Some(Sealed { key_id: sealed.key_id, bytes: sealed.bytes }),
+        priority: 0,
     }
 }
 

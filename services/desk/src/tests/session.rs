@@ -42,6 +42,10 @@ async fn an_agent_is_offered_a_conversation_accepts_answers_and_resolves_it() {
         (offer.conversation_id.as_str(), offer.queue_id.as_str()),
         (id(3).as_str(), "sales")
     );
+    let fields: Vec<_> =
+        offer.fields.iter().map(|field| (field.name.as_str(), field.value.as_str())).collect();
+    assert_eq!(fields, [("order", "AB-123456")], "what the bot collected is readable");
+    assert_eq!((offer.handoff_why.as_str(), offer.handoff_reason.as_str()), ("rule", "order"));
 
     session.ask(Request::OfferDelivered(OfferDelivered { offer_id: offer.offer_id.clone() })).await;
     world.entities.until(|met| matches!(met, Met::Desk(_, _, DeskCommand::Delivered { .. }))).await;

@@ -2,7 +2,10 @@
 //! the workspace.
 
 use super::{ConversationEvent, ConversationTimer, Floor, FloorCause, decide::Step, state::Item};
-use crate::{AgentId, ItemId, QueueId, workspace::WorkspaceInput};
+use crate::{
+    AgentId, ItemId, QueueId,
+    workspace::{RoutingHints, WorkspaceInput},
+};
 
 impl Step<'_> {
     /// Sees to it that who waits is cared for. Called wherever the customer may wait with nobody in charge.
@@ -90,7 +93,10 @@ impl Step<'_> {
             queue: item.queue.clone(),
             since_ms: item.since_ms,
             priority: self.core.brief.as_ref().map_or(0, |brief| brief.priority),
-            hints: self.core.routing.hints(),
+            hints: RoutingHints {
+                brief: self.core.brief.clone().map(Box::new),
+                ..self.core.routing.hints()
+            },
         };
         self.tell_workspace(wanted);
         let again_ms = self.now_ms.saturating_add(self.rules.compare_every_ms);

@@ -230,6 +230,7 @@ impl Routing {
             last_agent: self.last_agent.as_ref().filter(|_| !chosen).map(since),
             target: self.target.clone(),
             giver: self.giver.as_ref().map(since),
+            brief: None,
         }
     }
 

@@ -129,6 +129,9 @@ pub struct RoutingHints {
     pub target: Option<AgentId>,
     /// The agent who gave it away: not asked while somebody else can take it.
     pub giver: Option<AgentSince>,
+    /// What the bot tells whoever takes over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brief: Option<Box<crate::conversation::Brief>>,
 }
 
 /// What an agent declares.

@@ -143,6 +143,7 @@ fn view(turn: &Turn<'_>, item: ItemId) -> Option<OfferView> {
         since_ms: live.since_ms,
         deadline_ms: *deadline_ms,
         reason: plan.map(|plan| plan.reason(agent, &live.queue)).unwrap_or_default(),
+        brief: live.hints.brief.clone(),
     })
 }
 

@@ -20,6 +20,9 @@ pub struct OfferView {
     pub deadline_ms: Millis,
     /// Why this agent (skills and levels matched), for people.
     pub reason: String,
+    /// What the bot tells whoever takes over.
+    #[serde(default)]
+    pub brief: Option<Box<crate::conversation::Brief>>,
 }
 
 /// One signal (topic `session.<hex>`).

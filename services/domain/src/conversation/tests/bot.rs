@@ -89,6 +89,8 @@ fn taps_lead_through_the_flow_and_people_get_reason_and_fields() {
     assert_eq!(world.last_wanted().2, "sales".into());
     let told = brief(&world).unwrap();
     assert_eq!((told.why, told.reason.as_str(), told.priority), (Why::Rule, "order", 100));
+    let Some(WorkspaceInput::Wanted { hints, .. }) = world.workspace.last() else { panic!() };
+    assert_eq!(hints.brief.as_deref(), Some(&told), "the need carries it to the offer");
     let vip =
         |input: &WorkspaceInput| matches!(input, WorkspaceInput::Wanted { priority: 100, .. });
     assert!(world.workspace.iter().all(vip));

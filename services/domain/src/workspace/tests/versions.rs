@@ -142,3 +142,23 @@ fn an_answer_goes_to_the_address_that_asked() {
     };
     assert_eq!(*to, conversation(9));
 }
+
+/// What the bot told is in the offer, also when it is made again.
+#[test]
+fn an_offer_says_what_the_bot_told() {
+    let mut world = World::new(&plain(&["ana"]));
+    let brief = Box::new(crate::conversation::Brief {
+        why: crate::flow::Why::Requested,
+        reason: "order".into(),
+        fields: Some(crate::Sealed { key_id: 1, bytes: vec![7] }),
+        priority: 0,
+    });
+    let hints = crate::workspace::RoutingHints { brief: Some(brief.clone()), ..<_>::default() };
+    world.wanted_with(1, 1, "q", START_MS, hints);
+    let on = world.sign_in("ana", 1);
+    let offered = world.changes(on).into_iter().find_map(|change| match change {
+        crate::workspace::WorkspaceChange::Offered(view) => Some(view.brief),
+        _ => None,
+    });
+    assert_eq!(offered, Some(Some(brief)));
+}
