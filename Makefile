@@ -1,5 +1,6 @@
 # Tandem: every command a developer or CI needs.
 #   make run    sets everything up and shows the main job working
+#   make hand   product and simulator, and every side is played by you in other terminals
 #   make test   sets everything up and runs every test
 #   make lint   formatting, clippy, dependency rules, with warnings denied
 #   make docs   builds the API documentation, with warnings denied
@@ -18,7 +19,7 @@ CUTS ?= 100
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?=
 
-.PHONY: help run test lint docs bench soak setup nats deny fuzz-build
+.PHONY: help run hand test lint docs bench soak setup nats deny fuzz-build
 
 help:
 	@grep -E '^#   make' Makefile | sed 's/^#   //'
@@ -33,6 +34,10 @@ run: setup
 	@echo "building (the first time takes some minutes)"
 	@$(CARGO) build --locked --quiet -p tandem -p loadtest
 	@./target/debug/tandem demo $(if $(SECONDS_RUN),--seconds $(SECONDS_RUN))
+
+hand: setup
+	@$(CARGO) build --locked --quiet -p tandem -p loadtest
+	@./target/debug/tandem demo --by-hand
 
 test: setup nats
 	@echo "building the product and the simulator (tests start them as real processes)"

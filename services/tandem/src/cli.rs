@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, demo, rebuild, up};
+use crate::{agent, check, demo, rebuild, up};
 
 /// Contact-center router for WhatsApp coexistence.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     },
     /// Shows the main job: the product on a fresh directory with the simulated Meta beside it.
     Demo(demo::DemoArgs),
+    /// A desk in the terminal: offers, answers, notes; lines in and out, so that it can be scripted.
+    Agent(agent::AgentArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
             rebuild::run(args.config.as_deref())
         }
         Command::Demo(args) => demo::run(&args),
+        Command::Agent(args) => agent::run(&args),
     };
     match result {
         Ok(code) => code,

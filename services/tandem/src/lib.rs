@@ -3,6 +3,7 @@
 //!
 //! Owns: assembly of services into processes. Must never know: how any of them decides.
 
+mod agent;
 mod check;
 pub mod cli;
 mod demo;
