@@ -8,6 +8,8 @@ mod history;
 mod lines;
 mod link;
 mod model;
+#[cfg(test)]
+mod tests;
 
 use std::{path::PathBuf, process::ExitCode};
 

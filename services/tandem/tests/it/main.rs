@@ -16,6 +16,7 @@
     reason = "a test fails by panicking and says what it did"
 )]
 
+mod by_hand;
 mod cli;
 mod conversations;
 mod demo;
@@ -28,3 +29,4 @@ mod play;
 mod power;
 mod sabotage;
 mod shop;
+mod view;
