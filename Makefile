@@ -1,5 +1,6 @@
 # Tandem: every command a developer or CI needs.
 #   make run    sets everything up and shows the main job working
+#   make hand   product and simulator, and every side is played by you in other terminals
 #   make test   sets everything up and runs every test
 #   make lint   formatting, clippy, dependency rules, with warnings denied
 #   make reference  writes docs/reference from the comments in proto/ and the configuration's structs
@@ -20,7 +21,7 @@ DEMO_SECONDS ?= 600
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?=
 
-.PHONY: help run test lint reference docs bench soak setup nats python-client deny fuzz-build
+.PHONY: help run hand test lint reference docs bench soak setup nats python-client deny fuzz-build
 
 help:
 	@grep -E '^#   make' Makefile | sed 's/^#   //'
@@ -35,6 +36,10 @@ run: setup
 	@echo "building (the first time takes some minutes)"
 	@$(CARGO) build --locked --quiet -p tandem -p loadtest
 	@./target/debug/tandem demo $(if $(SECONDS_RUN),--seconds $(SECONDS_RUN))
+
+hand: setup
+	@$(CARGO) build --locked --quiet -p tandem -p loadtest
+	@./target/debug/tandem demo --by-hand
 
 python-client:
 	@./scripts/setup-python-client.sh

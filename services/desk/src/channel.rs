@@ -98,6 +98,7 @@ impl ChannelService {
             who: commands.seal(&caller.business, &who.identity)?,
             content: commands.seal(&caller.business, &content)?,
             target,
+            referral: false,
         });
         let key = commands.key("message", &[account.as_bytes(), request.message_id.as_bytes()]);
         commands.tell(&caller.business, conversation, key, &input).await?;
@@ -130,6 +131,8 @@ impl ChannelService {
             error: failed.then_some(request.error_code),
             content: commands.seal(&caller.business, &content)?,
             who: None,
+            pricing: None,
+            window: None,
         });
         let label = request.confirmation.to_be_bytes();
         let account = caller.channel.account.as_bytes();

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    check, demo, flow,
+    agent, check, demo, flow,
     operator::{self, BackupArgs, DeadLettersCommand, Reach, SegmentsCommand, SendsCommand},
     rebuild, restore, up,
 };
@@ -67,6 +67,8 @@ enum Command {
     Ping(Reach),
     /// Shows the main job: the product on a fresh directory with the simulated Meta beside it.
     Demo(demo::DemoArgs),
+    /// A desk in the terminal: offers, answers, notes; lines in and out, so that it can be scripted.
+    Agent(agent::AgentArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Status(reach) => operator::status(&reach),
         Command::Ping(reach) => operator::ping(&reach),
         Command::Demo(args) => demo::run(&args),
+        Command::Agent(args) => agent::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -4,6 +4,7 @@
 //! Owns: assembly of services into processes. Must never know: how any of them decides.
 
 mod backup;
+mod agent;
 mod check;
 pub mod cli;
 mod demo;

@@ -33,6 +33,7 @@ fn poisonous(cause: Cause) -> Input {
         who: sealed.clone(),
         content: sealed,
         target: None,
+        referral: false,
     }));
     Input {
         header: Header {

@@ -42,6 +42,7 @@ pub(super) fn notice(target: &mut Target<'_>, message: &Message) -> Result<(), P
         bsuid: notice.new_bsuid.clone().or_else(|| customer.bsuid.clone()),
         name: customer.profile_name.clone(),
         username: customer.username.clone(),
+        ..Identity::default()
     };
     let wamid = message.wamid.as_bytes();
     if let (Some(old), Some(new)) = (&customer.bsuid, &notice.new_bsuid) {

@@ -36,14 +36,16 @@ pub(super) async fn play(
 }
 
 fn instructions(stage: &Stage, product: &Product) {
-    let loadtest = stage.programs().loadtest.display();
+    let (tandem, loadtest) = (&stage.programs().tandem, &stage.programs().loadtest);
+    let (tandem, loadtest) = (tandem.display(), loadtest.display());
     let (control, config) = (stage.simulator.control.url(), stage.config_file());
     let desk = product.addresses.desk;
     say(&format!(
         "
 Everything runs; nobody says a word. In other terminals:
 
-  an agent: a client of AgentDesk on http://{desk}, with a token from {}
+  an agent at the desk (type help there)
+    {tandem} agent --desk http://{desk} --config {} --agent shop-agent-001
 
   a customer, who sees what comes back
     {loadtest} customer chat --control {control} --from 15551000000

@@ -17,6 +17,7 @@
     reason = "a test fails by panicking and says what it did"
 )]
 
+mod by_hand;
 mod cli;
 mod clients;
 mod conversations;
@@ -34,3 +35,4 @@ mod play;
 mod power;
 mod sabotage;
 mod shop;
+mod view;

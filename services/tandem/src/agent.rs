@@ -1,0 +1,82 @@
+//! `tandem agent`: a desk in the terminal, over the same public gRPC as any other desk.
+//!
+//! `link` keeps the connection and repeats unanswered commands under their ids; `model` is what the agent knows, and says in lines
+//! what changed; `command` reads what is typed; `lines` is the loop, for people and for scripts.
+
+mod command;
+mod history;
+mod lines;
+mod link;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use chassis::config::Config;
+use clap::Args;
+
+use self::link::Door;
+
+/// Arguments of the terminal desk.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// The product's gRPC address, as `http://127.0.0.1:8444`; from the configuration if it names a port.
+    #[arg(long)]
+    desk: Option<String>,
+    /// The agent's id.
+    #[arg(long)]
+    agent: String,
+    /// The agent's token.
+    #[arg(long, env = "TANDEM_AGENT_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The product's configuration, for address and token.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+/// Runs the desk until `quit`, the end of the input, or another connection of the same agent.
+pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
+    let door = door(args)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let result = runtime.block_on(Box::pin(lines::run(door)));
+    // A thread that waits for the next line must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+fn door(args: &AgentArgs) -> anyhow::Result<Door> {
+    let config = match &args.config {
+        Some(path) => Some(Config::load(Some(path.as_path()))?),
+        None => None,
+    };
+    let token = match (&args.token, &config) {
+        (Some(token), _) => token.clone(),
+        (None, Some(config)) => token_of(config, &args.agent)?,
+        (None, None) => {
+            anyhow::bail!("say who you are: --token, or --config with the agent's token in it")
+        }
+    };
+    let desk = match (&args.desk, &config) {
+        (Some(desk), _) => desk.clone(),
+        (None, Some(config)) if config.desk.listen.port() != 0 => {
+            let scheme = if config.desk.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{}", config.desk.listen)
+        }
+        _ => anyhow::bail!(
+            "say where the desk is: --desk http://host:port (the product prints it when ready)"
+        ),
+    };
+    let desk = if desk.contains("://") { desk } else { format!("http://{desk}") };
+    Ok(Door { desk, token, agent: args.agent.clone() })
+}
+
+fn token_of(config: &Config, agent: &str) -> anyhow::Result<String> {
+    let mut agents = config.businesses.iter().flat_map(|business| &business.workspace.agents);
+    let known = agents
+        .find(|known| known.id == agent)
+        .with_context(|| format!("the configuration has no agent {agent}"))?;
+    let token = known.token.as_ref().with_context(|| format!("agent {agent} has no token"))?;
+    Ok(token.expose().to_owned())
+}

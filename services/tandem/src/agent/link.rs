@@ -1,0 +1,307 @@
+//! The connection to the desk: opened, kept alive, opened again. A command keeps its id until it is answered, however often the
+//! connection breaks, so that it is carried out once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context as _;
+use api::v1::{
+    CommandId, DeskEvent, DeskRequest, Heartbeat, OfferDelivered, Position, Presence, Resync,
+    SignIn, agent_desk_client::AgentDeskClient, conversations_client::ConversationsClient,
+    desk_event::Event, desk_request::Request as Ask,
+};
+use chassis::task::{self, AbortOnDrop, TaskKind};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Request, Streaming,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+
+use super::history::{self, History};
+
+/// The server counts a session as lost after 25 s.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// Without any event, heartbeats included, the connection counts as dead.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_secs(3);
+/// Requests and news under way; a person makes a handful.
+const ROOM: usize = 256;
+
+/// Where the desk is and who signs in.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) desk: String,
+    pub(super) token: String,
+    pub(super) agent: String,
+}
+
+/// What the link tells.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum News {
+    /// The connection is gone and will be opened again.
+    Lost(String),
+    /// It will not be: the token is wrong, or a newer connection took over.
+    Over(String),
+    /// From the desk.
+    Event(Box<DeskEvent>),
+    /// What was said before, of a conversation offered or assigned.
+    History(Box<History>),
+}
+
+/// A running link. Ends when dropped.
+pub(super) struct Link {
+    commands: mpsc::Sender<Ask>,
+    pub(super) news: mpsc::Receiver<News>,
+    _running: AbortOnDrop<()>,
+}
+
+impl Link {
+    /// Begins to connect.
+    pub(super) fn open(door: Door) -> anyhow::Result<Self> {
+        let (commands, asked) = mpsc::channel(ROOM);
+        let (told, news) = mpsc::channel(ROOM);
+        let mut bytes = [0_u8; 16];
+        getrandom::fill(&mut bytes).context("no randomness")?;
+        let client = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut keeper =
+            Keeper { door, client, number: 0, unanswered: BTreeMap::new(), asked, told };
+        let running = task::spawn_abort_on_drop(TaskKind::Follower, "desk link", async move {
+            keeper.run().await;
+        });
+        Ok(Self { commands, news, _running: running })
+    }
+
+    /// Asks the desk for something; the answer comes as news.
+    pub(super) async fn ask(&self, ask: Ask) -> anyhow::Result<()> {
+        self.commands.send(ask).await.ok().context("the desk is gone")
+    }
+}
+
+struct Keeper {
+    door: Door,
+    /// Our name towards the desk, for the ids of commands.
+    client: String,
+    number: u64,
+    unanswered: BTreeMap<u64, Ask>,
+    asked: mpsc::Receiver<Ask>,
+    told: mpsc::Sender<News>,
+}
+
+/// Why a session ended.
+enum End {
+    Broken(String),
+    Over(String),
+}
+
+struct Session {
+    requests: mpsc::Sender<DeskRequest>,
+    events: Streaming<DeskEvent>,
+    conversations: ConversationsClient<Channel>,
+    bearer: MetadataValue<Ascii>,
+    last_number: u64,
+}
+
+impl Keeper {
+    async fn run(&mut self) {
+        let mut pause = RETRY_FIRST;
+        loop {
+            let end = match self.open().await {
+                Ok(mut session) => {
+                    pause = RETRY_FIRST;
+                    self.serve(&mut session).await
+                }
+                Err(end) => end,
+            };
+            let news = match end {
+                End::Over(why) => {
+                    self.tell(News::Over(why)).await;
+                    return;
+                }
+                End::Broken(why) => News::Lost(why),
+            };
+            self.tell(news).await;
+            if self.told.is_closed() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Nobody listens any more: then the link is being dropped.
+    async fn tell(&self, news: News) {
+        let _ = self.told.send(news).await;
+    }
+
+    async fn open(&self) -> Result<Session, End> {
+        let broken = |error: &dyn std::fmt::Display| End::Broken(format!("no connection: {error}"));
+        let bearer: MetadataValue<Ascii> = format!("Bearer {}", self.door.token)
+            .parse()
+            .map_err(|_| End::Over("the token has characters that no token has".to_owned()))?;
+        let endpoint = Endpoint::from_shared(self.door.desk.clone())
+            .map_err(|error| End::Over(format!("{} is no address: {error}", self.door.desk)))?;
+        let channel = endpoint
+            .connect_timeout(CONNECT_WITHIN)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .connect()
+            .await
+            .map_err(|error| broken(&error))?;
+        let (requests, receiver) = mpsc::channel(ROOM);
+        let sign_in = Ask::SignIn(SignIn { presence: Presence::Available.into() });
+        requests.send(plain(sign_in)).await.map_err(|error| broken(&error))?;
+        let mut request = Request::new(ReceiverStream::new(receiver));
+        request.metadata_mut().insert("authorization", bearer.clone());
+        let mut desk = AgentDeskClient::new(channel.clone());
+        let events = match tokio::time::timeout(SILENCE_MAX, desk.session(request)).await {
+            Err(_) => return Err(End::Broken("the desk does not answer".to_owned())),
+            Ok(Err(status)) => return Err(ended(&status)),
+            Ok(Ok(answer)) => answer.into_inner(),
+        };
+        let conversations = ConversationsClient::new(channel);
+        Ok(Session { requests, events, conversations, bearer, last_number: 0 })
+    }
+
+    async fn serve(&mut self, session: &mut Session) -> End {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
+        let mut signed_in = false;
+        loop {
+            let result = tokio::select! {
+                event = tokio::time::timeout(SILENCE_MAX, session.events.message()) => match event {
+                    Err(_) => return End::Broken("the desk fell silent".to_owned()),
+                    Ok(Err(status)) => return ended(&status),
+                    Ok(Ok(None)) => return End::Broken("the desk closed the connection".to_owned()),
+                    Ok(Ok(Some(event))) => {
+                        let snapshot = matches!(event.event, Some(Event::Snapshot(_)));
+                        let first = snapshot && !std::mem::replace(&mut signed_in, true);
+                        self.on_event(session, event, first).await
+                    }
+                },
+                ask = self.asked.recv(), if signed_in => match ask {
+                    None => return End::Over("signed out".to_owned()),
+                    Some(ask) => self.command(session, ask).await,
+                },
+                _ = heartbeat.tick() => session.send(plain(Ask::Heartbeat(Heartbeat {}))).await,
+            };
+            if let Err(end) = result {
+                return end;
+            }
+        }
+    }
+
+    async fn command(&mut self, session: &Session, ask: Ask) -> Result<(), End> {
+        self.number += 1;
+        self.unanswered.insert(self.number, ask.clone());
+        session.send(self.request(self.number, ask)).await
+    }
+
+    fn request(&self, number: u64, ask: Ask) -> DeskRequest {
+        let command_id = Some(CommandId { client: self.client.clone(), number });
+        DeskRequest { command_id, request: Some(ask) }
+    }
+
+    async fn on_event(
+        &mut self,
+        session: &mut Session,
+        event: DeskEvent,
+        first: bool,
+    ) -> Result<(), End> {
+        session.check_number(&event).await?;
+        match &event.event {
+            Some(Event::CommandResult(result)) => {
+                let own = result.command_id.as_ref().filter(|id| id.client == self.client);
+                if own.is_none_or(|id| self.unanswered.remove(&id.number).is_none()) {
+                    // A repeated answer: the first one was told.
+                    return Ok(());
+                }
+            }
+            Some(Event::Heartbeat(_)) => return Ok(()),
+            Some(Event::Replaced(_)) => {
+                return Err(End::Over("another connection of the same agent took over".to_owned()));
+            }
+            _ => {}
+        }
+        let offers = offers_in(&event);
+        let conversations = conversations_in(&event);
+        let position = event.position;
+        self.tell(News::Event(Box::new(event))).await;
+        for conversation in conversations {
+            if let Some(history) = session.history(&conversation, position).await {
+                self.tell(News::History(Box::new(history))).await;
+            }
+        }
+        for offer_id in offers {
+            let delivered = Ask::OfferDelivered(OfferDelivered { offer_id });
+            session.send(plain(delivered)).await?;
+        }
+        if first {
+            for (number, ask) in &self.unanswered {
+                session.send(self.request(*number, ask.clone())).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    async fn send(&self, request: DeskRequest) -> Result<(), End> {
+        let gone = |_| End::Broken("the desk closed the connection".to_owned());
+        self.requests.send(request).await.map_err(gone)
+    }
+
+    /// A gap in the numbers means that something was missed: a snapshot mends it.
+    async fn check_number(&mut self, event: &DeskEvent) -> Result<(), End> {
+        let seen = match &event.event {
+            Some(Event::Heartbeat(heartbeat)) => heartbeat.last_number,
+            _ => event.number,
+        };
+        let expected = if event.number > 0 { self.last_number + 1 } else { self.last_number };
+        let gap = self.last_number > 0 && seen > expected;
+        self.last_number = self.last_number.max(seen);
+        if gap { self.send(plain(Ask::Resync(Resync {}))).await } else { Ok(()) }
+    }
+
+    async fn history(&mut self, id: &str, position: Option<Position>) -> Option<History> {
+        history::read(&mut self.conversations, &self.bearer, id, position).await
+    }
+}
+
+fn plain(request: Ask) -> DeskRequest {
+    DeskRequest { command_id: None, request: Some(request) }
+}
+
+fn offers_in(event: &DeskEvent) -> Vec<String> {
+    match &event.event {
+        Some(Event::Offered(offer)) => vec![offer.offer_id.clone()],
+        Some(Event::Snapshot(snapshot)) => {
+            snapshot.offers.iter().map(|offer| offer.offer_id.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Conversations whose history the agent needs to see.
+fn conversations_in(event: &DeskEvent) -> Vec<String> {
+    match &event.event {
+        Some(Event::Offered(offer)) => vec![offer.conversation_id.clone()],
+        Some(Event::Assigned(assigned)) => vec![assigned.conversation_id.clone()],
+        Some(Event::Snapshot(snapshot)) => {
+            let offered = snapshot.offers.iter().map(|offer| offer.conversation_id.clone());
+            let assigned = snapshot.assigned.iter().map(|one| one.conversation_id.clone());
+            offered.chain(assigned).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn ended(status: &tonic::Status) -> End {
+    use tonic::Code;
+    let text = format!("{:?}: {}", status.code(), status.message());
+    match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument => End::Over(text),
+        _ => End::Broken(text),
+    }
+}
