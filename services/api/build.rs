@@ -4,8 +4,9 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "tandem/v1/types.proto",
+    "tandem/v1/message.proto",
     "tandem/v1/desk.proto",
     "tandem/v1/conversations.proto",
     "tandem/v1/events.proto",

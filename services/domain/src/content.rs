@@ -4,6 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
+mod outgoing;
+
+pub use outgoing::{
+    Action, Address, Button, ButtonParameter, ButtonValue, ContactCard, Email, Flow, Header,
+    HeaderFile, HeaderParameter, Interactive, Organisation, Outgoing, Parameter, ParameterValue,
+    PersonName, Phone, Place, Row, Section, Template, Url,
+};
+
 /// Kind of a message, readable without its content. Whatever the wire brings has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContentKind {
@@ -71,6 +79,9 @@ pub struct Content {
     /// Choices to send; the text repeats their body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub menu: Option<Menu>,
+    /// What of a message to send neither text nor media say. The text of an interactive message is its body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<Outgoing>,
 }
 
 /// Choices to tap: reply buttons or a list.
@@ -104,6 +115,9 @@ pub struct MediaReference {
     pub link: Option<String>,
     /// Name of a document.
     pub filename: Option<String>,
+    /// Audio only: shown as a voice note.
+    #[serde(default)]
+    pub voice: bool,
 }
 
 /// Who a customer is, sealed in inputs and state.

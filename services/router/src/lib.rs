@@ -11,6 +11,7 @@ pub mod door;
 mod host;
 pub mod metrics;
 mod number;
+mod outbound;
 pub mod rules;
 pub mod send;
 mod workspace;

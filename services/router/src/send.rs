@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chassis::{clock::Clock, config::Config, seal::Sealer};
 use domain::{
     EntityId, Sealed,
-    content::{Content, ContentKind, Identity, Menu},
+    content::{Content, Identity},
     effect::{Call, CallKey},
     naming,
     number::{CallAnswer, Lane, Retry},
@@ -17,17 +17,13 @@ use runtime::host::{CallRequest, CallResult, Door, Executor};
 use serde::{Deserialize, Serialize};
 use whatsapp::{
     errors::{ErrorClass, Scope},
-    graph::{
-        CallResult as GraphResult, GraphClient, OutboundContent, OutboundMedia, OutboundMessage,
-        Recipient, SendCall,
-        request::{Button, MediaSource, Row, Section},
-    },
-    webhook::content::MediaKind,
+    graph::{CallResult as GraphResult, GraphClient, OutboundMessage, Recipient, SendCall},
 };
 
 use crate::{
     door::{Doors, Leave},
     metrics,
+    outbound::outbound,
 };
 
 /// What the executor reports: which attempt, and its answer.
@@ -130,10 +126,11 @@ impl SendExecutor {
             (None, Some(bsuid)) => Recipient::Bsuid(bsuid),
             (None, None) => return Err("neither phone nor user id of the customer is known"),
         };
+        let (content, reply_to) = outbound(&call.kind, content)?;
         Ok(OutboundMessage {
             to,
-            reply_to: content.target_wamid.clone(),
-            content: outbound(&call.kind, content)?,
+            reply_to,
+            content,
             biz_opaque_callback_data: Some(call.key.request.to_opaque()),
         })
     }
@@ -199,56 +196,6 @@ fn last_check(
 
 fn never(code: u32, told: &str) -> CallAnswer {
     CallAnswer::Refused { code, retry: Retry::Never, told: told.to_owned() }
-}
-
-fn outbound(kind: &ContentKind, content: Content) -> Result<OutboundContent, &'static str> {
-    let media_kind = match kind {
-        ContentKind::Text => {
-            let body = content.text.ok_or("the message has no text")?;
-            return Ok(OutboundContent::Text { body, preview_url: false });
-        }
-        ContentKind::Interactive => {
-            return content.menu.map(menu).ok_or("the message has no choices");
-        }
-        ContentKind::Image => MediaKind::Image,
-        ContentKind::Video => MediaKind::Video,
-        ContentKind::Audio => MediaKind::Audio,
-        ContentKind::Document => MediaKind::Document,
-        ContentKind::Sticker => MediaKind::Sticker,
-        _ => return Err("this kind of message cannot be sent yet"),
-    };
-    let media = content.media.ok_or("the message has no media")?;
-    let source = match (media.id, media.link) {
-        (Some(id), _) => MediaSource::Id(id),
-        (None, Some(link)) => MediaSource::Link(link),
-        (None, None) => return Err("the media has neither id nor link"),
-    };
-    Ok(OutboundContent::Media(OutboundMedia {
-        kind: media_kind,
-        source,
-        caption: content.text,
-        filename: media.filename,
-        is_voice: false,
-    }))
-}
-
-fn menu(menu: Menu) -> OutboundContent {
-    let Menu { body, opener, choices } = menu;
-    let choices = choices.into_iter();
-    match opener {
-        None => OutboundContent::Buttons {
-            header: None,
-            body,
-            footer: None,
-            buttons: choices.map(|c| Button { id: c.id, title: c.title }).collect(),
-        },
-        Some(button) => {
-            let rows =
-                choices.map(|c| Row { id: c.id, title: c.title, description: c.description });
-            let sections = vec![Section { title: None, rows: rows.collect() }];
-            OutboundContent::List { header: None, body, footer: None, button, sections }
-        }
-    }
 }
 
 /// The domain's retry class of Meta's error class.
