@@ -38,7 +38,7 @@ pub(crate) struct Commands {
 /// What an agent or a program does to a conversation.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    Send(v1::SendMessage),
+    Send(Box<v1::SendMessage>),
     Note(v1::AddNote),
     Resolve { conversation_id: String },
     Assign { conversation_id: String, agent: AgentId },

@@ -13,12 +13,15 @@
 //! | `draft` | a number with the events of one decision on top; the only place that changes state |
 //! | `decide`, `on_*` | one handler per input |
 //! | `lanes` | what leaves next |
+//! | `pace` | how fast the number goes, and whose turn it is among its lanes |
+//! | `pair` | the debt with one customer |
 //! | `retry` | what a refused or unknown attempt is followed by |
 //! | `settle` | what is due: run after every input and on wake |
-//! | `limiter` | the exact rate, for the executor's door |
+//! | `limiter`, `door` | the exact rate and the order, for the executor's door |
 
 mod apply;
 mod decide;
+pub mod door;
 mod draft;
 mod event;
 mod index;
@@ -29,6 +32,8 @@ mod on_echo;
 mod on_request;
 mod on_result;
 mod on_status;
+mod pace;
+mod pair;
 mod retry;
 mod settle;
 mod state;
@@ -36,8 +41,9 @@ mod state;
 mod tests;
 
 pub use decide::Occasion;
-pub use event::{NumberEvent, RetryCause};
+pub use event::{NumberEvent, PauseCause, Refused, RetryCause};
 pub use input::{
-    CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Parked, Retry, SendRequest,
+    CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Parked, PauseReason, Retry,
+    SendRequest, Wait, WaitScope,
 };
 pub use state::{Number, Part};

@@ -7,6 +7,7 @@
 mod bridge;
 pub mod configure;
 mod conversation;
+pub mod departures;
 pub mod door;
 mod host;
 pub mod metrics;

@@ -2,8 +2,9 @@
 
 use domain::content::{
     Action, ButtonValue as Button, ContactCard, Content, ContentKind, Header as DomainHeader,
-    HeaderFile, HeaderParameter as DomainHeaderParameter, Interactive, MediaReference, Menu, Outgoing,
-    Parameter as DomainParameter, ParameterValue as DomainValue, Place, Template as DomainTemplate,
+    HeaderFile, HeaderParameter as DomainHeaderParameter, Interactive, MediaReference, Menu,
+    Outgoing, Parameter as DomainParameter, ParameterValue as DomainValue, Place,
+    Template as DomainTemplate,
 };
 use whatsapp::{
     graph::{

@@ -7,20 +7,24 @@ use async_trait::async_trait;
 use chassis::{clock::Clock, config::Config, seal::Sealer};
 use domain::{
     EntityId, Sealed,
-    content::{Content, Identity},
-    effect::{Call, CallKey},
+    content::{Content, ContentKind, Identity},
+    effect::{self, Call, CallKey},
     naming,
-    number::{CallAnswer, Lane, Retry},
+    number::{CallAnswer, Lane, PauseReason, Retry, Wait, WaitScope},
     persist,
 };
 use runtime::host::{CallRequest, CallResult, Door, Executor};
 use serde::{Deserialize, Serialize};
 use whatsapp::{
     errors::{ErrorClass, Scope},
-    graph::{CallResult as GraphResult, GraphClient, OutboundMessage, Recipient, SendCall},
+    graph::{
+        CallResult as GraphResult, GraphClient, OutboundMessage, Recipient, SendCall,
+        request::mark_read,
+    },
 };
 
 use crate::{
+    departures::{Departure, Departures},
     door::{Doors, Leave},
     metrics,
     outbound::outbound,
@@ -43,6 +47,7 @@ pub struct SendExecutor {
     accounts: BTreeMap<EntityId, Account>,
     graph: GraphClient,
     doors: Doors,
+    departures: Departures,
     sealer: Arc<Sealer>,
     clock: Clock,
     hard_limit: Duration,
@@ -63,6 +68,7 @@ impl SendExecutor {
         config: &Config,
         graph: GraphClient,
         doors: Doors,
+        departures: Departures,
         sealer: Arc<Sealer>,
         clock: Clock,
     ) -> Self {
@@ -80,13 +86,16 @@ impl SendExecutor {
             })
             .collect();
         let hard_limit = Duration::from_millis(config.graph.timeout_ms);
-        Self { accounts, graph, doors, sealer, clock, hard_limit }
+        Self { accounts, graph, doors, departures, sealer, clock, hard_limit }
     }
 
     async fn send(&self, business: &str, call: &Call, door: Door) -> CallAnswer {
         let Some(account) = self.accounts.get(&call.number) else {
             return never(0, "this number is not configured any more");
         };
+        if let Some(typing) = mark_of(&call.kind) {
+            return self.mark(business, account, call, typing, door).await;
+        }
         let message = match self.message(business, call) {
             Ok(message) => message,
             Err(told) => return never(0, told),
@@ -96,7 +105,7 @@ impl SendExecutor {
             Err(invalid) => return never(100, &invalid.to_string()),
         };
         let begun_us = self.clock.boot_us();
-        let leave = match self.doors.wait(call.number, call.lane, &door).await {
+        let leave = match self.doors.wait(call.number, call.lane, call.rate_per_s, &door).await {
             Ok(leave) => leave,
             Err(why) => return CallAnswer::NotStarted { why: why.to_string() },
         };
@@ -109,10 +118,41 @@ impl SendExecutor {
                 token: &account.token,
                 body,
                 hard_limit: self.hard_limit,
-                before_first_byte: last_check(door, leave),
+                before_first_byte: last_check(door, leave, self.departures.of(business, call)),
             })
             .await;
         self.answer(business, account, result)
+    }
+
+    /// Best effort: whatever comes of it, it is not repeated.
+    async fn mark(
+        &self,
+        business: &str,
+        account: &Account,
+        call: &Call,
+        typing: bool,
+        door: Door,
+    ) -> CallAnswer {
+        let content: Option<Content> = self.open(business, &call.content);
+        let Some(wamid) = content.and_then(|content| content.target_wamid) else {
+            return never(0, "the message's content was erased");
+        };
+        let result = self
+            .graph
+            .mark_read(SendCall {
+                phone_number_id: &account.phone_number_id,
+                token: &account.token,
+                body: mark_read(&wamid, typing),
+                hard_limit: self.hard_limit,
+                before_first_byte: move || door.check().is_ok(),
+            })
+            .await;
+        match result {
+            GraphResult::Accepted(()) => CallAnswer::NotStarted { why: "no message".to_owned() },
+            GraphResult::Refused(_) => never(0, "refused"),
+            GraphResult::Unknown(why) => CallAnswer::Unknown { why: why.to_string() },
+            GraphResult::NotSent(why) => CallAnswer::NotStarted { why: why.to_string() },
+        }
     }
 
     fn message(&self, business: &str, call: &Call) -> Result<OutboundMessage, &'static str> {
@@ -190,8 +230,24 @@ impl From<whatsapp::graph::Accepted> for SentId {
 fn last_check(
     door: Door,
     mut leave: Leave,
+    departure: Departure,
 ) -> impl FnMut() -> bool + Send + Sync + Unpin + 'static {
-    move || door.check().is_ok() && leave.depart()
+    move || {
+        let leaves = door.check().is_ok() && leave.depart();
+        if leaves {
+            departure.tell();
+        }
+        leaves
+    }
+}
+
+/// Whether a call marks a message read, and whether it shows a typing indicator.
+fn mark_of(kind: &ContentKind) -> Option<bool> {
+    match kind {
+        ContentKind::Other(name) if name == effect::MARK_READ => Some(false),
+        ContentKind::Other(name) if name == effect::MARK_TYPING => Some(true),
+        _ => None,
+    }
 }
 
 fn never(code: u32, told: &str) -> CallAnswer {
@@ -201,18 +257,36 @@ fn never(code: u32, told: &str) -> CallAnswer {
 /// The domain's retry class of Meta's error class.
 fn retry_of(class: ErrorClass) -> Retry {
     match class {
-        ErrorClass::StopChannel
-        | ErrorClass::AccountLocked
-        | ErrorClass::NumberNotRegistered
-        | ErrorClass::PaymentNeeded => Retry::StopNumber,
-        ErrorClass::Backoff(backoff) => match backoff.scope {
-            Scope::Message => Retry::ServiceBackoff,
-            Scope::Number | Scope::Account | Scope::App => Retry::NumberBackoff,
-        },
+        ErrorClass::StopChannel => Retry::Stop(PauseReason::Token),
+        ErrorClass::NoPermission => Retry::Stop(PauseReason::Permission),
+        ErrorClass::AccountLocked => Retry::Stop(PauseReason::Policy),
+        ErrorClass::NumberNotRegistered => Retry::Stop(PauseReason::Registration),
+        ErrorClass::PaymentNeeded => Retry::Stop(PauseReason::Payment),
+        ErrorClass::Throttled => Retry::NumberBackoff,
+        ErrorClass::Backoff(backoff) => Retry::Wait(Wait {
+            scope: match backoff.scope {
+                Scope::Message => WaitScope::Message,
+                // Other numbers of the account and the app find out by themselves.
+                Scope::Number | Scope::Account | Scope::App => WaitScope::Number,
+            },
+            first_ms: backoff.first_ms,
+            attempts_max: backoff.attempts_max.map(u32::from),
+        }),
         ErrorClass::PairBackoff => Retry::PairBackoff,
         ErrorClass::RetryOnceInWindow => Retry::OnceIfWindowOpen,
+        ErrorClass::SpamLimited => wait(WaitScope::Lane(Lane::Campaign), HOUR_MS),
+        ErrorClass::MisclassificationCap => wait(WaitScope::Lane(Lane::Utility), HOUR_MS),
+        ErrorClass::MarketingHeld => wait(WaitScope::Message, 24 * HOUR_MS),
+        ErrorClass::TemplatePaused => wait(WaitScope::Message, 3 * HOUR_MS),
         _ => Retry::Never,
     }
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// As long as the message is wanted, longer each time.
+fn wait(scope: WaitScope, first_ms: u64) -> Retry {
+    Retry::Wait(Wait { scope, first_ms, attempts_max: None })
 }
 
 fn lane_name(lane: Lane) -> &'static str {

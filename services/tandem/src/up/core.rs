@@ -10,7 +10,7 @@ use bus::{
 };
 use bytes::Bytes;
 use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer, task::Shutdown};
-use router::{RouterHost, configure, door::Doors, send::SendExecutor};
+use router::{RouterHost, configure, departures::Departures, door::Doors, send::SendExecutor};
 use runtime::{Node, NodeOptions, Settings};
 use whatsapp::graph::{GraphClient, GraphConfig};
 
@@ -53,7 +53,9 @@ impl Core {
             version: config.graph.version.clone(),
             ..GraphConfig::default()
         })?;
-        let executor = SendExecutor::new(config, graph, doors, Arc::clone(&sealer), clock.clone());
+        let departures = Departures::start(&bus, clock, shutdown);
+        let executor =
+            SendExecutor::new(config, graph, doors, departures, Arc::clone(&sealer), clock.clone());
         let node = Node::start(NodeOptions {
             clock: clock.clone(),
             settings: settings(config),
