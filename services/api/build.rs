@@ -4,9 +4,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "tandem/v1/admin.proto",
     "tandem/v1/types.proto",
+    "tandem/v1/message.proto",
     "tandem/v1/desk.proto",
     "tandem/v1/channel.proto",
     "tandem/v1/conversations.proto",

@@ -186,7 +186,7 @@ impl Brain {
                     conversation_id: conversation.clone(),
                     content: Some(Content::Text(text)),
                     take_floor: *take_floor,
-                    reply_to_message_id: String::new(),
+                    ..SendMessage::default()
                 })
             }
             Intention::Resolve { conversation } => {

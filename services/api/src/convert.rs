@@ -5,7 +5,9 @@ mod answer;
 mod content;
 mod desk;
 mod id;
+mod rich;
 mod send;
+mod template;
 mod thread;
 
 pub use answer::{command_answer, invalid, refusal, unavailable, workspace_answer};
@@ -17,7 +19,9 @@ pub use id::{
     Place, conversation_id, message_id, offer_id, opaque_id, parse_conversation_id,
     parse_message_id, parse_offer_id, parse_position, position,
 };
-pub use send::{Invalid, NOTE_CHARS_MAX, Outgoing, TEXT_CHARS_MAX, check_note, check_send};
+pub use send::{
+    Invalid, NOTE_CHARS_MAX, Outgoing, TEXT_CHARS_MAX, check_note, check_send, target_of,
+};
 pub use thread::{
     author, delivery_of_outcome, delivery_of_status, direction, floor, kind, ms, requested_message,
     thread_message, with_content,

@@ -6,7 +6,7 @@ use bus::{Cause, Header, Input, Key, Position, Record};
 use chassis::{clock::Clock, seal::Sealer};
 use domain::{
     AgentId, BusinessId, CommandId, EntityId, EntityKind, Hash16, Sealed, SessionId,
-    content::Content,
+    content::{Content, MediaReference},
     conversation::{CommandAnswer, CommandKind, ConversationCommand, ConversationInput},
     flow::Field,
     naming, persist,
@@ -38,7 +38,7 @@ pub(crate) struct Commands {
 /// What an agent or a program does to a conversation.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    Send(v1::SendMessage),
+    Send(Box<v1::SendMessage>),
     Note(v1::AddNote),
     Resolve(v1::Resolve),
     Assign(v1::AssignTo),
@@ -298,7 +298,7 @@ impl Commands {
                 let mut content = checked.content;
                 content.raw_json = raw_json(&content, &convert::kind(&checked.kind));
                 content.target_wamid =
-                    self.target(business, conversation, &send.reply_to_message_id).await?;
+                    self.target(business, conversation, convert::target_of(send)).await?;
                 CommandKind::Send {
                     kind: checked.kind,
                     content: self.seal(business, &content)?,
@@ -327,7 +327,9 @@ impl Commands {
             return Ok(None);
         }
         let unknown = || {
-            Fault::invalid("reply_to_message_id: no message of this conversation; leave it empty")
+            Fault::invalid(
+                "reply_to_message_id (of a reaction, message_id): no message of this conversation",
+            )
         };
         let message = convert::parse_message_id(message_id).ok_or_else(unknown)?;
         let found = self.archive.message(business, conversation.hash, message).await?;
@@ -360,25 +362,37 @@ pub(crate) struct SessionKey {
     pub(crate) id: SessionId,
 }
 
-/// The message object as it will be sent, for readers of the thread. Text says itself.
+/// What is sent besides the text, for readers of the thread. Text says itself.
 pub(crate) fn raw_json(content: &Content, kind: &str) -> Option<String> {
-    let media = content.media.as_ref()?;
+    let object = match (&content.media, &content.outgoing) {
+        (Some(media), _) => media_json(media, content.text.as_deref()),
+        // It is written with its variant as the only key.
+        (None, Some(outgoing)) => match serde_json::to_value(outgoing).ok()? {
+            serde_json::Value::Object(fields) => fields.into_iter().next()?.1,
+            _ => return None,
+        },
+        (None, None) => return None,
+    };
+    let mut message = serde_json::Map::new();
+    message.insert("type".to_owned(), kind.into());
+    message.insert(kind.to_owned(), object);
+    Some(serde_json::Value::from(message).to_string())
+}
+
+fn media_json(media: &MediaReference, caption: Option<&str>) -> serde_json::Value {
     let mut object = serde_json::Map::new();
     let fields = [
-        ("id", &media.id),
-        ("link", &media.link),
-        ("filename", &media.filename),
-        ("caption", &content.text),
+        ("id", media.id.as_deref()),
+        ("link", media.link.as_deref()),
+        ("filename", media.filename.as_deref()),
+        ("caption", caption),
     ];
     for (name, value) in fields {
         if let Some(value) = value {
-            object.insert(name.to_owned(), value.clone().into());
+            object.insert(name.to_owned(), value.into());
         }
     }
-    let mut message = serde_json::Map::new();
-    message.insert("type".to_owned(), kind.into());
-    message.insert(kind.to_owned(), object.into());
-    Some(serde_json::Value::from(message).to_string())
+    object.into()
 }
 
 /// An entity as the bus names it.

@@ -180,7 +180,7 @@ impl Conversations for ConversationsService {
         let (principal, _) = self.caller(&request)?;
         let request = request.into_inner();
         let message = request.message.ok_or_else(|| Fault::invalid("message: set it"))?;
-        let act = Act::Send(message);
+        let act = Act::Send(Box::new(message));
         let done = self.act(&principal, request.command_id.as_ref(), act).await?;
         Ok(Response::new(SendResponse { opaque_id: done.opaque_id, position: done.position }))
     }

@@ -5,8 +5,14 @@
 use serde::{Deserialize, Serialize};
 
 pub mod detail;
+mod outgoing;
 
 use detail::{Detail, Referral};
+pub use outgoing::{
+    Action, Address, Button, ButtonParameter, ButtonValue, ContactCard, Email, Flow, Header,
+    HeaderFile, HeaderParameter, Interactive, Organisation, Outgoing, Parameter, ParameterValue,
+    PersonName, Phone, Place, Row, Section, Template, Url,
+};
 
 /// Kind of a message, readable without its content. Whatever the wire brings has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +93,9 @@ pub struct Content {
     /// The customer passed it on from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// What of a message to send neither text nor media say. The text of an interactive message is its body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<Outgoing>,
 }
 
 impl Content {
@@ -128,6 +137,9 @@ pub struct MediaReference {
     pub link: Option<String>,
     /// Name of a document.
     pub filename: Option<String>,
+    /// Audio only: shown as a voice note.
+    #[serde(default)]
+    pub voice: bool,
 }
 
 /// Who a customer is, sealed in inputs and state.

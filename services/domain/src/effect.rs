@@ -71,9 +71,17 @@ pub struct Call {
     pub recipient: Sealed,
     /// What is sent ([`content::Content`](crate::content::Content)).
     pub content: Sealed,
-    /// Kind of what is sent.
+    /// Kind of what is sent; [`MARK_READ`] and [`MARK_TYPING`] are no messages.
     pub kind: crate::content::ContentKind,
+    /// Messages a second at the door, where the number goes slower than configured.
+    #[serde(default)]
+    pub rate_per_s: Option<u32>,
 }
+
+/// Kind of a call that marks the target read.
+pub const MARK_READ: &str = "mark_read";
+/// Kind of a call that marks the target read and shows a typing indicator.
+pub const MARK_TYPING: &str = "mark_typing";
 
 /// A best-effort signal.
 #[derive(Clone, Debug, PartialEq, Eq)]

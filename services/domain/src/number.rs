@@ -14,12 +14,15 @@
 //! | `decide`, `on_*` | one handler per input |
 //! | `lanes` | what leaves next |
 //! | `on_fetch` | channel accounts: what a platform fetches |
+//! | `pace` | how fast the number goes, and whose turn it is among its lanes |
+//! | `pair` | the debt with one customer |
 //! | `retry` | what a refused or unknown attempt is followed by |
 //! | `settle` | what is due: run after every input and on wake |
-//! | `limiter` | the exact rate, for the executor's door |
+//! | `limiter`, `door` | the exact rate and the order, for the executor's door |
 
 mod apply;
 mod decide;
+pub mod door;
 mod draft;
 mod event;
 mod index;
@@ -31,6 +34,8 @@ mod on_fetch;
 mod on_request;
 mod on_result;
 mod on_status;
+mod pace;
+mod pair;
 mod retry;
 mod settle;
 mod state;
@@ -38,9 +43,9 @@ mod state;
 mod tests;
 
 pub use decide::Occasion;
-pub use event::{NumberEvent, RetryCause};
+pub use event::{NumberEvent, PauseCause, Refused, RetryCause};
 pub use input::{
-    CallAnswer, Lane, NumberAnswer, NumberConfig, NumberInput, NumberMode, Parked, Reply, Retry,
-    SendRequest,
+    CallAnswer, Lane, NumberAnswer, NumberConfig, NumberInput, NumberMode, Parked, PauseReason,
+    Reply, Retry, SendRequest, Wait, WaitScope,
 };
 pub use state::{Number, Part};

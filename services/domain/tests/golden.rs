@@ -291,6 +291,7 @@ fn events_of_workspaces_and_numbers() {
                 attempt: 1,
                 at_ms: 1_795_176_000_000,
                 over_ms: 1_795_176_012_000,
+                pair_clear_ms: 0,
             },
             NumberEvent::Ended {
                 request: REQUEST,

@@ -1,12 +1,12 @@
 //! The door of each number: the one place where its rate is kept (invariant 6), measured at departure.
 //!
-//! One task per number grants leave in lane order (agents first), never more at once than the sliding log
+//! One task per number grants leave, agents first and else in the order of the Number's grants, never more at once than the sliding log
 //! allows. A grant counts as leaving at any moment until the call departs or gives it back; the departure is
 //! entered immediately before the first byte. After a start the log is full, as if one second's rate had just
 //! left: an earlier process may have sent it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +22,7 @@ use domain::{
     EntityId, naming,
     number::{
         Lane,
+        door::{DoorQueue, First},
         limiter::{SlidingLog, StartAt},
     },
 };
@@ -56,6 +57,8 @@ pub enum Shut {
 
 struct Waiting {
     lane: Lane,
+    /// The rate that the Number asks for, where it goes slower than configured.
+    rate_per_s: Option<u32>,
     door: Door,
     leave: oneshot::Sender<Leave>,
 }
@@ -133,7 +136,8 @@ impl Doors {
                 clock: clock.clone(),
                 departures: metrics::door(&number.phone_number_id, number.rate()),
                 receiver,
-                lanes: BTreeMap::new(),
+                queue: DoorQueue::default(),
+                rate_per_s: number.rate(),
                 granted: 0,
             };
             shutdown.spawn(TaskKind::Core, "door", keeper.run(shutdown.clone())).detach();
@@ -144,14 +148,21 @@ impl Doors {
         Self { doors: Arc::new(doors.collect()) }
     }
 
-    /// Waits for leave to start one call of `lane` on `number`.
+    /// Waits for leave to start one call of `lane` on `number`, which goes at `rate_per_s` where that is slower than
+    /// configured.
     ///
     /// # Errors
     /// [`Shut`] when `door` says that it is too late, or the door is closed.
-    pub async fn wait(&self, number: EntityId, lane: Lane, door: &Door) -> Result<Leave, Shut> {
+    pub async fn wait(
+        &self,
+        number: EntityId,
+        lane: Lane,
+        rate_per_s: Option<u32>,
+        door: &Door,
+    ) -> Result<Leave, Shut> {
         let sender = self.doors.get(&number).ok_or(Shut::Closed)?;
         let (leave, granted) = oneshot::channel();
-        let waiting = Waiting { lane, door: door.clone(), leave };
+        let waiting = Waiting { lane, rate_per_s, door: door.clone(), leave };
         sender.send(waiting).await.map_err(|_| Shut::Closed)?;
         match granted.await {
             Ok(leave) => Ok(leave),
@@ -168,7 +179,9 @@ struct Keeper {
     clock: Clock,
     departures: Counter,
     receiver: mpsc::Receiver<Waiting>,
-    lanes: BTreeMap<Lane, VecDeque<Waiting>>,
+    queue: DoorQueue<Waiting>,
+    /// Messages a second as configured.
+    rate_per_s: u32,
     /// Leaves granted so far: the key of the next.
     granted: u64,
 }
@@ -180,7 +193,7 @@ impl Keeper {
             tokio::select! {
                 () = shutdown.begun() => return,
                 waiting = self.receiver.recv() => match waiting {
-                    Some(waiting) => self.lanes.entry(waiting.lane).or_default().push_back(waiting),
+                    Some(waiting) => self.arrive(waiting),
                     None => return,
                 },
                 () = sleep(pause) => {}
@@ -198,10 +211,10 @@ impl Keeper {
                 StartAt::Now => {
                     let leave = self.leave(now_us);
                     // A caller that has gone away drops its leave, which gives it back.
-                    let _ = next.leave.send(leave);
+                    let _ = next.call.leave.send(leave);
                 }
                 StartAt::At(at_us) => {
-                    self.lanes.entry(next.lane).or_default().push_front(next);
+                    self.queue.put_back(next);
                     let pause_us = at_us.saturating_sub(now_us).clamp(200, RECHECK_US);
                     return Some(Duration::from_micros(pause_us));
                 }
@@ -222,16 +235,16 @@ impl Keeper {
         }
     }
 
-    /// The first of the highest lane whose call may still start.
-    fn next(&mut self) -> Option<Waiting> {
-        for waiting in self.lanes.values_mut() {
-            while let Some(first) = waiting.pop_front() {
-                if !first.leave.is_closed() && first.door.check().is_ok() {
-                    return Some(first);
-                }
-            }
-        }
-        None
+    fn arrive(&mut self, waiting: Waiting) {
+        // The newest call knows best how fast the number may go.
+        let rate = waiting.rate_per_s.unwrap_or(self.rate_per_s).min(self.rate_per_s);
+        lock(&self.log).set_rate(rate);
+        self.queue.push(waiting.lane, waiting);
+    }
+
+    /// The next whose call may still start.
+    fn next(&mut self) -> Option<First<Waiting>> {
+        self.queue.first(|waiting| !waiting.leave.is_closed() && waiting.door.check().is_ok())
     }
 }
 

@@ -7,11 +7,13 @@
 mod bridge;
 pub mod configure;
 mod conversation;
+pub mod departures;
 pub mod door;
 pub mod flows;
 mod host;
 pub mod metrics;
 mod number;
+mod outbound;
 mod places;
 pub mod rules;
 pub mod send;

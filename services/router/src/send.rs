@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use chassis::{clock::Clock, config::Config, seal::Sealer};
 use domain::{
     EntityId, Sealed,
-    content::{Content, ContentKind, Identity, Menu},
-    effect::{Call, CallKey},
+    content::{Content, ContentKind, Identity},
+    effect::{self, Call, CallKey},
     naming,
-    number::{CallAnswer, Lane, Retry},
+    number::{CallAnswer, Lane, PauseReason, Retry, Wait, WaitScope},
     persist,
 };
 use runtime::host::{CallRequest, CallResult, Door, Executor};
@@ -18,16 +18,16 @@ use serde::{Deserialize, Serialize};
 use whatsapp::{
     errors::{ErrorClass, Scope},
     graph::{
-        CallResult as GraphResult, GraphClient, OutboundContent, OutboundMedia, OutboundMessage,
-        Recipient, SendCall,
-        request::{Button, MediaSource, Row, Section},
+        CallResult as GraphResult, GraphClient, OutboundMessage, Recipient, SendCall,
+        request::mark_read,
     },
-    webhook::content::MediaKind,
 };
 
 use crate::{
+    departures::{Departure, Departures},
     door::{Doors, Leave},
     metrics,
+    outbound::outbound,
 };
 
 /// What the executor reports: which attempt, and its answer.
@@ -47,6 +47,7 @@ pub struct SendExecutor {
     accounts: BTreeMap<EntityId, Account>,
     graph: GraphClient,
     doors: Doors,
+    departures: Departures,
     sealer: Arc<Sealer>,
     clock: Clock,
     hard_limit: Duration,
@@ -67,6 +68,7 @@ impl SendExecutor {
         config: &Config,
         graph: GraphClient,
         doors: Doors,
+        departures: Departures,
         sealer: Arc<Sealer>,
         clock: Clock,
     ) -> Self {
@@ -84,13 +86,16 @@ impl SendExecutor {
             })
             .collect();
         let hard_limit = Duration::from_millis(config.graph.timeout_ms);
-        Self { accounts, graph, doors, sealer, clock, hard_limit }
+        Self { accounts, graph, doors, departures, sealer, clock, hard_limit }
     }
 
     async fn send(&self, business: &str, call: &Call, door: Door) -> CallAnswer {
         let Some(account) = self.accounts.get(&call.number) else {
             return never(0, "this number is not configured any more");
         };
+        if let Some(typing) = mark_of(&call.kind) {
+            return self.mark(business, account, call, typing, door).await;
+        }
         let message = match self.message(business, call) {
             Ok(message) => message,
             Err(told) => return never(0, told),
@@ -100,7 +105,7 @@ impl SendExecutor {
             Err(invalid) => return never(100, &invalid.to_string()),
         };
         let begun_us = self.clock.boot_us();
-        let leave = match self.doors.wait(call.number, call.lane, &door).await {
+        let leave = match self.doors.wait(call.number, call.lane, call.rate_per_s, &door).await {
             Ok(leave) => leave,
             Err(why) => return CallAnswer::NotStarted { why: why.to_string() },
         };
@@ -113,10 +118,41 @@ impl SendExecutor {
                 token: &account.token,
                 body,
                 hard_limit: self.hard_limit,
-                before_first_byte: last_check(door, leave),
+                before_first_byte: last_check(door, leave, self.departures.of(business, call)),
             })
             .await;
         self.answer(business, account, result)
+    }
+
+    /// Best effort: whatever comes of it, it is not repeated.
+    async fn mark(
+        &self,
+        business: &str,
+        account: &Account,
+        call: &Call,
+        typing: bool,
+        door: Door,
+    ) -> CallAnswer {
+        let content: Option<Content> = self.open(business, &call.content);
+        let Some(wamid) = content.and_then(|content| content.target_wamid) else {
+            return never(0, "the message's content was erased");
+        };
+        let result = self
+            .graph
+            .mark_read(SendCall {
+                phone_number_id: &account.phone_number_id,
+                token: &account.token,
+                body: mark_read(&wamid, typing),
+                hard_limit: self.hard_limit,
+                before_first_byte: move || door.check().is_ok(),
+            })
+            .await;
+        match result {
+            GraphResult::Accepted(()) => CallAnswer::NotStarted { why: "no message".to_owned() },
+            GraphResult::Refused(_) => never(0, "refused"),
+            GraphResult::Unknown(why) => CallAnswer::Unknown { why: why.to_string() },
+            GraphResult::NotSent(why) => CallAnswer::NotStarted { why: why.to_string() },
+        }
     }
 
     fn message(&self, business: &str, call: &Call) -> Result<OutboundMessage, &'static str> {
@@ -130,10 +166,11 @@ impl SendExecutor {
             (None, Some(bsuid)) => Recipient::Bsuid(bsuid),
             (None, None) => return Err("neither phone nor user id of the customer is known"),
         };
+        let (content, reply_to) = outbound(&call.kind, content)?;
         Ok(OutboundMessage {
             to,
-            reply_to: content.target_wamid.clone(),
-            content: outbound(&call.kind, content)?,
+            reply_to,
+            content,
             biz_opaque_callback_data: Some(call.key.request.to_opaque()),
         })
     }
@@ -193,79 +230,63 @@ impl From<whatsapp::graph::Accepted> for SentId {
 fn last_check(
     door: Door,
     mut leave: Leave,
+    departure: Departure,
 ) -> impl FnMut() -> bool + Send + Sync + Unpin + 'static {
-    move || door.check().is_ok() && leave.depart()
+    move || {
+        let leaves = door.check().is_ok() && leave.depart();
+        if leaves {
+            departure.tell();
+        }
+        leaves
+    }
+}
+
+/// Whether a call marks a message read, and whether it shows a typing indicator.
+fn mark_of(kind: &ContentKind) -> Option<bool> {
+    match kind {
+        ContentKind::Other(name) if name == effect::MARK_READ => Some(false),
+        ContentKind::Other(name) if name == effect::MARK_TYPING => Some(true),
+        _ => None,
+    }
 }
 
 fn never(code: u32, told: &str) -> CallAnswer {
     CallAnswer::Refused { code, retry: Retry::Never, told: told.to_owned() }
 }
 
-fn outbound(kind: &ContentKind, content: Content) -> Result<OutboundContent, &'static str> {
-    let media_kind = match kind {
-        ContentKind::Text => {
-            let body = content.text.ok_or("the message has no text")?;
-            return Ok(OutboundContent::Text { body, preview_url: false });
-        }
-        ContentKind::Interactive => {
-            return content.menu.map(menu).ok_or("the message has no choices");
-        }
-        ContentKind::Image => MediaKind::Image,
-        ContentKind::Video => MediaKind::Video,
-        ContentKind::Audio => MediaKind::Audio,
-        ContentKind::Document => MediaKind::Document,
-        ContentKind::Sticker => MediaKind::Sticker,
-        _ => return Err("this kind of message cannot be sent yet"),
-    };
-    let media = content.media.ok_or("the message has no media")?;
-    let source = match (media.id, media.link) {
-        (Some(id), _) => MediaSource::Id(id),
-        (None, Some(link)) => MediaSource::Link(link),
-        (None, None) => return Err("the media has neither id nor link"),
-    };
-    Ok(OutboundContent::Media(OutboundMedia {
-        kind: media_kind,
-        source,
-        caption: content.text,
-        filename: media.filename,
-        is_voice: false,
-    }))
-}
-
-fn menu(menu: Menu) -> OutboundContent {
-    let Menu { body, opener, choices } = menu;
-    let choices = choices.into_iter();
-    match opener {
-        None => OutboundContent::Buttons {
-            header: None,
-            body,
-            footer: None,
-            buttons: choices.map(|c| Button { id: c.id, title: c.title }).collect(),
-        },
-        Some(button) => {
-            let rows =
-                choices.map(|c| Row { id: c.id, title: c.title, description: c.description });
-            let sections = vec![Section { title: None, rows: rows.collect() }];
-            OutboundContent::List { header: None, body, footer: None, button, sections }
-        }
-    }
-}
-
 /// The domain's retry class of Meta's error class.
 fn retry_of(class: ErrorClass) -> Retry {
     match class {
-        ErrorClass::StopChannel
-        | ErrorClass::AccountLocked
-        | ErrorClass::NumberNotRegistered
-        | ErrorClass::PaymentNeeded => Retry::StopNumber,
-        ErrorClass::Backoff(backoff) => match backoff.scope {
-            Scope::Message => Retry::ServiceBackoff,
-            Scope::Number | Scope::Account | Scope::App => Retry::NumberBackoff,
-        },
+        ErrorClass::StopChannel => Retry::Stop(PauseReason::Token),
+        ErrorClass::NoPermission => Retry::Stop(PauseReason::Permission),
+        ErrorClass::AccountLocked => Retry::Stop(PauseReason::Policy),
+        ErrorClass::NumberNotRegistered => Retry::Stop(PauseReason::Registration),
+        ErrorClass::PaymentNeeded => Retry::Stop(PauseReason::Payment),
+        ErrorClass::Throttled => Retry::NumberBackoff,
+        ErrorClass::Backoff(backoff) => Retry::Wait(Wait {
+            scope: match backoff.scope {
+                Scope::Message => WaitScope::Message,
+                // Other numbers of the account and the app find out by themselves.
+                Scope::Number | Scope::Account | Scope::App => WaitScope::Number,
+            },
+            first_ms: backoff.first_ms,
+            attempts_max: backoff.attempts_max.map(u32::from),
+        }),
         ErrorClass::PairBackoff => Retry::PairBackoff,
         ErrorClass::RetryOnceInWindow => Retry::OnceIfWindowOpen,
+        ErrorClass::SpamLimited => wait(WaitScope::Lane(Lane::Campaign), HOUR_MS),
+        ErrorClass::MisclassificationCap => wait(WaitScope::Lane(Lane::Utility), HOUR_MS),
+        ErrorClass::MarketingHeld => wait(WaitScope::Message, 24 * HOUR_MS),
+        ErrorClass::TemplatePaused => wait(WaitScope::Message, 3 * HOUR_MS),
         _ => Retry::Never,
     }
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// As long as the message is wanted, longer each time.
+fn wait(scope: WaitScope, first_ms: u64) -> Retry {
+    Retry::Wait(Wait { scope, first_ms, attempts_max: None })
 }
 
 fn lane_name(lane: Lane) -> &'static str {

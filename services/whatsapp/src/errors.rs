@@ -22,6 +22,8 @@ pub enum ErrorClass {
     PaymentNeeded,
     /// The business may not write to that country, ever.
     CountryBlocked,
+    /// The number's throughput was exceeded: it pauses for a second at least and goes slower for a while.
+    Throttled,
     /// Wait and try again.
     Backoff(Backoff),
     /// Too many to this one customer: wait for them alone, see [`pair_backoff_ms`].
@@ -167,11 +169,11 @@ fn of_unknown_code(facts: ErrorFacts) -> Verdict {
     };
     let (class, for_agent) = match facts.http {
         Some(401) => (ErrorClass::StopChannel, "WhatsApp does not accept the channel's access."),
-        Some(403) => (ErrorClass::NoPermission, "WhatsApp does not permit this."),
-        Some(429) => (
-            wait(1000, None, Scope::Number),
-            "WhatsApp is limiting this number. The message waits.",
-        ),
+        // Something on the way may have said it, and of this message only: no reason to pause a channel.
+        Some(403) => (ErrorClass::NoRetry, "WhatsApp does not permit this. Ask an administrator."),
+        Some(429) => {
+            (ErrorClass::Throttled, "WhatsApp is limiting this number. The message waits.")
+        }
         _ if facts.is_transient => {
             (wait(1000, Some(3), Scope::Message), "WhatsApp has a passing problem. Trying again.")
         }

@@ -8,6 +8,8 @@
 pub mod answer;
 mod body;
 pub mod client;
+pub mod contacts;
+pub mod interactive;
 pub mod request;
 pub mod template;
 mod validate;

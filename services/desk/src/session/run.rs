@@ -245,7 +245,7 @@ impl Live<'_> {
             }
             Some(Request::AcceptOffer(accept)) => Ok(What::Accept(accept.offer_id)),
             Some(Request::RejectOffer(reject)) => Ok(What::Reject(reject.offer_id, reject.reason)),
-            Some(Request::Send(send)) => Ok(What::Act(Act::Send(send))),
+            Some(Request::Send(send)) => Ok(What::Act(Act::Send(Box::new(send)))),
             Some(Request::Note(note)) => Ok(What::Act(Act::Note(note))),
             Some(Request::EndWrapUp(end)) => Ok(What::EndWrapUp(end.conversation_id)),
             Some(Request::Resolve(resolve)) => Ok(What::Act(Act::Resolve(resolve))),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::{
     NumberEvent, RetryCause,
     draft::Draft,
+    pace::Slowness,
+    pair::PairMark,
     state::{
         CANCELS_MAX, Core, ECHOES_MAX, EchoNote, EndedRequest, Fate, LiveRequest, Number, PartKey,
         Request, Stage, Tries,
@@ -36,12 +38,16 @@ impl NumberEvent {
             | Self::CallMayRun { request, .. }
             | Self::CancelNoted { request }
             | Self::Fetched { request, .. }
+            | Self::Departed { request }
             | Self::Reconciling { request, .. }
             | Self::RetryAt { request, .. }
             | Self::Ended { request, .. }
             | Self::Forgotten { request } => PartKey::Request(*request),
             Self::Configured(_)
             | Self::Paused { .. }
+            | Self::Resumed
+            | Self::LanePaused { .. }
+            | Self::Slowed { .. }
             | Self::CancelKept { .. }
             | Self::EchoNoted { .. }
             | Self::Parked(_) => PartKey::Number,
@@ -52,7 +58,8 @@ impl NumberEvent {
         match self {
             Self::Intended { at_ms, .. }
             | Self::Fetched { at_ms, .. }
-            | Self::Ended { at_ms, .. } => *at_ms,
+            | Self::Ended { at_ms, .. }
+            | Self::Slowed { at_ms, .. } => *at_ms,
             _ => 0,
         }
     }
@@ -62,6 +69,9 @@ impl Draft<'_> {
     /// Applies one event.
     pub(super) fn apply(&mut self, event: &NumberEvent) {
         self.saw(event.at_ms());
+        if let NumberEvent::Intended { request, .. } = event {
+            self.had_turn(*request);
+        }
         match event.part_key() {
             PartKey::Number => self.change_core(|core| apply_to_core(core, event)),
             PartKey::Request(id) => {
@@ -76,8 +86,23 @@ fn apply_to_core(core: &mut Core, event: &NumberEvent) {
         NumberEvent::Configured(config) => {
             core.config = Some(config.clone());
             core.paused_until_ms = 0;
+            core.pause = None;
+            core.lanes.clear();
         }
-        NumberEvent::Paused { until_ms } => core.paused_until_ms = *until_ms,
+        NumberEvent::Paused { until_ms, cause } => {
+            core.paused_until_ms = *until_ms;
+            core.pause = cause.or(core.pause);
+        }
+        NumberEvent::Resumed => {
+            core.pause = None;
+            core.paused_until_ms = 0;
+        }
+        NumberEvent::LanePaused { lane, until_ms, .. } => {
+            core.lanes.insert(*lane, *until_ms);
+        }
+        NumberEvent::Slowed { permille, at_ms } => {
+            core.slow = Some(Slowness { permille: *permille, at_ms: *at_ms });
+        }
         NumberEvent::CancelKept { request, not_after_ms } => {
             core.cancels.insert(*request, *not_after_ms);
             while core.cancels.len() > CANCELS_MAX {
@@ -111,16 +136,22 @@ fn apply_to_request(request: &mut Option<Request>, event: &NumberEvent) {
                 cancelled: false,
                 tries: Tries::default(),
                 stage: Stage::Waiting,
+                departed: false,
+                pair: PairMark::default(),
+                refused: None,
             }));
         }
         NumberEvent::Ended { outcome, at_ms, .. } => {
-            let conversation = match request.take() {
-                Some(Request::Live(live)) => live.request.conversation,
-                Some(Request::Ended(ended)) => ended.conversation,
+            let (conversation, customer, pair) = match request.take() {
+                Some(Request::Live(live)) => {
+                    (live.request.conversation, live.request.customer, live.pair)
+                }
+                Some(Request::Ended(ended)) => (ended.conversation, ended.customer, ended.pair),
                 None => return,
             };
-            let fate = Fate::from(outcome);
-            *request = Some(Request::Ended(EndedRequest { conversation, fate, at_ms: *at_ms }));
+            let (fate, at_ms) = (Fate::from(outcome), *at_ms);
+            let ended = EndedRequest { conversation, fate, at_ms, customer, pair };
+            *request = Some(Request::Ended(ended));
         }
         NumberEvent::Forgotten { .. } => *request = None,
         _ => {
@@ -133,21 +164,27 @@ fn apply_to_request(request: &mut Option<Request>, event: &NumberEvent) {
 
 fn apply_to_live(live: &mut LiveRequest, event: &NumberEvent) {
     match event {
-        NumberEvent::Intended { attempt, over_ms, .. } => {
+        NumberEvent::Intended { attempt, at_ms, over_ms, pair_clear_ms, .. } => {
             live.attempt = *attempt;
             live.repeated = live.tries.unknown > 0;
+            live.departed = false;
+            if *pair_clear_ms > 0 {
+                live.pair = PairMark::new(*pair_clear_ms, *at_ms);
+            }
             live.stage = Stage::Calling { over_ms: *over_ms };
         }
         NumberEvent::CallMayRun { over_ms, .. } => {
             live.stage = Stage::Calling { over_ms: *over_ms };
         }
+        NumberEvent::Departed { .. } => live.departed = true,
         NumberEvent::CancelNoted { .. } => live.cancelled = true,
         NumberEvent::Fetched { .. } => live.stage = Stage::Fetched,
         NumberEvent::Reconciling { until_ms, .. } => {
             live.stage = Stage::Reconciling { until_ms: *until_ms };
         }
-        NumberEvent::RetryAt { at_ms, cause, .. } => {
+        NumberEvent::RetryAt { at_ms, cause, refused, .. } => {
             live.tries.count(*cause);
+            live.refused = refused.clone().or_else(|| live.refused.take());
             live.stage = Stage::RetryAt { at_ms: *at_ms, pair: *cause == RetryCause::Pair };
         }
         _ => {}

@@ -83,7 +83,8 @@ impl Turn<'_> {
             NumberInput::Configure(config) => {
                 let core = self.draft.core();
                 // A stopped number starts again with any configuration: the operator has acted.
-                if core.config.as_ref() != Some(config) || core.paused_until_ms == Millis::MAX {
+                let stopped = core.paused_until_ms == Millis::MAX || core.pause.is_some();
+                if core.config.as_ref() != Some(config) || stopped || !core.lanes.is_empty() {
                     self.record(NumberEvent::Configured(config.clone()));
                 }
             }
@@ -94,6 +95,10 @@ impl Turn<'_> {
             NumberInput::StatusSeen { request, message, wamid, failed, at_ms } => {
                 let seen = on_status::Seen { message: *message, wamid, at_ms: *at_ms };
                 on_status::on_status(self, *request, &seen, *failed);
+            }
+            NumberInput::Departed { calls } => on_request::on_departed(self, calls),
+            NumberInput::Mark { request, message, typing } => {
+                on_request::on_mark(self, *request, message, *typing);
             }
             NumberInput::EchoSeen { conversation, message, text_hash, at_ms } => {
                 on_echo::on_echo(self, *conversation, *message, *text_hash, *at_ms);
@@ -133,6 +138,19 @@ impl Turn<'_> {
     pub(super) fn end_unsent(&mut self, request: RequestId, outcome: SendOutcome) {
         let doubtful = self.draft.live(request).is_some_and(|live| live.tries.unknown > 0);
         self.end(request, if doubtful { SendOutcome::Unknown } else { outcome });
+    }
+
+    /// Ends a request whose time has passed: with why it had to wait, where that is known.
+    pub(super) fn end_lapsed(&mut self, request: RequestId) {
+        let refused = self.draft.live(request).and_then(|live| live.refused.clone());
+        let outcome = match (refused, lanes::why_it_waited(self.draft.core())) {
+            (_, Some((code, reason))) => {
+                SendOutcome::Failed { code, told: reason.told().to_owned() }
+            }
+            (Some(it), None) => SendOutcome::Failed { code: it.code, told: it.told },
+            (None, None) => SendOutcome::Cancelled,
+        };
+        self.end_unsent(request, outcome);
     }
 
     /// Tells a conversation what came of a request.

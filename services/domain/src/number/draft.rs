@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, ops::RangeBounds};
 
 use super::{
     index::{Key, customer_range, next_keys, request_keys},
+    pace::Turns,
+    pair::PairMark,
     state::{Core, LANES, LiveRequest, Number, Request, lane_at},
 };
 use crate::{Hash16, Millis, RequestId, layered::Difference};
@@ -22,7 +24,11 @@ pub(super) struct Changes {
     core: Option<Core>,
     requests: BTreeMap<RequestId, Option<Request>>,
     index: Difference<Key>,
-    in_flight: [usize; LANES],
+    ahead: [usize; LANES],
+    calling: usize,
+    /// Pair debts that changed; `None`: forgotten.
+    pairs: BTreeMap<Hash16, Option<PairMark>>,
+    turns: Turns,
     last_order: u64,
     clock_ms: Millis,
 }
@@ -34,7 +40,10 @@ impl<'a> Draft<'a> {
             core: None,
             requests: BTreeMap::new(),
             index: Difference::default(),
-            in_flight: base.in_flight,
+            ahead: base.ahead,
+            calling: base.calling,
+            pairs: BTreeMap::new(),
+            turns: base.turns,
             last_order: base.last_order,
             clock_ms: base.clock_ms,
         };
@@ -78,9 +87,47 @@ impl<'a> Draft<'a> {
         ids.map(|(id, live)| (id, live.is_calling().then_some(live.attempt))).collect()
     }
 
-    /// Calls in flight by lane.
-    pub(super) fn in_flight(&self) -> [usize; LANES] {
-        self.changes.in_flight
+    /// Calls that are not known to have left by the door, by lane.
+    pub(super) fn ahead(&self) -> [usize; LANES] {
+        self.changes.ahead
+    }
+
+    /// Calls without a result.
+    pub(super) fn calling(&self) -> usize {
+        self.changes.calling
+    }
+
+    /// Whose turn it is.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.changes.turns
+    }
+
+    /// A request's lane had its turn.
+    pub(super) fn had_turn(&mut self, id: RequestId) {
+        if let Some(lane) = self.live(id).map(|live| live.request.lane) {
+            self.changes.turns.had(lane);
+        }
+    }
+
+    /// The pair debt with a customer.
+    pub(super) fn pair(&self, customer: Hash16) -> PairMark {
+        match self.changes.pairs.get(&customer) {
+            Some(changed) => changed.unwrap_or_default(),
+            None => self.base.pairs.get(&customer).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Keeps the greatest debt that any request of the customer remembers.
+    fn mark_pair(&mut self, before: Option<(Hash16, PairMark)>, after: Option<(Hash16, PairMark)>) {
+        if let Some((customer, mark)) = after {
+            if mark.clear_ms > self.pair(customer).clear_ms {
+                self.changes.pairs.insert(customer, Some(mark));
+            }
+        } else if let Some((customer, mark)) = before
+            && mark.clear_ms >= self.pair(customer).clear_ms
+        {
+            self.changes.pairs.insert(customer, None);
+        }
     }
 
     /// The order of the next request.
@@ -115,20 +162,23 @@ impl<'a> Draft<'a> {
         change: impl FnOnce(&mut Option<Request>),
     ) {
         let mut request = self.request(id).cloned();
-        let customer_before = request.as_ref().and_then(Request::live).map(customer_of);
+        let customer_before = request.as_ref().and_then(customer_of);
         let next_before = self.next_of(customer_before);
         let own_before = request.as_ref().map_or_else(Vec::new, |it| request_keys(id, it));
+        let pair_before = request.as_ref().and_then(pair_of);
         self.count(request.as_ref(), false);
         change(&mut request);
         self.count(request.as_ref(), true);
-        let customer_after = request.as_ref().and_then(Request::live).map(customer_of);
+        let customer_after = request.as_ref().and_then(customer_of);
         let own_after = request.as_ref().map_or_else(Vec::new, |it| request_keys(id, it));
         // A new request joins customers who may have others waiting.
         let joined_before = match customer_before {
             None => self.next_of(customer_after),
             Some(_) => Vec::new(),
         };
+        let pair_after = request.as_ref().and_then(pair_of);
         self.changes.requests.insert(id, request);
+        self.mark_pair(pair_before, pair_after);
         self.move_keys(own_before, own_after);
         let next_after = self.next_of(customer_after.or(customer_before));
         self.move_keys([next_before, joined_before].concat(), next_after);
@@ -139,10 +189,16 @@ impl<'a> Draft<'a> {
         if after {
             self.changes.last_order = self.changes.last_order.max(live.order);
         }
-        if let Some(counter) = self.changes.in_flight.get_mut(lane_at(live.request.lane))
-            && live.is_calling()
-        {
+        let count = |counter: &mut usize| {
             *counter = if after { counter.saturating_add(1) } else { counter.saturating_sub(1) };
+        };
+        if live.is_calling() {
+            count(&mut self.changes.calling);
+        }
+        if let Some(counter) = self.changes.ahead.get_mut(lane_at(live.request.lane))
+            && live.is_ahead()
+        {
+            count(counter);
         }
     }
 
@@ -152,7 +208,7 @@ impl<'a> Draft<'a> {
             Key::Customer(_, _, _, id) => Some((*id, self.live(*id)?)),
             _ => None,
         });
-        next_keys(requests)
+        next_keys(requests, self.pair(customer).ready_ms)
     }
 
     fn move_keys(&mut self, before: Vec<Key>, after: Vec<Key>) {
@@ -165,8 +221,21 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn customer_of(live: &LiveRequest) -> Hash16 {
-    live.request.customer
+/// What a request remembers of its customer's pair debt.
+fn pair_of(request: &Request) -> Option<(Hash16, PairMark)> {
+    let (customer, mark) = match request {
+        Request::Live(live) => (live.request.customer, live.pair),
+        Request::Ended(ended) => (ended.customer, ended.pair),
+    };
+    (mark.clear_ms > 0).then_some((customer, mark))
+}
+
+/// The customer whose turn a request has to do with.
+fn customer_of(request: &Request) -> Option<Hash16> {
+    match request {
+        Request::Live(live) => Some(live.request.customer),
+        Request::Ended(_) => pair_of(request).map(|(customer, _)| customer),
+    }
 }
 
 impl Number {
@@ -182,7 +251,15 @@ impl Number {
             };
         }
         changes.index.merge_into(&mut self.index);
-        self.in_flight = changes.in_flight;
+        self.ahead = changes.ahead;
+        self.calling = changes.calling;
+        for (customer, mark) in changes.pairs {
+            match mark {
+                Some(mark) => self.pairs.insert(customer, mark),
+                None => self.pairs.remove(&customer),
+            };
+        }
+        self.turns = changes.turns;
         self.last_order = changes.last_order;
         self.clock_ms = changes.clock_ms;
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NumberConfig, SendRequest};
+use super::{Lane, NumberConfig, PauseReason, SendRequest};
 use crate::{Millis, RequestId, conversation::SendOutcome};
 
 /// Why an attempt is followed by another.
@@ -22,6 +22,32 @@ pub enum RetryCause {
     Window,
     /// The number was stopped; it goes on when configured again.
     Stopped,
+    /// Its lane pauses.
+    Lane,
+}
+
+/// What a refused attempt was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Error code.
+    pub code: u32,
+    /// What the agent is told.
+    pub told: String,
+}
+
+/// Why a channel pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseCause {
+    /// Why.
+    pub reason: PauseReason,
+    /// Meta's error code.
+    pub code: u32,
+    /// Pauses in a row.
+    pub times: u32,
+}
+
+fn is_zero(ms: &Millis) -> bool {
+    *ms == 0
 }
 
 /// An event of a number.
@@ -46,6 +72,14 @@ pub enum NumberEvent {
         at_ms: Millis,
         /// By then the call is over, whatever happened.
         over_ms: Millis,
+        /// With this message counted, the customer's pair debt is paid off then; 0 when the attempt adds nothing to it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        pair_clear_ms: Millis,
+    },
+    /// Part `request`: its call has left by the door.
+    Departed {
+        /// The request.
+        request: RequestId,
     },
     /// Part `request`: the platform of a channel account has fetched it; it may be on its way.
     Fetched {
@@ -71,6 +105,9 @@ pub enum NumberEvent {
         after_unknown: bool,
         /// Why.
         cause: RetryCause,
+        /// What the refused attempt was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<Refused>,
     },
     /// Part `request`: its call was asked for by an earlier owner and may run until then.
     CallMayRun {
@@ -102,6 +139,27 @@ pub enum NumberEvent {
     Paused {
         /// Until when; `u64::MAX` until configured again.
         until_ms: Millis,
+        /// Set where a person has to act; then one call is tried at the end, and the rest waits for its result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<PauseCause>,
+    },
+    /// Part `number`: a call was accepted after a pause that had a cause; everything goes on.
+    Resumed,
+    /// Part `number`: nothing of a lane starts before then.
+    LanePaused {
+        /// The lane.
+        lane: Lane,
+        /// Until when.
+        until_ms: Millis,
+        /// Meta's error code.
+        code: u32,
+    },
+    /// Part `number`: its throughput was exceeded; it goes slower and recovers by time.
+    Slowed {
+        /// Thousandths of the configured rate.
+        permille: u32,
+        /// When.
+        at_ms: Millis,
     },
     /// Part `number`: a cancel of a request that has not come yet.
     CancelKept {

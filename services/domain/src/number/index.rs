@@ -65,7 +65,9 @@ pub(super) fn request_keys(id: RequestId, request: &Request) -> Vec<Key> {
                 Fate::Accepted | Fate::Failed => REMEMBER_CLEAR_MS,
                 Fate::Cancelled | Fate::Unknown => REMEMBER_DOUBTFUL_MS,
             };
-            vec![Key::Forget(ended.at_ms.saturating_add(memory_ms), id)]
+            // Its customer's pair debt is remembered by it.
+            let until_ms = ended.at_ms.saturating_add(memory_ms).max(ended.pair.clear_ms);
+            vec![Key::Forget(until_ms, id)]
         }
         Request::Live(live) => {
             let due_ms = match live.stage {
@@ -82,12 +84,14 @@ pub(super) fn request_keys(id: RequestId, request: &Request) -> Vec<Key> {
 }
 
 /// What of a customer may leave next: at most one request per class, none while a call is in flight. `requests` are
-/// all of the customer's live ones in order of class and arrival.
+/// all of the customer's live ones in order of class and arrival. `pair_ready_ms`: with its pair debt the customer takes
+/// nothing before then (0: now); then only the best class goes, so that a conversation never waits for a campaign.
 pub(super) fn next_keys<'a>(
     requests: impl Iterator<Item = (RequestId, &'a LiveRequest)>,
+    pair_ready_ms: Millis,
 ) -> Vec<Key> {
     let mut heads: Vec<(Class, Lane, RequestId, &LiveRequest)> = Vec::new();
-    let mut customer_from_ms = 0;
+    let mut customer_from_ms = pair_ready_ms;
     for (id, live) in requests {
         if live.is_calling() {
             return Vec::new();
@@ -115,5 +119,5 @@ pub(super) fn next_keys<'a>(
             _ => Key::Later(lane, from_ms, live.order, id),
         })
     });
-    keys.collect()
+    keys.take(if pair_ready_ms > 0 { 1 } else { usize::MAX }).collect()
 }

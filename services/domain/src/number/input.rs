@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BusinessId, EntityId, Hash16, MessageId, Millis, RequestId, Sealed, content::ContentKind,
+    effect::CallKey,
 };
 
 /// Class of outbound message; the order is the order at the door.
@@ -73,6 +74,20 @@ pub enum NumberInput {
         failed: Option<u32>,
         /// Meta timestamp.
         at_ms: Millis,
+    },
+    /// Calls of these attempts have left by the door: they are no longer ahead of it.
+    Departed {
+        /// The attempts.
+        calls: Vec<CallKey>,
+    },
+    /// Marks a message of a customer read, perhaps with a typing indicator: best effort, once, outside the rate.
+    Mark {
+        /// Its id among the requests of its conversation.
+        request: RequestId,
+        /// The customer's message ([`Content`](crate::content::Content) with `target_wamid`).
+        message: Sealed,
+        /// Shows a typing indicator, too.
+        typing: bool,
     },
     /// A phone echo joined a thread within 8 s of the customer's message.
     EchoSeen {
@@ -223,4 +238,92 @@ pub enum Retry {
     OnceIfWindowOpen,
     /// Token or account trouble: the number stops until it is configured again.
     StopNumber,
+    /// Wait, and try again.
+    Wait(Wait),
+    /// The channel pauses: until it is configured again, or until its time has come to try one call.
+    Stop(PauseReason),
+}
+
+/// How an attempt is waited with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// What waits.
+    pub scope: WaitScope,
+    /// The first time; doubled each time after, ms.
+    pub first_ms: Millis,
+    /// Attempts in all; `None`: as long as the message is wanted.
+    pub attempts_max: Option<u32>,
+}
+
+/// What waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WaitScope {
+    /// This message.
+    Message,
+    /// Everything on the number.
+    Number,
+    /// Everything of one lane on the number; a message of another lane that met it fails.
+    Lane(Lane),
+}
+
+/// Why a channel is paused; a person has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PauseReason {
+    /// The access token is bad or has expired.
+    Token,
+    /// A permission or capability is missing.
+    Permission,
+    /// Blocked or locked for policy.
+    Policy,
+    /// The number is not (properly) registered, or gone.
+    Registration,
+    /// Payment.
+    Payment,
+}
+
+impl PauseReason {
+    /// How long before one call is tried, the first time; doubled up to four hours, ms.
+    #[must_use]
+    pub fn first_pause_ms(self) -> Millis {
+        match self {
+            Self::Token => 300_000,
+            Self::Permission | Self::Registration => 600_000,
+            Self::Payment => 1_800_000,
+            Self::Policy => 3_600_000,
+        }
+    }
+
+    /// Its name in metrics and on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Permission => "permission",
+            Self::Policy => "policy",
+            Self::Registration => "registration",
+            Self::Payment => "payment",
+        }
+    }
+
+    /// What an agent is told whose message could not wait any longer.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Token => {
+                "Not sent: the channel's access to WhatsApp has ended. Ask an administrator to renew it, then send again."
+            }
+            Self::Permission => {
+                "Not sent: the channel lacks a permission at WhatsApp. Ask an administrator to grant it, then send again."
+            }
+            Self::Policy => {
+                "Not sent: WhatsApp has blocked this account. Ask an administrator; reach the customer another way meanwhile."
+            }
+            Self::Registration => {
+                "Not sent: the number is not registered at WhatsApp. Ask an administrator to register it, then send again."
+            }
+            Self::Payment => {
+                "Not sent: WhatsApp has a payment problem with this account. Ask an administrator to settle it, then send again."
+            }
+        }
+    }
 }

@@ -1,17 +1,17 @@
 //! What leaves next.
 //!
-//! At most 250 ms of the rate is under way without a result (`window`), so that what comes later and is more urgent
-//! waits no longer than that. Agents' replies go first, always: the other lanes together leave at least a slot free
-//! for them. Among the others the higher lane goes first, except that each lane that has something to send always has one
-//! call of its own in flight; so a busy bot slows campaigns down but does not stop them (numbers with fewer than 8
-//! messages a second have too few slots for that: there the order is strict). Whoever leaves at the head of a
-//! customer's queue goes in the best lane of those who wait behind it.
+//! At most 250 ms of the rate is granted ahead of the door, so that what comes later and is more urgent waits no longer
+//! than that; calls that have left do not count, however long the provider takes to answer. Agents' replies go first, always:
+//! the other lanes together leave a slot free for them (below 8 messages a second agents have one of their own). The others
+//! go in turn, each with its share of what is left. Whoever leaves at the head of a customer's queue goes in the best lane of
+//! those who wait behind it.
 
 use super::{
-    Lane, NumberEvent, NumberMode,
+    Lane, NumberEvent, NumberMode, PauseReason,
     decide::Turn,
     index::{Key, later_range, ready_range},
-    state::{LANES, Number, lane_at},
+    pace,
+    state::{Core, LANES, Number},
 };
 use crate::{Call, Millis, RequestId, conversation::SendOutcome, effect::CallKey};
 
@@ -21,32 +21,41 @@ const STEP_CONTENT_BYTES_MAX: usize = 64 * 1024;
 /// Error code of a free-form message outside the customer service window.
 const WINDOW_CLOSED_CODE: u32 = 131_047;
 
-/// Calls that may be under way at once: a quarter of a second of the rate.
-fn window(rate_per_s: u32) -> usize {
-    usize::try_from(rate_per_s / 4).unwrap_or(usize::MAX).max(1)
-}
-
-/// Of those, how many may belong to other lanes than the agents'.
-fn others_max(window: usize) -> usize {
-    if window < 2 { window } else { window - (window / 4).max(1) }
+/// What has been granted and has not left.
+#[derive(Clone, Copy)]
+struct Ahead {
+    by_lane: [usize; LANES],
+    calling: usize,
 }
 
 /// The lanes that have a free slot, in the order in which they are asked.
-fn open_lanes(rate_per_s: u32, in_flight: [usize; LANES]) -> Vec<Lane> {
-    let window = window(rate_per_s);
-    let total: usize = in_flight.iter().sum();
-    if total >= window {
+fn open_lanes(core: &Core, turns: &pace::Turns, ahead: Ahead, now_ms: Millis) -> Vec<Lane> {
+    let Some(config) = &core.config else { return Vec::new() };
+    // After a pause that a person has to end, one call tries whether it has ended.
+    if core.pause.is_some() && ahead.calling > 0 {
         return Vec::new();
     }
-    let mut lanes = vec![Lane::Agent];
-    let [agents, ..] = in_flight;
-    if total.saturating_sub(agents) < others_max(window) {
-        let others = [Lane::Bot, Lane::Utility, Lane::Campaign];
-        let none_in_flight = |lane: &Lane| in_flight.get(lane_at(*lane)) == Some(&0);
-        lanes.extend(others.into_iter().filter(none_in_flight));
-        lanes.extend(others.into_iter().filter(|lane| !none_in_flight(lane)));
+    let rate_per_s = pace::rate_now(config.rate_per_s, core.slow, now_ms);
+    let window = usize::try_from(rate_per_s / 4).unwrap_or(usize::MAX).max(1);
+    let [agents, ..] = ahead.by_lane;
+    let total: usize = ahead.by_lane.iter().sum();
+    let (agents_free, others_max) = match window {
+        1 => (agents == 0 && total < 2, 1),
+        _ => (total < window, window - (window / 4).max(1)),
+    };
+    let mut lanes = Vec::with_capacity(LANES);
+    if agents_free {
+        lanes.push(Lane::Agent);
+    }
+    if total - agents < others_max && total < window.max(2) {
+        lanes.extend(turns.order());
     }
     lanes
+}
+
+/// When a lane may go on.
+fn lane_from_ms(core: &Core, lane: Lane) -> Millis {
+    core.lanes.get(&lane).copied().unwrap_or(0).max(core.paused_until_ms)
 }
 
 /// Lets leave what may.
@@ -64,16 +73,20 @@ pub(super) fn grant(turn: &mut Turn<'_>) {
 
 fn next(turn: &Turn<'_>) -> Option<(Lane, RequestId)> {
     let core = turn.draft.core();
-    let config = core.config.as_ref()?;
     // A platform fetches what it sends.
-    if config.mode == NumberMode::Channel {
+    if core.config.as_ref()?.mode == NumberMode::Channel {
         return None;
     }
-    let rate_per_s = config.rate_per_s;
-    if turn.now_ms < core.paused_until_ms {
+    let ahead = Ahead { by_lane: turn.draft.ahead(), calling: turn.draft.calling() };
+    let lanes = open_lanes(core, turn.draft.turns(), ahead, turn.now_ms);
+    let keys = &turn.draft;
+    let later = keys.keys(later_range(Lane::Agent, turn.now_ms)).next();
+    let agents = later.or_else(|| keys.keys(ready_range(Lane::Agent)).next());
+    if !lanes.contains(&Lane::Agent) && agents.is_some() {
+        // Nobody overtakes an agent who has no slot; a departure or result is under way.
         return None;
     }
-    open_lanes(rate_per_s, turn.draft.in_flight()).into_iter().find_map(|lane| {
+    lanes.into_iter().filter(|lane| lane_from_ms(core, *lane) <= turn.now_ms).find_map(|lane| {
         // What is tried again is older than what was never tried.
         let mut heads = turn.draft.keys(later_range(lane, turn.now_ms));
         let head = heads.next().or_else(|| turn.draft.keys(ready_range(lane)).next());
@@ -90,9 +103,11 @@ fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
     let Some(live) = turn.draft.live(id) else { return 0 };
     let (request, attempt) = (live.request.clone(), live.attempt.saturating_add(1));
     if turn.now_ms > request.not_after_ms {
-        turn.end_unsent(id, SendOutcome::Cancelled);
+        turn.end_lapsed(id);
         return 0;
     }
+    // A refused attempt added no debt; one whose outcome is unknown may have.
+    let counts = attempt == 1 || (live.tries.unknown > 0 && !live.repeated);
     if request.free_form && turn.now_ms >= request.window_until_ms {
         let told =
             "The customer service window closed before the message could leave. Send a template.";
@@ -100,9 +115,14 @@ fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
         turn.end_unsent(id, failed);
         return 0;
     }
-    let config = turn.draft.core().config.as_ref();
-    let over_ms = turn.now_ms.saturating_add(config.map_or(0, |config| config.call_over_ms));
-    turn.record(NumberEvent::Intended { request: id, attempt, at_ms: turn.now_ms, over_ms });
+    let core = turn.draft.core();
+    let (configured, over) =
+        core.config.as_ref().map_or((0, 0), |config| (config.rate_per_s, config.call_over_ms));
+    let rate_per_s = Some(pace::rate_now(configured, core.slow, turn.now_ms));
+    let pair_clear_ms =
+        if counts { turn.draft.pair(request.customer).with_another(turn.now_ms) } else { 0 };
+    let (at_ms, over_ms) = (turn.now_ms, turn.now_ms.saturating_add(over));
+    turn.record(NumberEvent::Intended { request: id, attempt, at_ms, over_ms, pair_clear_ms });
     let bytes = request.content.bytes.len() + request.recipient.bytes.len();
     turn.out.calls.push(Call {
         key: CallKey { request: id, attempt },
@@ -111,25 +131,39 @@ fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
         recipient: request.recipient.clone(),
         content: request.content.clone(),
         kind: request.kind.clone(),
+        rate_per_s: rate_per_s.filter(|rate| *rate < configured),
     });
     bytes
 }
 
-/// When something may leave that does not leave because of a result: a pause or a retry's time ends, or a step was full.
+/// When something may leave that does not leave because of a result or a departure: a pause or a retry's time ends, or a step
+/// was full.
 pub(super) fn next_grant_ms(number: &Number) -> Option<Millis> {
-    let config = number.core.config.as_ref()?;
-    if number.core.paused_until_ms == Millis::MAX || config.mode == NumberMode::Channel {
+    if number.core.config.as_ref()?.mode == NumberMode::Channel {
         return None;
     }
-    let lanes = open_lanes(config.rate_per_s, number.in_flight);
-    let heads = lanes.into_iter().flat_map(|lane| {
+    let ahead = Ahead { by_lane: number.ahead, calling: number.calling };
+    // The rate recovers by time: then the next result, departure or wake sees it.
+    let lanes = open_lanes(&number.core, &number.turns, ahead, number.clock_ms);
+    let later = number.index.range(later_range(Lane::Agent, Millis::MAX)).next();
+    let agents = later.or_else(|| number.index.range(ready_range(Lane::Agent)).next());
+    if !lanes.contains(&Lane::Agent) && agents.is_some() {
+        return None;
+    }
+    let heads = lanes.into_iter().filter_map(|lane| {
         let later = number.index.range(later_range(lane, Millis::MAX)).next();
         let ready = number.index.range(ready_range(lane)).next();
-        [later, ready].into_iter().flatten().filter_map(|key| match key {
+        let heads = [later, ready].into_iter().flatten().filter_map(|key| match key {
             Key::Ready(..) => Some(number.clock_ms),
             Key::Later(_, at_ms, ..) => Some(*at_ms),
             _ => None,
-        })
+        });
+        heads.min().map(|at_ms| at_ms.max(lane_from_ms(&number.core, lane)))
     });
-    heads.min().map(|at_ms| at_ms.max(number.core.paused_until_ms))
+    heads.min().filter(|at_ms| *at_ms < Millis::MAX)
+}
+
+/// Why a message that never left could not leave, as its agent is told.
+pub(super) fn why_it_waited(core: &Core) -> Option<(u32, PauseReason)> {
+    core.pause.map(|cause| (cause.code, cause.reason))
 }

@@ -1,12 +1,15 @@
 //! A conversation asks for a send, or takes one back.
 
 use super::{
-    NumberEvent, SendRequest,
+    Lane, NumberEvent, SendRequest,
     decide::Turn,
     on_fetch,
     state::{Request, Stage},
 };
-use crate::{Millis, RequestId, conversation::SendOutcome, effect::CallKey};
+use crate::{
+    Call, Millis, RequestId, Sealed, content::ContentKind, conversation::SendOutcome,
+    effect::CallKey,
+};
 
 /// Queues a request. A repeat is ignored; one that was taken back before it came ends at once.
 pub(super) fn on_request(turn: &mut Turn<'_>, request: &SendRequest) {
@@ -60,4 +63,31 @@ pub(super) fn on_cancel(turn: &mut Turn<'_>, id: RequestId, not_after_ms: Millis
             }
         },
     }
+}
+
+/// Calls have left: they are no longer ahead of the door.
+pub(super) fn on_departed(turn: &mut Turn<'_>, calls: &[CallKey]) {
+    for key in calls {
+        let live = turn.draft.live(key.request);
+        if live.is_some_and(|live| live.attempt == key.attempt && live.is_ahead())
+            && turn.has_room()
+        {
+            turn.record(NumberEvent::Departed { request: key.request });
+        }
+    }
+}
+
+/// One call, never repeated; nothing is remembered of it.
+pub(super) fn on_mark(turn: &mut Turn<'_>, request: RequestId, message: &Sealed, typing: bool) {
+    turn.out.calls.push(Call {
+        key: CallKey { request, attempt: 0 },
+        number: turn.me,
+        lane: Lane::Agent,
+        recipient: Sealed::default(),
+        content: message.clone(),
+        kind: ContentKind::Other(
+            if typing { crate::effect::MARK_TYPING } else { crate::effect::MARK_READ }.to_owned(),
+        ),
+        rate_per_s: None,
+    });
 }

@@ -33,6 +33,9 @@ pub(super) fn on_result(turn: &mut Turn<'_>, key: CallKey, answer: &CallAnswer) 
                     }
                     let seen = Seen { message: *message, wamid, at_ms: turn.now_ms };
                     let outcome = accepted(&seen, live.repeated);
+                    if turn.draft.core().pause.is_some() {
+                        turn.record(NumberEvent::Resumed);
+                    }
                     turn.end(id, outcome);
                 }
                 _ if !latest || !open => {}

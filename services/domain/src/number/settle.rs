@@ -7,7 +7,7 @@ use super::{
     lanes, on_result, retry,
     state::{Number, Stage},
 };
-use crate::{Millis, RequestId, conversation::SendOutcome, effect::CallKey};
+use crate::{Millis, RequestId, effect::CallKey};
 
 /// Ended requests forgotten in one step.
 const FORGOTTEN_MAX: usize = 100;
@@ -61,7 +61,7 @@ pub(super) fn run_timers(turn: &mut Turn<'_>) {
 fn on_due(turn: &mut Turn<'_>, id: RequestId) {
     let Some(live) = turn.draft.live(id) else { return };
     match live.stage {
-        Stage::Waiting | Stage::RetryAt { .. } => turn.end_unsent(id, SendOutcome::Cancelled),
+        Stage::Waiting | Stage::RetryAt { .. } => turn.end_lapsed(id),
         Stage::Calling { .. } if turn.now_ms < turn.foreign_calls_over_ms => {
             let over_ms = turn.foreign_calls_over_ms;
             turn.record(NumberEvent::CallMayRun { request: id, over_ms });

@@ -7,7 +7,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lane, NumberConfig, RetryCause, SendRequest, draft::Draft, index::Key};
+use super::{
+    Lane, NumberConfig, PauseCause, Refused, RetryCause, SendRequest,
+    draft::Draft,
+    index::Key,
+    pace::{Slowness, Turns},
+    pair::{PairMark, Pairs},
+};
 use crate::{
     EntityId, Hash16, MessageId, Millis, RequestId, conversation::SendOutcome, effect::CallKey,
 };
@@ -24,8 +30,14 @@ pub struct Number {
     pub(super) requests: BTreeMap<RequestId, Request>,
     /// Derived: everything that is looked up in an order.
     pub(super) index: BTreeSet<Key>,
-    /// Derived: calls in flight by lane.
-    pub(super) in_flight: [usize; LANES],
+    /// Derived: calls without a result that are not known to have left by the door, by lane.
+    pub(super) ahead: [usize; LANES],
+    /// Derived: calls without a result.
+    pub(super) calling: usize,
+    /// Derived: pair debts.
+    pub(super) pairs: Pairs,
+    /// Whose turn it is among the lanes; only a hint, forgotten with the memory.
+    pub(super) turns: Turns,
     /// Derived: the greatest order given.
     pub(super) last_order: u64,
     /// Derived: the latest time seen in an event or part; what is due at once is due then.
@@ -54,6 +66,15 @@ pub struct Core {
     pub(super) cancels: BTreeMap<RequestId, Millis>,
     /// The newest echoes, oldest first, at most [`ECHOES_MAX`].
     pub(super) echoes: Vec<EchoNote>,
+    /// Why it is paused, where a person has to act; until a call is accepted.
+    #[serde(default)]
+    pub(super) pause: Option<PauseCause>,
+    /// Lanes that are paused, and until when.
+    #[serde(default)]
+    pub(super) lanes: BTreeMap<Lane, Millis>,
+    /// Goes slower than configured.
+    #[serde(default)]
+    pub(super) slow: Option<Slowness>,
 }
 
 impl Core {
@@ -96,6 +117,15 @@ pub struct LiveRequest {
     pub(super) cancelled: bool,
     pub(super) tries: Tries,
     pub(super) stage: Stage,
+    /// Its call has left by the door.
+    #[serde(default)]
+    pub(super) departed: bool,
+    /// What it added to its customer's pair debt.
+    #[serde(default)]
+    pub(super) pair: PairMark,
+    /// What its latest refused attempt was told.
+    #[serde(default)]
+    pub(super) refused: Option<Refused>,
 }
 
 /// How often it was tried again, by cause.
@@ -107,6 +137,8 @@ pub(super) struct Tries {
     pub(super) pair: u32,
     pub(super) service: u32,
     pub(super) window: u32,
+    #[serde(default)]
+    pub(super) lane: u32,
 }
 
 /// Where a request is.
@@ -130,6 +162,11 @@ pub struct EndedRequest {
     pub(super) conversation: EntityId,
     pub(super) fate: Fate,
     pub(super) at_ms: Millis,
+    #[serde(default)]
+    pub(super) customer: Hash16,
+    /// What it added to its customer's pair debt.
+    #[serde(default)]
+    pub(super) pair: PairMark,
 }
 
 /// How a request ended, without its content.
@@ -162,6 +199,7 @@ impl Tries {
             RetryCause::Pair => &mut self.pair,
             RetryCause::Service => &mut self.service,
             RetryCause::Window => &mut self.window,
+            RetryCause::Lane => &mut self.lane,
             RetryCause::Stopped => return,
         };
         *counter = counter.saturating_add(1);
@@ -182,6 +220,11 @@ impl LiveRequest {
     /// A call is in flight.
     pub(super) fn is_calling(&self) -> bool {
         matches!(self.stage, Stage::Calling { .. })
+    }
+
+    /// A call is asked for and is not known to have left by the door.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.is_calling() && !self.departed
     }
 
     /// Who must not be overtaken: requests to one customer keep their order within a class.
@@ -256,7 +299,19 @@ impl Number {
     /// Calls whose result is awaited: each may be leaving at any moment (the limiter counts those of an earlier owner).
     #[must_use]
     pub fn n_in_flight(&self) -> usize {
-        self.in_flight.iter().sum()
+        self.calling
+    }
+
+    /// Why the channel is paused, and until when, where a person has to act.
+    #[must_use]
+    pub fn paused(&self) -> Option<(PauseCause, Millis)> {
+        self.core.pause.map(|cause| (cause, self.core.paused_until_ms))
+    }
+
+    /// Requests that wait or are under way.
+    #[must_use]
+    pub fn n_live(&self) -> usize {
+        self.requests.values().filter(|request| request.live().is_some()).count()
     }
 
     /// The attempts whose result is awaited.

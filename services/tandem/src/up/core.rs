@@ -10,7 +10,7 @@ use bus::{
 };
 use bytes::Bytes;
 use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer, task::Shutdown};
-use router::{RouterHost, configure, door::Doors, send::SendExecutor};
+use router::{RouterHost, configure, departures::Departures, door::Doors, send::SendExecutor};
 use runtime::{Node, NodeOptions, Settings};
 use tokio::sync::Semaphore;
 use whatsapp::graph::{GraphClient, GraphConfig};
@@ -66,7 +66,9 @@ impl Core {
             version: config.graph.version.clone(),
             ..GraphConfig::default()
         })?;
-        let executor = SendExecutor::new(config, graph, doors, Arc::clone(&sealer), clock.clone());
+        let departures = Departures::start(&bus, clock, shutdown);
+        let executor =
+            SendExecutor::new(config, graph, doors, departures, Arc::clone(&sealer), clock.clone());
         let hold = Hold::open(&config.data_dir, health);
         let executor = Arc::new(HeldExecutor::new(executor, hold.clone()));
         let node = Node::start(NodeOptions {

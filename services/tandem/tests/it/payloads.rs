@@ -265,7 +265,7 @@ async fn send(shop: &Shop, conversation_id: &str, number: u64, text: &str) {
         conversation_id: conversation_id.to_owned(),
         content: Some(Content::Text(text.to_owned())),
         take_floor: true,
-        reply_to_message_id: String::new(),
+        ..SendMessage::default()
     };
     let command_id = CommandId { client: "payload-test".to_owned(), number };
     let send = SendRequest { command_id: Some(command_id), message: Some(message) };

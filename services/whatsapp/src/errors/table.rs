@@ -5,7 +5,7 @@ use super::ErrorClass::{
     AccountLocked, AlreadyDone, CountryBlocked, IdentityChanged, InboundNotice, MarketingHeld,
     MarketingOptedOut, MisclassificationCap, NeedsPhone, NoPermission, NoRetry,
     NumberNotRegistered, PairBackoff, PaymentNeeded, RetryOnceInWindow, SpamLimited, StopChannel,
-    TemplateDisabled, TemplatePaused, TemplateWrong, Undeliverable, WrongApi,
+    TemplateDisabled, TemplatePaused, TemplateWrong, Throttled, Undeliverable, WrongApi,
 };
 use super::{Backoff, ErrorClass, Scope, Verdict};
 
@@ -31,10 +31,11 @@ const MINUTE_MS: u64 = 60 * 1000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 const TOKEN: &str = "The channel's access to WhatsApp has ended. An administrator must renew it.";
-const PERMISSION: &str = "The channel lacks a permission at WhatsApp.";
-const TROUBLE: &str = "WhatsApp has a problem. Trying again.";
+const PERMISSION: &str =
+    "The channel lacks a permission at WhatsApp. An administrator must grant it.";
+const TROUBLE: &str = "WhatsApp has a problem. It is tried again; if it fails, send again later.";
 const BUSY: &str = "WhatsApp is limiting this channel. The message waits.";
-const INVALID: &str = "WhatsApp did not accept the message as it is.";
+const INVALID: &str = "WhatsApp did not accept the message as it is. Change it and send again.";
 const REGISTER: &str =
     "The number is not properly registered at WhatsApp. An administrator must act.";
 const TEMPLATE: &str = "The template does not fit. Choose another or correct it.";
@@ -51,31 +52,59 @@ pub(super) static ROWS: &[Row] = &[
     code(3, NoPermission, PERMISSION),
     code(4, wait(MINUTE_MS, None, Scope::App), BUSY),
     code(10, NoPermission, PERMISSION),
-    code(33, NumberNotRegistered, "This number no longer exists at WhatsApp."),
+    code(
+        33,
+        NumberNotRegistered,
+        "This number no longer exists at WhatsApp. An administrator must act.",
+    ),
     code(100, NoRetry, INVALID),
     code(190, StopChannel, TOKEN),
     codes(200, 299, NoPermission, PERMISSION),
-    code(368, AccountLocked, "WhatsApp has blocked this account for policy reasons."),
-    code(803, NoRetry, "The channel refers to something WhatsApp does not know."),
+    code(
+        368,
+        AccountLocked,
+        "WhatsApp has blocked this account for policy reasons. An administrator must act.",
+    ),
+    code(
+        803,
+        NoRetry,
+        "The channel refers to something WhatsApp does not know. Ask an administrator.",
+    ),
     code(80_007, wait(MINUTE_MS, None, Scope::Account), BUSY),
-    code(130_429, wait(1000, None, Scope::Number), BUSY),
-    code(130_472, NoRetry, "WhatsApp does not deliver marketing to this customer."),
-    code(130_497, CountryBlocked, "This business may not write to the customer's country."),
+    code(130_429, Throttled, BUSY),
+    code(
+        130_472,
+        NoRetry,
+        "WhatsApp does not deliver marketing to this customer. Do not send it again.",
+    ),
+    code(
+        130_497,
+        CountryBlocked,
+        "This business may not write to the customer's country. Use another channel.",
+    ),
     code(130_501, InboundNotice, "A group message cannot be shown."),
     code(131_000, wait(1000, Some(3), Scope::Message), TROUBLE),
     code(131_005, NoPermission, PERMISSION),
     codes(131_008, 131_009, NoRetry, INVALID),
     code(131_016, wait(2000, None, Scope::Number), TROUBLE),
     code(131_020, NoRetry, GROUPS),
-    code(131_021, NoRetry, "The customer's number is the business's own."),
+    code(131_021, NoRetry, "The customer's number is the business's own. Check whom you write to."),
     code(
         131_026,
         Undeliverable,
         "Cannot be delivered to this customer on WhatsApp. Use another channel.",
     ),
-    code(131_030, NoRetry, "This test number may only write to numbers on its list."),
-    code(131_031, AccountLocked, "WhatsApp has locked this account."),
-    code(131_037, NoRetry, "The business's display name is not approved yet."),
+    code(
+        131_030,
+        NoRetry,
+        "This test number may only write to numbers on its list. Ask an administrator.",
+    ),
+    code(131_031, AccountLocked, "WhatsApp has locked this account. An administrator must act."),
+    code(
+        131_037,
+        NoRetry,
+        "The business's display name is not approved yet. An administrator must see to it.",
+    ),
     code(131_041, NoRetry, GROUPS),
     code(131_042, PaymentNeeded, PAYMENT),
     code(131_044, PaymentNeeded, PAYMENT),
@@ -88,18 +117,26 @@ pub(super) static ROWS: &[Row] = &[
     code(
         131_048,
         SpamLimited,
-        "WhatsApp limits this number because customers blocked or reported it.",
+        "Customers blocked or reported this number, so WhatsApp limits it. Send less, later.",
     ),
-    code(131_049, MarketingHeld, "WhatsApp delivers no more marketing to this customer for now."),
-    code(131_050, MarketingOptedOut, "The customer has stopped marketing messages."),
-    code(131_051, NoRetry, "WhatsApp does not support this kind of message."),
+    code(
+        131_049,
+        MarketingHeld,
+        "WhatsApp delivers no marketing to this customer for now. Wait a day at least.",
+    ),
+    code(
+        131_050,
+        MarketingOptedOut,
+        "The customer has stopped marketing messages. Do not send any more.",
+    ),
+    code(131_051, NoRetry, "WhatsApp does not support this kind of message. Send another kind."),
     code(131_052, InboundNotice, "The customer's file cannot be fetched."),
     code(
         131_053,
         wait(5000, Some(3), Scope::Message),
-        "WhatsApp could not fetch the file. Trying again.",
+        "WhatsApp could not fetch the file. It is tried again; check its link.",
     ),
-    code(131_055, WrongApi, "Only marketing templates can go this way."),
+    code(131_055, WrongApi, "Only marketing templates can go this way. Choose another template."),
     code(
         131_056,
         PairBackoff,
@@ -112,28 +149,32 @@ pub(super) static ROWS: &[Row] = &[
     ),
     code(131_059, NoRetry, INVALID),
     code(131_060, InboundNotice, "The message is only on the phone. Look there."),
-    code(131_062, NeedsPhone, "This message needs the customer's phone number."),
-    code(131_063, WrongApi, "Marketing has to go another way for this account."),
+    code(131_062, NeedsPhone, "This message needs the customer's phone number. Ask for it first."),
+    code(
+        131_063,
+        WrongApi,
+        "Marketing has to go another way for this account. Ask an administrator.",
+    ),
     code(
         131_064,
         MisclassificationCap,
-        "WhatsApp limits this account's utility templates for a while.",
+        "WhatsApp limits this account's utility templates for a while. Try again later.",
     ),
-    code(131_065, NoRetry, "Not available in the customer's country."),
+    code(131_065, NoRetry, "Not available in the customer's country. Send something else."),
     codes(131_201, 131_215, NoRetry, GROUPS),
     code(132_000, TemplateWrong, TEMPLATE),
     code(
         132_001,
         TemplateWrong,
-        "The template does not exist in this language or is not approved.",
+        "The template does not exist in this language or is not approved. Choose another.",
     ),
     code(132_005, TemplateWrong, TEMPLATE),
     codes(132_007, 132_008, TemplateWrong, TEMPLATE),
     code(132_012, TemplateWrong, TEMPLATE),
-    code(132_015, TemplatePaused, "WhatsApp has paused this template."),
-    code(132_016, TemplateDisabled, "WhatsApp has disabled this template."),
+    code(132_015, TemplatePaused, "WhatsApp has paused this template. Choose another."),
+    code(132_016, TemplateDisabled, "WhatsApp has disabled this template. Choose another."),
     code(132_018, TemplateWrong, TEMPLATE),
-    code(132_068, NoRetry, "The form is blocked by WhatsApp."),
+    code(132_068, NoRetry, "The form is blocked by WhatsApp. Ask an administrator."),
     code(
         132_069,
         wait(HOUR_MS, None, Scope::Message),
@@ -153,7 +194,7 @@ pub(super) static ROWS: &[Row] = &[
     code(137_000, IdentityChanged, "The customer's security code changed. Make sure who it is."),
     codes(138_000, 138_025, NoRetry, CALLING),
     code(138_038, NoRetry, CALLING),
-    codes(139_000, 139_004, NoRetry, "The form is blocked by WhatsApp."),
+    codes(139_000, 139_004, NoRetry, "The form is blocked by WhatsApp. Ask an administrator."),
     codes(139_100, 139_103, NoRetry, "The customer cannot be blocked or unblocked."),
     code(
         139_200,

@@ -31,6 +31,7 @@ fn every_listed_code_has_its_class() {
         (CountryBlocked, &[130_497]),
         (NumberNotRegistered, &[33, 131_045, 133_000, 133_005, 133_006, 133_008, 133_010]),
         (PairBackoff, &[131_056]),
+        (Throttled, &[130_429]),
         (SpamLimited, &[131_048]),
         (MisclassificationCap, &[131_064]),
         (MarketingHeld, &[131_049]),
@@ -78,7 +79,6 @@ fn every_code_that_waits_says_what_waits_and_how_long() {
         (2, (Scope::Number, 2000, None)),
         (4, (Scope::App, MINUTE, None)),
         (80_007, (Scope::Account, MINUTE, None)),
-        (130_429, (Scope::Number, 1000, None)),
         (131_000, (Scope::Message, 1000, Some(3))),
         (131_016, (Scope::Number, 2000, None)),
         (131_053, (Scope::Message, 5000, Some(3))),
@@ -118,14 +118,11 @@ fn unknown_codes_are_judged_by_what_else_is_known() {
     assert_eq!(of(Some(400), false), ErrorClass::NoRetry);
     assert_eq!(of(None, false), ErrorClass::NoRetry);
     assert_eq!(of(Some(401), false), ErrorClass::StopChannel);
-    assert_eq!(of(Some(403), false), ErrorClass::NoPermission);
-    for (http, is_transient) in [
-        (Some(429), false),
-        (Some(500), false),
-        (Some(503), false),
-        (Some(400), true),
-        (None, true),
-    ] {
+    assert_eq!(of(Some(403), false), ErrorClass::NoRetry);
+    assert_eq!(of(Some(429), false), ErrorClass::Throttled);
+    for (http, is_transient) in
+        [(Some(500), false), (Some(503), false), (Some(400), true), (None, true)]
+    {
         assert!(
             matches!(of(http, is_transient), ErrorClass::Backoff(_)),
             "{http:?} {is_transient}"

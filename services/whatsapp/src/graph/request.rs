@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::contacts::{self, Card};
+use super::interactive::Ask;
 use super::template::Template;
 use super::validate::{self, Invalid};
 use crate::webhook::content::MediaKind;
@@ -83,6 +85,19 @@ pub enum OutboundContent {
         button: String,
         /// One to ten, ten rows in all.
         sections: Vec<Section>,
+    },
+    /// Contact cards, 1 to 100.
+    Contacts(Vec<Card>),
+    /// An interactive message with one action.
+    Ask {
+        /// Above; not with requests.
+        header: Option<Header>,
+        /// At most 4096 characters.
+        body: String,
+        /// At most 60 characters.
+        footer: Option<String>,
+        /// The action.
+        ask: Ask,
     },
     /// An approved template.
     Template(Template),
@@ -204,7 +219,8 @@ impl OutboundContent {
             Self::Media(media) => media.kind.as_wire(),
             Self::Location { .. } => "location",
             Self::Reaction { .. } => "reaction",
-            Self::Buttons { .. } | Self::List { .. } => "interactive",
+            Self::Buttons { .. } | Self::List { .. } | Self::Ask { .. } => "interactive",
+            Self::Contacts(_) => "contacts",
             Self::Template(_) => "template",
         }
     }
@@ -235,6 +251,11 @@ impl OutboundContent {
                 let header = header.as_ref().map(|text| json!({ "type": "text", "text": text }));
                 let action = json!({ "button": button, "sections": sections });
                 interactive("list", header, body, footer.as_ref(), &action)
+            }
+            Self::Contacts(cards) => contacts::to_json(cards),
+            Self::Ask { header, body, footer, ask } => {
+                let header = header.as_ref().map(Header::to_json);
+                interactive(ask.kind(), header, body, footer.as_ref(), &ask.action())
             }
             Self::Template(template) => template.to_json(),
         };

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::graph::contacts::Entry;
+use crate::graph::interactive::Flow;
 use crate::graph::template::{
-    ButtonParameter, ButtonValue, HeaderParameter, Template, TextParameter,
+    ButtonParameter, ButtonValue, HeaderParameter, Parameter, ParameterValue, Template,
 };
 
 fn message(content: OutboundContent) -> OutboundMessage {
@@ -149,9 +151,9 @@ fn interactive_bodies() {
 
 #[test]
 fn template_with_all_its_parameters() {
-    let named = |name: &str, text: &str| TextParameter {
+    let named = |name: &str, text: &str| Parameter {
         name: Some(name.to_owned()),
-        text: text.to_owned(),
+        value: ParameterValue::Text(text.to_owned()),
     };
     let filled = Template {
         header: Some(HeaderParameter::Media(media(MediaKind::Image))),
@@ -319,4 +321,123 @@ fn what_a_kind_cannot_have() {
     let nowhere =
         OutboundContent::Location { latitude: 91.0, longitude: 0.0, name: None, address: None };
     assert!(matches!(refusal(nowhere), Invalid::NotAllowed(_)));
+}
+
+fn ask(header: Option<Header>, ask: Ask) -> OutboundContent {
+    OutboundContent::Ask { header, body: "Well?".to_owned(), footer: None, ask }
+}
+
+fn form() -> Flow {
+    Flow { id: Some("1".to_owned()), cta: "Book".to_owned(), ..Flow::default() }
+}
+
+#[test]
+fn interactive_messages_with_one_action() {
+    let link = Ask::Link { display_text: "Shop".to_owned(), url: "https://e.test".to_owned() };
+    assert_eq!(
+        content_of(ask(None, link)),
+        json!({"type": "cta_url", "body": {"text": "Well?"}, "action": {"name": "cta_url",
+            "parameters": {"display_text": "Shop", "url": "https://e.test"}}})
+    );
+    let flow = Flow {
+        token: Some("t".to_owned()),
+        action: Some("navigate".to_owned()),
+        action_payload_json: Some(r#"{"screen":"A"}"#.to_owned()),
+        ..form()
+    };
+    assert_eq!(
+        content_of(ask(Some(Header::Text("Form".to_owned())), Ask::Flow(flow)))["action"],
+        json!({"name": "flow", "parameters": {"flow_message_version": "3", "flow_id": "1",
+            "flow_cta": "Book", "flow_token": "t", "flow_action": "navigate",
+            "flow_action_payload": {"screen": "A"}}})
+    );
+    let location = content_of(ask(None, Ask::Location));
+    assert_eq!(location["type"], "location_request_message");
+    assert_eq!(location["action"], json!({"name": "send_location"}));
+    let contact = content_of(ask(None, Ask::Contact));
+    assert_eq!(contact["action"], json!({"name": "request_contact_info"}));
+}
+
+#[test]
+fn limits_of_interactive_messages_with_one_action() {
+    let link = |title: usize, url: &str| {
+        ask(None, Ask::Link { display_text: "t".repeat(title), url: url.to_owned() })
+    };
+    assert_eq!(message(link(20, "http://e.test")).validate(), Ok(()));
+    assert!(matches!(refusal(link(21, "http://e.test")), Invalid::TooLong { limit: 20, .. }));
+    assert!(matches!(refusal(link(1, "javascript:x")), Invalid::NotAllowed(_)));
+    let headed = ask(Some(Header::Text("h".to_owned())), Ask::Location);
+    assert!(matches!(refusal(headed), Invalid::NotAllowed(_)));
+    let both = Flow { name: Some("n".to_owned()), ..form() };
+    let neither = Flow { id: None, ..form() };
+    let broken = Flow { action_payload_json: Some("[]".to_owned()), ..form() };
+    for flow in [both, neither, broken] {
+        assert!(matches!(refusal(ask(None, Ask::Flow(flow))), Invalid::NotAllowed(_)));
+    }
+}
+
+#[test]
+fn contact_cards() {
+    let card = Card {
+        formatted_name: "Ana B".to_owned(),
+        name_parts: vec![("first_name", "Ana".to_owned())],
+        entries: vec![Entry {
+            list: "phones",
+            fields: vec![("phone", "+1".to_owned()), ("type", "WORK".to_owned())],
+        }],
+        organisation: vec![("company", "Shop".to_owned())],
+        birthday: None,
+    };
+    assert_eq!(
+        content_of(OutboundContent::Contacts(vec![card.clone()])),
+        json!([{"name": {"formatted_name": "Ana B", "first_name": "Ana"},
+            "phones": [{"phone": "+1", "type": "WORK"}], "org": {"company": "Shop"}}])
+    );
+    let nameless = Card { name_parts: Vec::new(), ..card };
+    assert!(matches!(refusal(OutboundContent::Contacts(vec![nameless])), Invalid::Empty(_)));
+    assert!(matches!(refusal(OutboundContent::Contacts(Vec::new())), Invalid::Count { .. }));
+}
+
+#[test]
+fn every_kind_of_template_parameter() {
+    let money = ParameterValue::Currency {
+        code: "EUR".to_owned(),
+        amount_1000: 12_500,
+        fallback: "12.50 EUR".to_owned(),
+    };
+    let body = |value| Parameter { name: None, value };
+    let filled = Template {
+        header: Some(HeaderParameter::Location {
+            latitude: 1.5,
+            longitude: 2.0,
+            name: Some("Shop".to_owned()),
+            address: None,
+        }),
+        body: vec![body(money), body(ParameterValue::DateTime("1 May".to_owned()))],
+        buttons: vec![ButtonParameter { index: 1, value: ButtonValue::FlowToken("t".to_owned()) }],
+        ..template()
+    };
+    assert_eq!(
+        content_of(OutboundContent::Template(filled.clone()))["components"],
+        json!([
+            {"type": "header", "parameters": [{"type": "location",
+                "location": {"latitude": 1.5, "longitude": 2.0, "name": "Shop"}}]},
+            {"type": "body", "parameters": [
+                {"type": "currency", "currency": {"fallback_value": "12.50 EUR", "code": "EUR", "amount_1000": 12500}},
+                {"type": "date_time", "date_time": {"fallback_value": "1 May"}}]},
+            {"type": "button", "sub_type": "flow", "index": "1",
+                "parameters": [{"type": "action", "action": {"flow_token": "t"}}]}])
+    );
+    let text = |name: Option<&str>, text: &str| Parameter {
+        name: name.map(str::to_owned),
+        value: ParameterValue::Text(text.to_owned()),
+    };
+    let with_body = |body| OutboundContent::Template(Template { body, ..template() });
+    for wrong in ["a\nb", "a\tb", "a     b"] {
+        assert!(matches!(refusal(with_body(vec![text(None, wrong)])), Invalid::NotAllowed(_)));
+    }
+    let mixed = with_body(vec![text(None, "a"), text(Some("n"), "b")]);
+    assert!(matches!(refusal(mixed), Invalid::NotAllowed(_)));
+    let twice = Template { buttons: vec![filled.buttons[0].clone(); 2], ..filled };
+    assert_eq!(refusal(OutboundContent::Template(twice)), Invalid::Repeated("button indexes"));
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::contacts;
 use super::request::{
     Button, Header, MediaSource, OutboundContent, OutboundMedia, OutboundMessage, Recipient,
     Section,
 };
-use super::template::{HeaderParameter, Template};
+use super::template::{ButtonValue, HeaderParameter, Parameter, ParameterValue, Template};
 use crate::identity::{is_bsuid, normalise_phone};
 use crate::webhook::content::MediaKind;
 
@@ -68,6 +69,7 @@ const ROW_DESCRIPTION_MAX: usize = 72;
 const SECTION_TITLE_MAX: usize = 24;
 const LIST_BUTTON_MAX: usize = 20;
 const TEMPLATE_NAME_MAX: usize = 512;
+const PARAMETER_MAX: usize = 1024;
 
 pub(super) fn message(message: &OutboundMessage) -> Result<(), Invalid> {
     match &message.to {
@@ -96,11 +98,7 @@ fn content(content: &OutboundContent) -> Result<(), Invalid> {
     match content {
         OutboundContent::Text { body, .. } => within("the text", body, TEXT_MAX),
         OutboundContent::Media(file) => media(file),
-        OutboundContent::Location { latitude, longitude, .. } => {
-            let is_on_earth =
-                (-90.0..=90.0).contains(latitude) && (-180.0..=180.0).contains(longitude);
-            is_on_earth.then_some(()).ok_or(Invalid::NotAllowed("the place is not on earth"))
-        }
+        OutboundContent::Location { latitude, longitude, .. } => on_earth(*latitude, *longitude),
         OutboundContent::Reaction { message_id, emoji } => {
             filled("the message reacted to", message_id)?;
             emoji.as_ref().map_or(Ok(()), |emoji| filled("the emoji", emoji))
@@ -122,8 +120,24 @@ fn content(content: &OutboundContent) -> Result<(), Invalid> {
             within("the list's button", button, LIST_BUTTON_MAX)?;
             list(sections)
         }
+        OutboundContent::Contacts(cards) => contacts::check(cards),
+        OutboundContent::Ask { header, body, footer, ask } => {
+            within("the body", body, LIST_BODY_MAX)?;
+            footer_within(footer.as_ref())?;
+            match header {
+                Some(Header::Text(text)) => within("the header", text, HEADER_MAX)?,
+                Some(Header::Media(file)) => header_media(file)?,
+                None => {}
+            }
+            ask.check(header.as_ref())
+        }
         OutboundContent::Template(it) => template(it),
     }
+}
+
+fn on_earth(latitude: f64, longitude: f64) -> Result<(), Invalid> {
+    let is_on_earth = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);
+    is_on_earth.then_some(()).ok_or(Invalid::NotAllowed("the place is not on earth"))
 }
 
 fn media(file: &OutboundMedia) -> Result<(), Invalid> {
@@ -199,32 +213,68 @@ fn template(template: &Template) -> Result<(), Invalid> {
     }
     filled("the template's language", &template.language)?;
     match &template.header {
-        Some(HeaderParameter::Text(text)) => filled("a template parameter", &text.text)?,
+        Some(HeaderParameter::Text(text)) => parameter(text)?,
         Some(HeaderParameter::Media(file)) => header_media(file)?,
+        Some(HeaderParameter::Location { latitude, longitude, .. }) => {
+            on_earth(*latitude, *longitude)?;
+        }
         None => {}
     }
-    template.body.iter().try_for_each(|parameter| filled("a template parameter", &parameter.text))
+    template.body.iter().try_for_each(parameter)?;
+    let names = template.body.iter().filter(|it| it.name.is_some()).count();
+    if names != 0 && names != template.body.len() {
+        return Err(Invalid::NotAllowed("parameters have all a name, or none has"));
+    }
+    let indexes: Vec<String> = template.buttons.iter().map(|it| it.index.to_string()).collect();
+    all_differ("button indexes", indexes.iter().map(String::as_str))?;
+    template.buttons.iter().try_for_each(|button| match &button.value {
+        ButtonValue::QuickReply(text)
+        | ButtonValue::UrlSuffix(text)
+        | ButtonValue::CouponCode(text)
+        | ButtonValue::FlowToken(text) => filled("a button's parameter", text),
+    })
+}
+
+/// Meta takes no line breaks, tabs, nor runs of more than four spaces in a parameter.
+fn parameter(parameter: &Parameter) -> Result<(), Invalid> {
+    match &parameter.value {
+        ParameterValue::Text(text) => {
+            within("a template parameter", text, PARAMETER_MAX)?;
+            if text.contains(['\n', '\r', '\t']) || text.contains("     ") {
+                return Err(Invalid::NotAllowed(
+                    "a template parameter has no line breaks, tabs or more than four spaces in a row",
+                ));
+            }
+            Ok(())
+        }
+        ParameterValue::Currency { code, fallback, .. } => {
+            filled("a template parameter", fallback)?;
+            let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+            is_code.then_some(()).ok_or(Invalid::NotAllowed("a currency code has three letters"))
+        }
+        ParameterValue::DateTime(text) => filled("a template parameter", text),
+    }
 }
 
 fn footer_within(footer: Option<&String>) -> Result<(), Invalid> {
     footer.map_or(Ok(()), |text| within("the footer", text, FOOTER_MAX))
 }
 
-fn filled(what: &'static str, text: &str) -> Result<(), Invalid> {
+pub(super) fn filled(what: &'static str, text: &str) -> Result<(), Invalid> {
     if text.trim().is_empty() { Err(Invalid::Empty(what)) } else { Ok(()) }
 }
 
-fn at_most(what: &'static str, text: &str, limit: usize) -> Result<(), Invalid> {
+pub(super) fn at_most(what: &'static str, text: &str, limit: usize) -> Result<(), Invalid> {
     let length = text.chars().count();
     if length > limit { Err(Invalid::TooLong { what, length, limit }) } else { Ok(()) }
 }
 
-fn within(what: &'static str, text: &str, limit: usize) -> Result<(), Invalid> {
+pub(super) fn within(what: &'static str, text: &str, limit: usize) -> Result<(), Invalid> {
     filled(what, text)?;
     at_most(what, text, limit)
 }
 
-fn count(what: &'static str, count: usize, limit: usize) -> Result<(), Invalid> {
+pub(super) fn count(what: &'static str, count: usize, limit: usize) -> Result<(), Invalid> {
     if (1..=limit).contains(&count) { Ok(()) } else { Err(Invalid::Count { what, count, limit }) }
 }
 

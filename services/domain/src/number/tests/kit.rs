@@ -191,7 +191,15 @@ impl World {
             assert!(loaded.put_part(&name, persist::decode(&bytes).unwrap()), "part {name}");
         }
         assert_eq!(loaded.index, self.number.index, "the index from the saved parts differs");
-        assert_eq!(loaded.in_flight, self.number.in_flight);
+        assert_eq!(loaded.ahead, self.number.ahead);
+        assert_eq!(loaded.calling, self.number.calling);
+        // What is paid off may be remembered or not.
+        let owed = |number: &Number| {
+            let mut pairs = number.pairs.clone();
+            pairs.retain(|_, mark| mark.clear_ms > self.now_ms);
+            pairs
+        };
+        assert_eq!(owed(&loaded), owed(&self.number), "pair debts from the saved parts differ");
         self.number = loaded;
     }
 
@@ -206,6 +214,11 @@ impl World {
             self.decide(Occasion::Wake);
         }
         self.now_ms = until_ms;
+    }
+
+    /// The door let these calls out.
+    pub(super) fn depart(&mut self, calls: &[CallKey]) {
+        self.input(&NumberInput::Departed { calls: calls.to_vec() });
     }
 
     pub(super) fn ask(&mut self, request: SendRequest) {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-fn at_most_a_quarter_of_a_second_is_under_way() {
+fn at_most_a_quarter_of_a_second_is_ahead_of_the_door() {
     let mut world = World::new(20);
     for customer in 1..=20 {
         world.ask(request(customer, 1, Lane::Agent));
@@ -16,6 +16,72 @@ fn at_most_a_quarter_of_a_second_is_under_way() {
     assert_eq!(world.left(), (1..=5).map(|customer| id(customer, 1)).collect::<Vec<_>>());
     world.result(key(3, 1, 1), &accepted(3));
     assert_eq!(world.left().last(), Some(&id(6, 1)));
+    world.depart(&[key(1, 1, 1), key(2, 1, 1), key(2, 1, 1), key(9, 1, 1)]);
+    assert_eq!(world.left().len(), 8, "calls that have left make room, however long they take");
+    assert_eq!(world.number.n_in_flight(), 7);
+}
+
+#[test]
+fn a_slow_provider_does_not_cap_the_number_below_its_rate() {
+    let mut world = World::new(20);
+    for customer in 1..=100 {
+        world.ask(request(customer, 1, Lane::Campaign));
+    }
+    // Calls leave every 50 ms and take 4 s.
+    let mut at = 0;
+    while world.now_ms < START_MS + 4_000 {
+        world.pass(50);
+        let leaves = world.calls[at].key;
+        world.depart(&[leaves]);
+        at += 1;
+    }
+    assert_eq!(at, 80, "the rate for four seconds, without one result");
+    world.reload();
+    assert_eq!(world.number.n_in_flight(), world.calls.len());
+}
+
+#[test]
+fn slow_numbers_starve_no_lane_and_keep_a_slot_for_agents() {
+    for rate in [1, 3, 7] {
+        let mut world = World::new(rate);
+        for customer in 1..=60 {
+            world.ask(request(customer, 1, Lane::Bot));
+            world.ask(request(customer + 60, 1, Lane::Utility));
+            world.ask(request(customer + 120, 1, Lane::Campaign));
+        }
+        let count = |world: &World, lane| world.calls.iter().filter(|c| c.lane == lane).count();
+        for at in 0..28 {
+            let call = world.calls[at].key;
+            world.result(call, &accepted(1));
+        }
+        let counts = [Lane::Bot, Lane::Utility, Lane::Campaign].map(|lane| count(&world, lane));
+        assert!(counts[0] >= 15 && counts[1] >= 7 && counts[2] >= 4, "{rate}/s: {counts:?}");
+        let before = world.calls.len();
+        world.ask(request(200, 1, Lane::Agent));
+        assert_eq!(world.calls.len(), before + 1, "an agent waits for nobody's call");
+    }
+}
+
+#[test]
+fn a_lane_saves_no_turns_up_while_it_has_nothing_to_send() {
+    let mut world = World::new(20);
+    for customer in 1..=100 {
+        world.ask(request(customer, 1, Lane::Campaign));
+    }
+    for at in 0..50 {
+        let call = world.calls[at].key;
+        world.result(call, &accepted(1));
+    }
+    let before = world.calls.len();
+    for customer in 101..=150 {
+        world.ask(request(customer, 1, Lane::Bot));
+    }
+    for at in 50..75 {
+        let call = world.calls[at].key;
+        world.result(call, &accepted(1));
+    }
+    let campaigns = world.calls[before..].iter().filter(|c| c.lane == Lane::Campaign).count();
+    assert!(campaigns >= 4, "{campaigns} of {}", world.calls.len() - before);
 }
 
 #[test]

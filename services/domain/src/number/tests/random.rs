@@ -13,7 +13,7 @@ use crate::{
     RequestId,
     conversation::SendOutcome,
     effect::CallKey,
-    number::{CallAnswer, Lane, NumberInput, Retry, SendRequest},
+    number::{CallAnswer, Lane, NumberInput, PauseReason, Retry, SendRequest, Wait, WaitScope},
 };
 
 const CUSTOMERS: u8 = 6;
@@ -60,6 +60,10 @@ enum Act {
     LateResult {
         pick: usize,
     },
+    /// The door tells that a call has left.
+    Depart {
+        pick: usize,
+    },
     Pass(u64),
     Configure {
         rate: u32,
@@ -75,6 +79,14 @@ fn fates() -> impl Strategy<Value = Fate> {
         Retry::ServiceBackoff,
         Retry::OnceIfWindowOpen,
         Retry::StopNumber,
+        Retry::Stop(PauseReason::Token),
+        Retry::Wait(Wait { scope: WaitScope::Message, first_ms: 5_000, attempts_max: Some(2) }),
+        Retry::Wait(Wait { scope: WaitScope::Number, first_ms: 2_000, attempts_max: None }),
+        Retry::Wait(Wait {
+            scope: WaitScope::Lane(Lane::Campaign),
+            first_ms: 60_000,
+            attempts_max: None,
+        }),
     ]);
     prop_oneof![
         5 => Just(Fate::Accepted),
@@ -102,6 +114,7 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (0_usize..20, prop::bool::weighted(0.2))
             .prop_map(|(pick, failed)| Act::Status { pick, failed }),
         1 => (0_usize..20).prop_map(|pick| Act::LateResult { pick }),
+        3 => (0_usize..20).prop_map(|pick| Act::Depart { pick }),
         4 => prop_oneof![0_u64..500, 500_u64..5_000, 12_000_u64..90_000].prop_map(Act::Pass),
         1 => prop::sample::select(vec![1_u32, 8, 20, 80]).prop_map(|rate| Act::Configure { rate }),
         1 => Just(Act::TakeOver),
@@ -187,6 +200,11 @@ impl Run {
             Act::LateResult { pick } => {
                 if let Some(key) = self.withheld.iter().rev().nth(*pick).copied() {
                     self.world.result(key, &accepted(1));
+                }
+            }
+            Act::Depart { pick } => {
+                if let Some((key, _)) = self.open.get(*pick).copied() {
+                    self.world.depart(&[key]);
                 }
             }
             Act::Pass(ms) => self.world.pass(*ms),

@@ -30,7 +30,7 @@ fn a_final_refusal_is_told_with_its_code() {
 
 #[test]
 fn throughput_pauses_the_number_and_the_place_is_kept() {
-    let mut world = World::new(20);
+    let mut world = World::new(80);
     for n in 1..=2 {
         world.ask(request(1, n, Lane::Bot));
     }

@@ -15,6 +15,12 @@ use crate::{
 pub(super) struct Watch {
     config: Option<NumberConfig>,
     paused_until_ms: Millis,
+    /// Paused until a person acts: one call at a time tries.
+    probing: bool,
+    lanes: BTreeMap<Lane, Millis>,
+    slowed: Option<(u32, Millis)>,
+    /// What counted for each customer's pair rate, by time.
+    pairs: BTreeMap<Hash16, Vec<Millis>>,
     pub(super) live: BTreeMap<RequestId, Seen>,
     told: BTreeMap<RequestId, SendOutcome>,
     /// All attempts of each request, and of those how many followed an unknown one.
@@ -26,9 +32,22 @@ pub(super) struct Seen {
     pub(super) request: SendRequest,
     order: u64,
     pub(super) calling: bool,
+    departed: bool,
     reconciling: bool,
     from_ms: Millis,
     pair_until_ms: Millis,
+    counted_twice: bool,
+}
+
+/// The debt of a pair after these messages, ms of draining: the rule as the fact sheet words it (4.4).
+fn debt(counted: &[Millis], now_ms: Millis) -> Millis {
+    let mut debt = 0_u64;
+    let mut as_of = counted.first().copied().unwrap_or(now_ms);
+    for at_ms in counted {
+        debt = debt.saturating_sub(at_ms - as_of) + 6_000;
+        as_of = *at_ms;
+    }
+    debt.saturating_sub(now_ms - as_of)
 }
 
 fn talk(lane: Lane) -> u8 {
@@ -45,17 +64,33 @@ impl Watch {
             NumberEvent::Configured(config) => {
                 self.config = Some(config.clone());
                 self.paused_until_ms = 0;
+                self.probing = false;
+                self.lanes.clear();
             }
-            NumberEvent::Paused { until_ms } => self.paused_until_ms = *until_ms,
+            NumberEvent::Paused { until_ms, cause } => {
+                self.paused_until_ms = *until_ms;
+                self.probing |= cause.is_some();
+            }
+            NumberEvent::Resumed => (self.probing, self.paused_until_ms) = (false, 0),
+            NumberEvent::LanePaused { lane, until_ms, .. } => {
+                self.lanes.insert(*lane, *until_ms);
+            }
+            NumberEvent::Slowed { permille, at_ms } => self.slowed = Some((*permille, *at_ms)),
+            NumberEvent::Departed { request } => {
+                let seen = self.live.get_mut(request).expect("live");
+                assert!(seen.calling && !std::mem::replace(&mut seen.departed, true));
+            }
             NumberEvent::Queued { request, order } => {
                 assert!(self.live.values().all(|other| other.order < *order), "order of arrival");
                 let seen = Seen {
                     request: request.as_ref().clone(),
                     order: *order,
                     calling: false,
+                    departed: false,
                     reconciling: false,
                     from_ms: 0,
                     pair_until_ms: 0,
+                    counted_twice: false,
                 };
                 assert!(self.live.insert(request.request, seen).is_none(), "queued twice");
             }
@@ -70,7 +105,7 @@ impl Watch {
                 seen.reconciling = true;
                 *self.unknown.entry(*request).or_default() += 1;
             }
-            NumberEvent::RetryAt { request, at_ms, after_unknown, cause } => {
+            NumberEvent::RetryAt { request, at_ms, after_unknown, cause, .. } => {
                 assert_eq!(*after_unknown, *cause == RetryCause::Unknown);
                 let seen = self.live.get_mut(request).expect("live");
                 assert!(seen.calling || seen.reconciling);
@@ -110,10 +145,33 @@ impl Watch {
             assert!(talk, "a template or campaign is sent again after an unknown outcome");
             assert!(unknown < 2, "a second unknown outcome is listed");
         }
-        self.live.get_mut(&id).unwrap().calling = true;
-        let in_flight = self.live.values().filter(|seen| seen.calling).count();
-        let window = (self.config.as_ref().unwrap().rate_per_s / 4).max(1);
-        assert!(in_flight <= window as usize, "more than 250 ms of the rate under way");
+        if attempts.0 == 1 || (unknown > 0 && attempts.1 == 1 && !self.live[&id].counted_twice) {
+            let counted = self.pairs.entry(self.live[&id].request.customer).or_default();
+            counted.push(now_ms);
+            assert!(debt(counted, now_ms) <= 45 * 6_000, "more than 45 messages of debt");
+        }
+        let seen = self.live.get_mut(&id).unwrap();
+        seen.counted_twice |= unknown > 0;
+        (seen.calling, seen.departed) = (true, false);
+        let probes = self.live.values().filter(|seen| seen.calling).count();
+        assert!(!self.probing || probes == 1, "a paused channel is tried by one call");
+        let (ahead, slow) = (self.ahead(|_| true), self.window(now_ms) == 1);
+        let most = self.window(now_ms) + usize::from(slow);
+        assert!(ahead <= most, "more than 250 ms of the rate ahead of the door");
+    }
+
+    fn ahead(&self, of: impl Fn(&Seen) -> bool) -> usize {
+        self.live.values().filter(|seen| seen.calling && !seen.departed && of(seen)).count()
+    }
+
+    /// 250 ms of the rate as it is now, in calls.
+    fn window(&self, now_ms: Millis) -> usize {
+        let rate = self.config.as_ref().map_or(0, |config| config.rate_per_s);
+        let permille = self.slowed.map_or(1_000, |(permille, at_ms)| {
+            (u64::from(permille) + (now_ms - at_ms) / 100).min(1_000)
+        });
+        let slowed = (u64::from(rate) * permille / 1_000).max(u64::from(rate.min(1)));
+        (slowed as usize / 4).max(1)
     }
 
     /// Its turn within its customer's requests, its time, and nothing of the customer's in flight.
@@ -128,8 +186,24 @@ impl Watch {
             .filter(of)
             .filter(|other| talk(other.request.lane) == talk(seen.request.lane))
             .all(|other| other.order >= seen.order);
-        let paused = now_ms < self.paused_until_ms;
+        let lane = self.lane_of(id);
+        let paused = now_ms < self.paused_until_ms
+            || self.lanes.get(&lane).is_some_and(|until_ms| now_ms < *until_ms)
+            || (self.probing && self.live.values().any(|other| other.calling));
+        let owed = self.pairs.get(&seen.request.customer);
+        let pair = pair && owed.is_none_or(|counted| debt(counted, now_ms) + 6_000 <= 45 * 6_000);
         free && pair && first && !paused && !seen.reconciling && seen.from_ms <= now_ms
+    }
+
+    /// The best lane of those of its customer and class that wait behind it.
+    fn lane_of(&self, id: RequestId) -> Lane {
+        let seen = &self.live[&id];
+        let behind = self.live.values().filter(|other| {
+            other.request.customer == seen.request.customer
+                && talk(other.request.lane) == talk(seen.request.lane)
+                && other.order >= seen.order
+        });
+        behind.map(|other| other.request.lane).min().unwrap_or(seen.request.lane)
     }
 
     /// Each request is told one outcome; only what was in doubt is corrected.
@@ -160,15 +234,33 @@ impl Watch {
         if number.wake_ms().is_some_and(|wake_ms| wake_ms <= now_ms) {
             return;
         }
-        let Some(config) = &self.config else { return };
-        let window = (config.rate_per_s / 4).max(1) as usize;
-        let others =
-            self.live.values().filter(|seen| seen.calling && seen.request.lane != Lane::Agent);
-        let others_full = window > 1 && others.count() >= window - (window / 4).max(1);
-        for (id, seen) in &self.live {
-            if calling < window && self.may_leave(*id, now_ms) {
-                let other = seen.request.lane != Lane::Agent;
-                assert!(other && others_full, "{id:?} waits although it may leave");
+        if self.config.is_none() {
+            return;
+        }
+        let window = self.window(now_ms);
+        let (ahead, agents) =
+            (self.ahead(|_| true), self.ahead(|it| it.request.lane == Lane::Agent));
+        let agents_full = if window == 1 { agents > 0 || ahead >= 2 } else { ahead >= window };
+        let others_max = if window == 1 { 1 } else { window - (window / 4).max(1) };
+        let others_full = ahead - agents >= others_max || ahead >= window.max(2);
+        let agent_waits = self
+            .live
+            .keys()
+            .any(|id| self.lane_of(*id) == Lane::Agent && self.may_leave(*id, now_ms));
+        for id in self.live.keys() {
+            if self.may_leave(*id, now_ms) {
+                let full = if self.lane_of(*id) == Lane::Agent { agents_full } else { others_full };
+                // In debt a customer's conversation goes before campaigns.
+                let behind = self.live.iter().any(|(other, it)| {
+                    it.request.customer == self.live[id].request.customer
+                        && talk(it.request.lane) < talk(self.live[id].request.lane)
+                        && !it.reconciling
+                        && other != id
+                });
+                assert!(
+                    full || behind || agent_waits && agents_full,
+                    "{id:?} waits although it may leave"
+                );
             }
         }
     }
