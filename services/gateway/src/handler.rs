@@ -48,7 +48,7 @@ impl Handler {
         clock: Clock,
         append_timeout: Duration,
     ) -> Self {
-        let intake = Intake::start(&bus);
+        let intake = Intake::start(&bus, append_timeout);
         Self { directory, sealer, bus, intake, clock, append_timeout }
     }
 

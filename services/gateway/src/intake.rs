@@ -4,7 +4,7 @@
 //! 4.1, inbox entry), so that under load one entry, one flush and one wake-up serve many POSTs, and without load nobody waits
 //! for anybody.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bus::{AppendError, Bus, EntityId, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId};
 use bytes::Bytes;
@@ -30,10 +30,12 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Starts a task per partition; they end when this is dropped and what was accepted is stored.
-    pub(crate) fn start(bus: &Bus) -> Self {
+    /// An append without an answer within `append_timeout` counts as unknown, so that nobody waits behind it for longer than
+    /// whoever asked for it.
+    pub(crate) fn start(bus: &Bus, append_timeout: Duration) -> Self {
         let start = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
-            let collect = collect(bus.clone(), PartitionId(partition), waiting);
+            let collect = collect(bus.clone(), PartitionId(partition), append_timeout, waiting);
             // Without it the gateway can acknowledge nothing: the process must not go on.
             task::spawn(TaskKind::Core, "gateway intake", collect).detach();
             sender
@@ -64,13 +66,21 @@ impl Intake {
 }
 
 /// Appends whatever waits, one entry at a time.
-async fn collect(bus: Bus, partition: PartitionId, mut queue: mpsc::Receiver<Waiting>) {
+async fn collect(
+    bus: Bus,
+    partition: PartitionId,
+    append_timeout: Duration,
+    mut queue: mpsc::Receiver<Waiting>,
+) {
     let mut waiting = Vec::new();
     while queue.recv_many(&mut waiting, WAITING_MAX).await > 0 {
         for group in groups(std::mem::take(&mut waiting)) {
             let (inputs, answers): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|waiting| (waiting.inputs, waiting.stored)).unzip();
-            let stored = append(&bus, partition, inputs.into_iter().flatten().collect()).await;
+            let append = append(&bus, partition, inputs.into_iter().flatten().collect());
+            let stored = tokio::time::timeout(append_timeout, append).await.unwrap_or_else(|_| {
+                Err(AppendError::Unknown("no answer within the time for it".to_owned()))
+            });
             for answer in answers {
                 // Who gave up waiting is answered already, and will ask again.
                 drop(answer.send(stored.clone()));

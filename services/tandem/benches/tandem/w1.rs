@@ -47,65 +47,98 @@ pub(crate) async fn run(report: &Report) {
     let lag_ms = lag_p99_ms(&before, &after);
     let dir = world.stop().await;
 
-    let n = f64::from(messages);
     let sizes = Sizes::of(&dir.path().join("data"), messages).await;
     let raw = best_raw(&dir.path().join("raw"), messages, sizes).await;
-    let product_s = used.product_s - cpu.product_s;
-    let generator_s = used.generator_s - cpu.generator_s;
-    let w1 = "W1";
-    let what = format!(
-        "{messages} texts, one per POST, of {CUSTOMERS} customers whose floor an agent holds (agents not connected), \
-         {CONNECTIONS} POSTs at once; generator on the same machine"
-    );
-    report.row(w1, "acked", (n / acked_s, "/s"), Target::None, "POST to 200: durable in the inbox");
-    report.row(
-        w1,
-        "in the log and in the read model",
-        (n / projected_s, "/s"),
-        Target::AtLeast(10_000.0),
-        what,
-    );
-    let raw_what = format!(
-        "embedded bus in the generator's process: append + read + log append of the same bytes ({} an input, {} a step), best \
-         of {RAW_GROUPS:?} appends at once, nothing else running",
-        sizes.input, sizes.step
-    );
-    report.row(w1, "raw", (raw.per_s, "/s"), Target::None, raw_what);
-    report.row(
-        w1,
-        "of raw",
-        (n / projected_s / raw.per_s, ""),
-        Target::AtLeast(0.35),
-        "read model rate / raw rate",
-    );
-    report.row(
-        w1,
-        "per CPU-second of the product",
-        (n / product_s, "messages"),
-        Target::None,
-        "user and system time of its process, all threads",
-    );
-    report.row(
-        w1,
-        "per CPU-second of raw",
-        (raw.per_cpu_s, "messages"),
-        Target::None,
-        "the same of the raw run",
-    );
-    report.row(
-        w1,
-        "CPU of the generator",
-        (generator_s / n * 1e6, "µs a message"),
-        Target::None,
-        "not in the product's",
-    );
-    report.row(
-        w1,
-        "read-model lag p99",
-        (lag_ms, "ms"),
-        Target::None,
-        "decision to applied, upper bound of the bucket, under full load",
-    );
+    let measured = Measured {
+        messages,
+        acked_s,
+        projected_s,
+        product_s: used.product_s - cpu.product_s,
+        generator_s: used.generator_s - cpu.generator_s,
+        lag_ms,
+        sizes,
+        raw,
+    };
+    measured.tell(report);
+}
+
+struct Measured {
+    messages: u32,
+    acked_s: f64,
+    projected_s: f64,
+    product_s: f64,
+    generator_s: f64,
+    lag_ms: f64,
+    sizes: Sizes,
+    raw: Raw,
+}
+
+impl Measured {
+    fn tell(&self, report: &Report) {
+        let Self { messages, acked_s, projected_s, product_s, generator_s, lag_ms, sizes, raw } =
+            self;
+        let n = f64::from(*messages);
+        let w1 = "W1";
+        let what = format!(
+            "{messages} texts, one per POST, of {CUSTOMERS} customers whose floor an agent holds (agents not connected), \
+             {CONNECTIONS} POSTs at once; generator on the same machine"
+        );
+        report.row(
+            w1,
+            "acked",
+            (n / acked_s, "/s"),
+            Target::None,
+            "POST to 200: durable in the inbox",
+        );
+        report.row(
+            w1,
+            "in the log and in the read model",
+            (n / projected_s, "/s"),
+            Target::AtLeast(10_000.0),
+            what,
+        );
+        let raw_what = format!(
+            "embedded bus in the generator's process: append + read + log append of the same bytes ({} an input, {} a step), best \
+             of {RAW_GROUPS:?} appends at once, nothing else running",
+            sizes.input, sizes.step
+        );
+        report.row(w1, "raw", (raw.per_s, "/s"), Target::None, raw_what);
+        report.row(
+            w1,
+            "of raw",
+            (n / projected_s / raw.per_s, ""),
+            Target::AtLeast(0.35),
+            "read model rate / raw rate",
+        );
+        report.row(
+            w1,
+            "per CPU-second of the product",
+            (n / product_s, "messages"),
+            Target::None,
+            "user and system time of its process, all threads",
+        );
+        report.row(
+            w1,
+            "per CPU-second of raw",
+            (raw.per_cpu_s, "messages"),
+            Target::None,
+            "the same of the raw run",
+        );
+        report.row(
+            w1,
+            "CPU of the generator",
+            (generator_s / n * 1e6, "µs a message"),
+            Target::None,
+            "not in the product's",
+        );
+        report.row(
+            w1,
+            "read-model lag p99",
+            (*lag_ms, "ms"),
+            Target::None,
+            "decision to applied, upper bound of the bucket, under full load",
+        );
+    }
 }
 
 /// Mean bytes of the product's log and inbox per message.
