@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "tandem/v1/types.proto",
     "tandem/v1/message.proto",
     "tandem/v1/desk.proto",
     "tandem/v1/conversations.proto",
     "tandem/v1/events.proto",
+    "tandem/v1/outbound.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -40,6 +40,7 @@ pub(crate) struct Commands {
 pub(crate) enum Act {
     Send(Box<v1::SendMessage>),
     Note(v1::AddNote),
+    MarkRead(v1::MarkReadRequest),
     Resolve { conversation_id: String },
     Assign { conversation_id: String, agent: AgentId },
 }
@@ -49,6 +50,7 @@ impl Act {
         match self {
             Self::Send(send) => &send.conversation_id,
             Self::Note(note) => &note.conversation_id,
+            Self::MarkRead(mark) => &mark.conversation_id,
             Self::Resolve { conversation_id } | Self::Assign { conversation_id, .. } => {
                 conversation_id
             }
@@ -60,6 +62,7 @@ impl Act {
         match self {
             Self::Send(_) => "send",
             Self::Note(_) => "note",
+            Self::MarkRead(_) => "mark_read",
             Self::Resolve { .. } => "resolve",
             Self::Assign { .. } => "assign",
         }
@@ -118,6 +121,24 @@ impl Commands {
         Err(Fault::Ask(AskError::NoAnswer))
     }
 
+    /// Asks the conversation of an address, whether or not it exists; answers where it was decided.
+    pub(crate) async fn outbound(
+        &self,
+        business: &BusinessId,
+        mut conversation: EntityId,
+        command: ConversationCommand,
+    ) -> Result<(EntityId, Decided), Fault> {
+        for _ in 0..MOVES_MAX {
+            let answered = self.append(business, conversation, &command).await?.answer().await?;
+            let position = position(&answered);
+            match decode(&answered)? {
+                CommandAnswer::Moved { to } => conversation = to,
+                answer => return Ok((conversation, Decided { answer, position })),
+            }
+        }
+        Err(Fault::Ask(AskError::NoAnswer))
+    }
+
     async fn append(
         &self,
         business: &BusinessId,
@@ -161,7 +182,7 @@ impl Commands {
         self.input(&session.business, session.workspace, key, &input)
     }
 
-    fn input<T: Serialize>(
+    pub(crate) fn input<T: Serialize>(
         &self,
         business: &BusinessId,
         target: EntityId,
@@ -263,6 +284,17 @@ impl Commands {
                 let content = Content { text: Some(note.text.clone()), ..Content::default() };
                 CommandKind::Note { content: self.seal(business, &content)? }
             }
+            Act::MarkRead(mark) => {
+                let target_wamid = self.target(business, conversation, &mark.message_id).await?;
+                if target_wamid.is_none() {
+                    return Err(Fault::invalid("message_id: set a message of the customer"));
+                }
+                let content = Content { target_wamid, ..Content::default() };
+                CommandKind::MarkRead {
+                    message: self.seal(business, &content)?,
+                    typing: mark.show_typing,
+                }
+            }
             Act::Resolve { .. } => CommandKind::Resolve,
             Act::Assign { agent, .. } => CommandKind::Assign { agent: agent.clone() },
         })
@@ -289,7 +321,15 @@ impl Commands {
     }
 
     fn seal(&self, business: &BusinessId, content: &Content) -> Result<Sealed, Fault> {
-        let plain = persist::encode(content).map_err(|_| Fault::Ask(AskError::TooLarge))?;
+        self.seal_value(business, content)
+    }
+
+    pub(crate) fn seal_value<T: Serialize>(
+        &self,
+        business: &BusinessId,
+        value: &T,
+    ) -> Result<Sealed, Fault> {
+        let plain = persist::encode(value).map_err(|_| Fault::Ask(AskError::TooLarge))?;
         let sealed = self.sealer.seal(business.0.as_bytes(), &plain);
         Ok(Sealed { key_id: sealed.key_id, bytes: sealed.bytes })
     }

@@ -6,8 +6,8 @@ use api::convert;
 use api::v1::{
     self, AssignRequest, AssignResponse, GetConversationRequest, GetConversationResponse,
     ListConversationsRequest, ListConversationsResponse, ListMessagesRequest, ListMessagesResponse,
-    ResolveRequest, ResolveResponse, SendRequest, SendResponse, command_result,
-    conversations_server::Conversations,
+    MarkReadRequest, MarkReadResponse, ResolveRequest, ResolveResponse, SendRequest, SendResponse,
+    command_result, conversations_server::Conversations,
 };
 use archive::model::{ConversationCursor, ConversationFilter, ConversationView};
 use domain::{AgentId, EntityId, Hash16, conversation::CommandAnswer};
@@ -171,6 +171,17 @@ impl Conversations for ConversationsService {
         let act = Act::Send(Box::new(message));
         let done = self.act(&principal, request.command_id.as_ref(), act).await?;
         Ok(Response::new(SendResponse { opaque_id: done.opaque_id, position: done.position }))
+    }
+
+    async fn mark_read(
+        &self,
+        request: Request<MarkReadRequest>,
+    ) -> Result<Response<MarkReadResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let request = request.into_inner();
+        let id = request.command_id.clone();
+        let done = self.act(&principal, id.as_ref(), Act::MarkRead(request)).await?;
+        Ok(Response::new(MarkReadResponse { position: done.position }))
     }
 
     async fn assign(

@@ -97,6 +97,11 @@ impl From<Fault> for Status {
     }
 }
 
+/// A reason without its prefix.
+pub(crate) fn reason_name(reason: RefusalReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("REFUSAL_REASON_")
+}
+
 /// A refusal as the status of a call; metadata `refusal-reason` carries its reason.
 pub(crate) fn refused(refused: v1::Refused) -> Status {
     let reason = refused.reason();
@@ -107,7 +112,7 @@ pub(crate) fn refused(refused: v1::Refused) -> Status {
         RefusalReason::Invalid => Code::InvalidArgument,
         _ => Code::FailedPrecondition,
     };
-    let name = reason.as_str_name().trim_start_matches("REFUSAL_REASON_");
+    let name = reason_name(reason);
     let mut status = Status::new(code, format!("{name}: {}", refused.text));
     if let Ok(value) = name.parse() {
         status.metadata_mut().insert("refusal-reason", value);

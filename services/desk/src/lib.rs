@@ -14,6 +14,7 @@ mod conversations;
 mod fault;
 mod incoming;
 pub mod metrics;
+mod outbound;
 mod page;
 mod server;
 mod session;

@@ -6,7 +6,7 @@ use api::{
     FILE_DESCRIPTOR_SET,
     v1::{
         agent_desk_server::AgentDeskServer, conversations_server::ConversationsServer,
-        events_server::EventsServer,
+        events_server::EventsServer, outbound_server::OutboundServer,
     },
 };
 use archive::Archive;
@@ -26,6 +26,7 @@ use crate::{
     command::Commands,
     conversations::ConversationsService,
     incoming,
+    outbound::OutboundService,
     session::DeskService,
     tail::EventsService,
     tokens::{Principal, Tokens},
@@ -149,6 +150,9 @@ impl Desk {
             .max_decoding_message_size(REQUEST_BYTES_MAX);
         let events = EventsServer::new(EventsService(Arc::clone(&shared)))
             .max_decoding_message_size(REQUEST_BYTES_MAX);
+        let outbound = OutboundServer::new(OutboundService(Arc::clone(&shared)))
+            .max_decoding_message_size(REQUEST_BYTES_MAX);
+        health.set_serving::<OutboundServer<OutboundService>>().await;
         health.set_serving::<AgentDeskServer<DeskService>>().await;
         health.set_serving::<ConversationsServer<ConversationsService>>().await;
         health.set_serving::<EventsServer<EventsService>>().await;
@@ -167,6 +171,7 @@ impl Desk {
             .add_service(desk)
             .add_service(conversations)
             .add_service(events)
+            .add_service(outbound)
             .serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await })
             .await?;
         Ok(())

@@ -38,7 +38,7 @@ pub use event::{
 };
 pub use input::{
     CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo, Inbound, Opened,
-    Refusal, SendOutcome, Status, StatusKind, Via, WorkspaceNews,
+    OutboundSend, Refusal, SendOutcome, Status, StatusKind, Via, WorkspaceNews,
 };
 pub use rules::{BotRules, MenuOption, Rules, SealedText};
 pub use signal::ConversationSignal;

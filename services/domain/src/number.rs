@@ -43,7 +43,7 @@ mod tests;
 pub use decide::Occasion;
 pub use event::{NumberEvent, PauseCause, Refused, RetryCause};
 pub use input::{
-    CallAnswer, Lane, NumberConfig, NumberInput, NumberMode, Parked, PauseReason, Retry,
-    SendRequest, Wait, WaitScope,
+    CallAnswer, Lane, NumberAnswer, NumberConfig, NumberInput, NumberMode, Parked, PauseReason,
+    Retry, SendRequest, Wait, WaitScope,
 };
 pub use state::{Number, Part};

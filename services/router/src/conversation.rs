@@ -6,7 +6,9 @@ use bytes::Bytes;
 use domain::{
     EntityId,
     content::{Content, Identity},
-    conversation::{Conversation, ConversationEvent, ConversationInput, Occasion, Opened},
+    conversation::{
+        CommandKind, Conversation, ConversationEvent, ConversationInput, Occasion, Opened,
+    },
     persist,
 };
 use runtime::{
@@ -86,6 +88,10 @@ fn number_of(input: &ConversationInput) -> Option<EntityId> {
         ConversationInput::Echo(echo) => Some(echo.via.number),
         ConversationInput::Status(status) => Some(status.via.number),
         ConversationInput::Join { via, .. } => Some(via.number),
+        ConversationInput::Command(command) => match &command.kind {
+            CommandKind::Outbound(send) => Some(send.via.number),
+            _ => None,
+        },
         ConversationInput::Forwarded { input, .. } => number_of(input),
         _ => None,
     }

@@ -1,8 +1,8 @@
 //! One decision: the handler of the input, then what is due, then what may leave.
 
 use super::{
-    CallAnswer, NumberEvent, NumberInput, draft::Draft, lanes, on_echo, on_request, on_result,
-    on_status, settle, state::Number,
+    CallAnswer, NumberAnswer, NumberEvent, NumberInput, draft::Draft, lanes, on_echo, on_request,
+    on_result, on_status, settle, state::Number,
 };
 use crate::{
     EntityId, Millis, Outcome, RequestId, ToEntity,
@@ -42,12 +42,11 @@ pub(super) struct Turn<'a> {
     /// Until then calls asked for by an earlier owner may run.
     pub(super) foreign_calls_over_ms: Millis,
     pub(super) draft: Draft<'a>,
-    pub(super) out: Outcome<NumberEvent, ()>,
+    pub(super) out: Outcome<NumberEvent, NumberAnswer>,
 }
 
 impl Number {
-    /// Decides. Changes nothing: the events do, by [`apply`](Self::apply). Commands of clients never come here, so
-    /// there is never a reply.
+    /// Decides. Changes nothing: the events do, by [`apply`](Self::apply).
     ///
     /// `foreign_calls_over_ms`: earliest moment at which a call asked for by an earlier owner of the partition can be
     /// over, 0 when none can be running. An attempt without a result is not judged before.
@@ -58,7 +57,7 @@ impl Number {
         occasion: Occasion<'_>,
         now_ms: Millis,
         foreign_calls_over_ms: Millis,
-    ) -> Outcome<NumberEvent, ()> {
+    ) -> Outcome<NumberEvent, NumberAnswer> {
         let draft = Draft::new(self);
         let mut turn = Turn { me, now_ms, foreign_calls_over_ms, draft, out: Outcome::default() };
         match occasion {
@@ -96,6 +95,9 @@ impl Turn<'_> {
             NumberInput::StatusSeen { request, message, wamid, failed, at_ms } => {
                 let seen = on_status::Seen { message: *message, wamid, at_ms: *at_ms };
                 on_status::on_status(self, *request, &seen, *failed);
+            }
+            NumberInput::Room { wanted } => {
+                self.out.reply = Some(lanes::room(&self.draft, *wanted, self.now_ms));
             }
             NumberInput::Departed { calls } => on_request::on_departed(self, calls),
             NumberInput::Mark { request, message, typing } => {

@@ -86,6 +86,11 @@ pub enum NumberInput {
         /// Shows a typing indicator, too.
         typing: bool,
     },
+    /// Asks whether there is room for so many more messages of programs; answered with [`NumberAnswer`].
+    Room {
+        /// How many.
+        wanted: u32,
+    },
     /// A phone echo joined a thread within 8 s of the customer's message.
     EchoSeen {
         /// Conversation.
@@ -100,6 +105,20 @@ pub enum NumberInput {
     /// Something of this number that no entity decides on yet, or content too large for one input: it is
     /// recorded in the log as it came (event [`NumberEvent::Parked`](super::NumberEvent::Parked)).
     Parked(Parked),
+}
+
+/// Answer of a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberAnswer {
+    /// Whether there is room.
+    Room {
+        /// Messages that wait or are under way.
+        waiting: u32,
+        /// How many may.
+        limit: u32,
+        /// There is room then, ms; 0: now.
+        retry_after_ms: Millis,
+    },
 }
 
 /// A piece of wire data kept in the log until a part of the product reads it.

@@ -9,8 +9,8 @@ use crate::{
     conversation::{ConversationInput, SendOutcome},
     effect::{Call, CallKey},
     number::{
-        CallAnswer, Lane, Number, NumberConfig, NumberEvent, NumberInput, NumberMode, Occasion,
-        Part, Retry, SendRequest,
+        CallAnswer, Lane, Number, NumberAnswer, NumberConfig, NumberEvent, NumberInput, NumberMode,
+        Occasion, Part, Retry, SendRequest,
     },
     persist,
 };
@@ -151,7 +151,7 @@ impl World {
         self.watch.check_settled(&self.number, self.now_ms);
     }
 
-    fn take(&mut self, outcome: &Outcome<NumberEvent, ()>) {
+    fn take(&mut self, outcome: &Outcome<NumberEvent, NumberAnswer>) {
         let mut calls = outcome.calls.iter();
         for event in &outcome.events {
             let call = match event {
