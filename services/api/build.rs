@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "tandem/v1/admin.proto",
     "tandem/v1/types.proto",
     "tandem/v1/message.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 7] = [
     "tandem/v1/channel.proto",
     "tandem/v1/conversations.proto",
     "tandem/v1/events.proto",
+    "tandem/v1/outbound.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -5,6 +5,7 @@ mod answer;
 mod content;
 mod desk;
 mod id;
+mod outbound;
 mod rich;
 mod send;
 mod template;
@@ -19,6 +20,7 @@ pub use id::{
     Place, conversation_id, message_id, offer_id, opaque_id, parse_conversation_id,
     parse_message_id, parse_offer_id, parse_position, position,
 };
+pub use outbound::{Address, Submitted, check_submit};
 pub use send::{
     Invalid, NOTE_CHARS_MAX, Outgoing, TEXT_CHARS_MAX, check_note, check_send, target_of,
 };

@@ -40,6 +40,7 @@ pub(crate) struct Commands {
 pub(crate) enum Act {
     Send(Box<v1::SendMessage>),
     Note(v1::AddNote),
+    MarkRead(v1::MarkReadRequest),
     Resolve(v1::Resolve),
     Assign(v1::AssignTo),
     Transfer(v1::Transfer),
@@ -53,6 +54,7 @@ impl Act {
         match self {
             Self::Send(send) => &send.conversation_id,
             Self::Note(note) => &note.conversation_id,
+            Self::MarkRead(mark) => &mark.conversation_id,
             Self::Resolve(resolve) => &resolve.conversation_id,
             Self::Assign(assign) => &assign.conversation_id,
             Self::Transfer(transfer) => &transfer.conversation_id,
@@ -67,6 +69,7 @@ impl Act {
         match self {
             Self::Send(_) => "send",
             Self::Note(_) => "note",
+            Self::MarkRead(_) => "mark_read",
             Self::Resolve(_) => "resolve",
             Self::Assign(_) => "assign",
             Self::Transfer(_) => "transfer",
@@ -124,6 +127,24 @@ impl Commands {
                     pending = self.append(&business, to, &command).await?;
                 }
                 answer => return Ok(Decided { answer, position }),
+            }
+        }
+        Err(Fault::Ask(AskError::NoAnswer))
+    }
+
+    /// Asks the conversation of an address, whether or not it exists; answers where it was decided.
+    pub(crate) async fn outbound(
+        &self,
+        business: &BusinessId,
+        mut conversation: EntityId,
+        command: ConversationCommand,
+    ) -> Result<(EntityId, Decided), Fault> {
+        for _ in 0..MOVES_MAX {
+            let answered = self.append(business, conversation, &command).await?.answer().await?;
+            let position = position(&answered);
+            match decode(&answered)? {
+                CommandAnswer::Moved { to } => conversation = to,
+                answer => return Ok((conversation, Decided { answer, position })),
             }
         }
         Err(Fault::Ask(AskError::NoAnswer))
@@ -207,7 +228,7 @@ impl Commands {
         Ok(pending.answer().await?)
     }
 
-    fn input<T: Serialize>(
+    pub(crate) fn input<T: Serialize>(
         &self,
         business: &BusinessId,
         target: EntityId,
@@ -309,6 +330,17 @@ impl Commands {
                 convert::check_note(&note.text).map_err(|wrong| Fault::Invalid(wrong.0))?;
                 let content = Content { text: Some(note.text.clone()), ..Content::default() };
                 CommandKind::Note { content: self.seal(business, &content)? }
+            }
+            Act::MarkRead(mark) => {
+                let target_wamid = self.target(business, conversation, &mark.message_id).await?;
+                if target_wamid.is_none() {
+                    return Err(Fault::invalid("message_id: set a message of the customer"));
+                }
+                let content = Content { target_wamid, ..Content::default() };
+                CommandKind::MarkRead {
+                    message: self.seal(business, &content)?,
+                    typing: mark.show_typing,
+                }
             }
             act => routing::command_kind(principal, act, |text| {
                 self.seal(business, &Content { text: Some(text.to_owned()), ..Content::default() })

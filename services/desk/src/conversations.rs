@@ -6,7 +6,7 @@ use api::convert;
 use api::v1::{
     self, AssignRequest, AssignResponse, GetConversationRequest, GetConversationResponse,
     ListAgentsRequest, ListAgentsResponse, ListConversationsRequest, ListConversationsResponse,
-    ListMessagesRequest, ListMessagesResponse, ListWaitingRequest, ListWaitingResponse,
+    ListMessagesRequest, ListMessagesResponse, ListWaitingRequest, ListWaitingResponse, MarkReadRequest, MarkReadResponse,
     RequeueConversationRequest, RequeueConversationResponse, ResolveRequest, ResolveResponse,
     SendRequest, SendResponse, SetConversationVipRequest, SetConversationVipResponse,
     SnoozeConversationRequest, SnoozeConversationResponse, TransferConversationRequest,
@@ -183,6 +183,17 @@ impl Conversations for ConversationsService {
         let act = Act::Send(Box::new(message));
         let done = self.act(&principal, request.command_id.as_ref(), act).await?;
         Ok(Response::new(SendResponse { opaque_id: done.opaque_id, position: done.position }))
+    }
+
+    async fn mark_read(
+        &self,
+        request: Request<MarkReadRequest>,
+    ) -> Result<Response<MarkReadResponse>, Status> {
+        let (principal, _) = self.caller(&request)?;
+        let request = request.into_inner();
+        let id = request.command_id.clone();
+        let done = self.act(&principal, id.as_ref(), Act::MarkRead(request)).await?;
+        Ok(Response::new(MarkReadResponse { position: done.position }))
     }
 
     async fn assign(

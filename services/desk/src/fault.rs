@@ -122,6 +122,11 @@ impl Fault {
     }
 }
 
+/// A reason without its prefix.
+pub(crate) fn reason_name(reason: RefusalReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("REFUSAL_REASON_")
+}
+
 /// The details of `google.rpc.Status`: `ErrorInfo` always, `BadRequest` where a field is wrong, `RetryInfo` where
 /// repeating helps.
 impl From<Fault> for Status {
@@ -164,7 +169,7 @@ pub(crate) fn refused(refused: v1::Refused) -> Status {
         RefusalReason::Invalid => Code::InvalidArgument,
         _ => Code::FailedPrecondition,
     };
-    let name = reason.as_str_name().trim_start_matches("REFUSAL_REASON_");
+    let name = reason_name(reason);
     let mut details = ErrorDetails::with_error_info(name, DOMAIN, []);
     retry(&mut details, code);
     let mut metadata = MetadataMap::new();

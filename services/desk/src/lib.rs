@@ -17,6 +17,7 @@ mod conversations;
 mod fault;
 mod incoming;
 pub mod metrics;
+mod outbound;
 mod page;
 mod routing;
 mod server;

@@ -7,7 +7,7 @@ use api::{
     v1::{
         admin_server::AdminServer, agent_desk_server::AgentDeskServer,
         channel_server::ChannelServer,
-        conversations_server::ConversationsServer, events_server::EventsServer,
+        conversations_server::ConversationsServer, events_server::EventsServer, outbound_server::OutboundServer,
     },
 };
 use archive::{Archive, segments::Segments};
@@ -29,6 +29,7 @@ use crate::{
     command::Commands,
     conversations::ConversationsService,
     incoming,
+    outbound::OutboundService,
     session::DeskService,
     tail::EventsService,
     tokens::{Principal, Tokens},
@@ -163,6 +164,9 @@ impl Desk {
         let channel = ChannelServer::new(ChannelService::new(Arc::clone(&shared)))
             .max_decoding_message_size(REQUEST_BYTES_MAX);
         health.set_serving::<ChannelServer<ChannelService>>().await;
+        let outbound = OutboundServer::new(OutboundService(Arc::clone(&shared)))
+            .max_decoding_message_size(REQUEST_BYTES_MAX);
+        health.set_serving::<OutboundServer<OutboundService>>().await;
         health.set_serving::<AgentDeskServer<DeskService>>().await;
         health.set_serving::<ConversationsServer<ConversationsService>>().await;
         health.set_serving::<EventsServer<EventsService>>().await;
@@ -193,6 +197,7 @@ impl Desk {
             .add_service(events)
             .add_service(channel)
             .add_optional_service(admin)
+            .add_service(outbound)
             .serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await })
             .await?;
         Ok(())

@@ -44,7 +44,7 @@ pub use event::{
 };
 pub use input::{
     Change, ChangeKind, CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo,
-    Inbound, Opened, Preference, Refusal, SendOutcome, Status, StatusKind, TransferTo, Via,
+    Inbound, Opened, OutboundSend, Preference, Refusal, SendOutcome, Status, StatusKind, TransferTo, Via,
     WorkspaceNews,
 };
 pub use rules::Rules;

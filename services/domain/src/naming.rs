@@ -58,6 +58,22 @@ pub fn conversation_id(
     entity(EntityKind::Conversation, hash.hash16("entity conversation", &parts))
 }
 
+/// The digits that address a phone, with the spellings folded that WhatsApp mixes up: Brazil's ninth digit (not where the shorter
+/// form is a landline), Mexico's `521`, Argentina's `549`. For addressing and comparison only, never to dial.
+#[must_use]
+pub fn phone_key(digits: &str) -> String {
+    let place = match digits.as_bytes() {
+        [b'5', b'5', _, _, b'9', first, ..]
+            if digits.len() == 13 && !matches!(first, b'2'..=b'5') =>
+        {
+            4
+        }
+        [b'5', b'2', b'1', ..] | [b'5', b'4', b'9', ..] if digits.len() == 13 => 2,
+        _ => return digits.to_owned(),
+    };
+    digits.char_indices().filter(|(index, _)| *index != place).map(|(_, digit)| digit).collect()
+}
+
 /// A workspace, as configured within its business.
 #[must_use]
 pub fn workspace_id(hash: &impl KeyedHash, business: &BusinessId, workspace: &str) -> EntityId {

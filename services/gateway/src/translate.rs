@@ -187,3 +187,27 @@ impl Target<'_> {
         *self.out.inbound.entry(id).or_default() += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::naming;
+    use whatsapp::identity::phone_key;
+
+    /// Who is written to first must be who answers: both sides address a phone alike.
+    #[test]
+    fn a_phone_has_one_address_whoever_derives_it() {
+        for digits in [
+            "12125550123",
+            "5511987654321",
+            "551187654321",
+            "5511932345678",
+            "5215512345678",
+            "525512345678",
+            "5491122334455",
+            "541122334455",
+            "447700900456",
+        ] {
+            assert_eq!(phone_key(digits), Some(naming::phone_key(digits)), "{digits}");
+        }
+    }
+}

@@ -7,7 +7,9 @@ use chassis::failpoint;
 use domain::{
     EntityId,
     content::{Content, Identity},
-    conversation::{Conversation, ConversationEvent, ConversationInput, Occasion, Opened},
+    conversation::{
+        CommandKind, Conversation, ConversationEvent, ConversationInput, Occasion, Opened,
+    },
     persist,
 };
 use runtime::{
@@ -103,6 +105,10 @@ fn number_of(input: &ConversationInput) -> Option<EntityId> {
         ConversationInput::Preference(preference) => Some(preference.via.number),
         ConversationInput::Changed(change) => Some(change.via.number),
         ConversationInput::Join { via, .. } => Some(via.number),
+        ConversationInput::Command(command) => match &command.kind {
+            CommandKind::Outbound(send) => Some(send.via.number),
+            _ => None,
+        },
         ConversationInput::Forwarded { input, .. } => number_of(input),
         _ => None,
     }

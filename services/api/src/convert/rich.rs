@@ -34,7 +34,7 @@ pub(super) fn place(field: &str, place: &v1::Place) -> Result<Place, Invalid> {
 }
 
 /// The emoji of a reaction; `None` takes an earlier one back.
-pub(super) fn emoji(reaction: &v1::Reaction) -> Result<Option<String>, Invalid> {
+pub(super) fn emoji(reaction: &v1::SendReaction) -> Result<Option<String>, Invalid> {
     if reaction.message_id.is_empty() {
         return invalid("reaction.message_id: set the message that is reacted to");
     }

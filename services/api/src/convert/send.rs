@@ -343,9 +343,9 @@ mod tests {
         };
         assert!(reply(Template(template(&[]))).is_err());
         assert!(reply(Text("yes".to_owned())).is_ok());
-        let reaction = v1::Reaction { message_id: "m".to_owned(), emoji: "👍".to_owned() };
+        let reaction = v1::SendReaction { message_id: "m".to_owned(), emoji: "👍".to_owned() };
         assert!(reply(send_message::Content::Reaction(reaction.clone())).is_err());
-        let removal = v1::Reaction { emoji: String::new(), ..reaction };
+        let removal = v1::SendReaction { emoji: String::new(), ..reaction };
         let removal = check(Some(send_message::Content::Reaction(removal))).unwrap();
         assert_eq!(removal.content.outgoing, Some(More::Reaction { emoji: None }));
         let preview = v1::SendMessage {

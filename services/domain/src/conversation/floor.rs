@@ -90,6 +90,12 @@ impl Step<'_> {
 
     /// Asks the Number for a send; `None` when nothing is known of the customer.
     pub(super) fn request(&mut self, send: ToSend) -> Option<RequestId> {
+        let lapses_ms = self.now_ms.saturating_add(self.rules.send_not_after_ms);
+        self.request_until(send, lapses_ms)
+    }
+
+    /// As [`Step::request`]; it is not to be started after `lapses_ms`.
+    pub(super) fn request_until(&mut self, send: ToSend, lapses_ms: Millis) -> Option<RequestId> {
         let contact = self.core.contact.as_ref()?;
         let (number, recipient) = (contact.via.number, contact.who.clone());
         let ToSend { author, lane, kind, content } = send;
@@ -97,7 +103,6 @@ impl Step<'_> {
             RequestId { conversation: self.me.hash, n: self.core.request_n.saturating_add(1) };
         let free_form = kind != ContentKind::Template;
         let window_until_ms = self.core.window_until_ms;
-        let lapses_ms = self.now_ms.saturating_add(self.rules.send_not_after_ms);
         let not_after_ms = if free_form { lapses_ms.min(window_until_ms) } else { lapses_ms };
         self.emit(ConversationEvent::SendRequested(SendRecord {
             request,

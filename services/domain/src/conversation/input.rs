@@ -251,6 +251,15 @@ pub enum CommandKind {
         /// Take the floor from the phone or another holder.
         take_floor: bool,
     },
+    /// A program begins: a message to an address, whether or not there is a conversation yet.
+    Outbound(Box<OutboundSend>),
+    /// Mark a message of the customer read (best effort).
+    MarkRead {
+        /// [`Content`](crate::content::Content) with `target_wamid`.
+        message: Sealed,
+        /// Shows a typing indicator, too.
+        typing: bool,
+    },
     /// Add a note that only the business sees.
     Note {
         /// The note's text.
@@ -319,6 +328,23 @@ pub enum TransferTo {
     Queue(QueueId),
     /// First this agent, then the conversation's queue.
     Agent(AgentId),
+}
+
+/// A message with which a program begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboundSend {
+    /// Number and workspace.
+    pub via: Via,
+    /// Who it goes to ([`Identity`](crate::content::Identity)).
+    pub who: Sealed,
+    /// Class.
+    pub lane: crate::number::Lane,
+    /// Kind of content.
+    pub kind: ContentKind,
+    /// The message.
+    pub content: Sealed,
+    /// Not to be started after this.
+    pub not_after_ms: Millis,
 }
 
 /// Answer to a command.

@@ -2,10 +2,14 @@
 
 use super::{
     Author, CommandAnswer, CommandKind, ConversationCommand, ConversationEvent, ConversationTimer,
-    Floor, FloorCause, Refusal, ResolvedBy, RoutingAct, answers::Known, decide::Step,
+    Floor, FloorCause, OutboundSend, Refusal, ResolvedBy, RoutingAct, answers::Known, decide::Step,
     floor::ToSend, on_routing,
 };
-use crate::{AgentId, QueueId, Sealed, content::ContentKind, number::Lane};
+use crate::{
+    AgentId, QueueId, RequestId, Sealed,
+    content::ContentKind,
+    number::{Lane, NumberInput},
+};
 
 pub(super) fn on_command(step: &mut Step<'_>, command: &ConversationCommand) {
     match step.base.answers.look_up(command.id) {
@@ -24,6 +28,8 @@ pub(super) fn on_command(step: &mut Step<'_>, command: &ConversationCommand) {
         CommandKind::Send { kind, content, take_floor } => {
             send(step, agent, kind, content, *take_floor)
         }
+        CommandKind::Outbound(send) => outbound(step, send),
+        CommandKind::MarkRead { message, typing } => mark_read(step, message, *typing),
         CommandKind::Note { content } => note(step, agent, content),
         CommandKind::Resolve => resolve(step, agent, "", false),
         CommandKind::Close { code, wrap_up } => resolve(step, agent, code, *wrap_up),
@@ -81,6 +87,43 @@ fn send(
     let request = step.request(to_send).ok_or(Refusal::UnknownConversation)?;
     step.set_waiting(None);
     Ok(CommandAnswer::Sent { request })
+}
+
+/// A program begins. A template says its word whoever has the floor, and takes it from nobody; nor does it answer a customer
+/// who waits. Everything else needs the floor and the window as any other send.
+fn outbound(step: &mut Step<'_>, send: &OutboundSend) -> Answer {
+    let template = send.kind == ContentKind::Template;
+    if !template {
+        may_speak(step, None)?;
+        if !step.window_is_open() {
+            return Err(Refusal::WindowClosed { closed_ms: step.core.window_until_ms });
+        }
+    }
+    if step.core.contact.is_none() {
+        let (via, who, at_ms) = (send.via, send.who.clone(), step.now_ms);
+        step.emit(ConversationEvent::IdentitySeen { via, who, at_ms });
+    }
+    if !step.may_request() {
+        let pending = u32::try_from(step.core.pending.len()).unwrap_or(u32::MAX);
+        return Err(Refusal::Busy { pending });
+    }
+    let to_send = ToSend {
+        author: Author::Api,
+        lane: send.lane,
+        kind: send.kind.clone(),
+        content: send.content.clone(),
+    };
+    let request = step.request_until(to_send, send.not_after_ms);
+    Ok(CommandAnswer::Sent { request: request.ok_or(Refusal::UnknownConversation)? })
+}
+
+fn mark_read(step: &mut Step<'_>, message: &Sealed, typing: bool) -> Answer {
+    let Some(via) = step.core.via() else { return Err(Refusal::UnknownConversation) };
+    // Of no request: its number is taken so that no call has the same id.
+    let request = RequestId { conversation: step.me.hash, n: u64::MAX - step.now_ms };
+    let mark = NumberInput::Mark { request, message: message.clone(), typing };
+    step.tell_number(via.number, mark);
+    Ok(CommandAnswer::Done)
 }
 
 /// Whether `agent` (or a program) may speak without taking the floor from somebody.

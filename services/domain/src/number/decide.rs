@@ -46,7 +46,7 @@ pub(super) struct Turn<'a> {
 }
 
 impl Number {
-    /// Decides. Changes nothing: the events do, by [`apply`](Self::apply). Only [`NumberInput::Fetch`] is answered.
+    /// Decides. Changes nothing: the events do, by [`apply`](Self::apply).
     ///
     /// `foreign_calls_over_ms`: earliest moment at which a call asked for by an earlier owner of the partition can be
     /// over, 0 when none can be running. An attempt without a result is not judged before.
@@ -95,6 +95,9 @@ impl Turn<'_> {
             NumberInput::StatusSeen { request, message, wamid, failed, at_ms } => {
                 let seen = on_status::Seen { message: *message, wamid, at_ms: *at_ms };
                 on_status::on_status(self, *request, &seen, *failed);
+            }
+            NumberInput::Room { wanted } => {
+                self.out.reply = Some(lanes::room(&self.draft, *wanted, self.now_ms));
             }
             NumberInput::Departed { calls } => on_request::on_departed(self, calls),
             NumberInput::Mark { request, message, typing } => {

@@ -97,6 +97,11 @@ impl<'a> Draft<'a> {
         self.changes.calling
     }
 
+    /// Requests that wait or are under way.
+    pub(super) fn n_live(&self) -> usize {
+        self.base.n_live()
+    }
+
     /// Whose turn it is.
     pub(super) fn turns(&self) -> &Turns {
         &self.changes.turns

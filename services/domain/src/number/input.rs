@@ -89,6 +89,11 @@ pub enum NumberInput {
         /// Shows a typing indicator, too.
         typing: bool,
     },
+    /// Asks whether there is room for so many more messages of programs; answered with [`NumberAnswer`].
+    Room {
+        /// How many.
+        wanted: u32,
+    },
     /// A phone echo joined a thread within 8 s of the customer's message.
     EchoSeen {
         /// Conversation.
@@ -126,6 +131,15 @@ pub enum NumberAnswer {
     },
     /// This number is no channel account: nothing is fetched from it.
     NoChannel,
+    /// Whether there is room.
+    Room {
+        /// Messages that wait or are under way.
+        waiting: u32,
+        /// How many may.
+        limit: u32,
+        /// There is room then, ms; 0: now.
+        retry_after_ms: Millis,
+    },
 }
 
 /// A message that a platform is to send.

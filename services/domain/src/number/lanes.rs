@@ -7,8 +7,9 @@
 //! those who wait behind it.
 
 use super::{
-    Lane, NumberEvent, NumberMode, PauseReason,
+    Lane, NumberAnswer, NumberEvent, NumberMode, PauseReason,
     decide::Turn,
+    draft::Draft,
     index::{Key, later_range, ready_range},
     pace,
     state::{Core, LANES, Number},
@@ -51,6 +52,30 @@ fn open_lanes(core: &Core, turns: &pace::Turns, ahead: Ahead, now_ms: Millis) ->
         lanes.extend(turns.order());
     }
     lanes
+}
+
+/// Messages may wait for so much of the rate, s.
+const BACKLOG_S: u32 = 120;
+/// Fewest messages that may wait.
+const BACKLOG_MIN: u32 = 500;
+/// Most messages that may wait.
+const BACKLOG_MAX: u32 = 20_000;
+
+/// Whether `wanted` more may wait, and else when they may.
+pub(super) fn room(draft: &Draft<'_>, wanted: u32, now_ms: Millis) -> NumberAnswer {
+    let core = draft.core();
+    let configured = core.config.as_ref().map_or(0, |config| config.rate_per_s);
+    let limit = configured.saturating_mul(BACKLOG_S).clamp(BACKLOG_MIN, BACKLOG_MAX);
+    let waiting = u32::try_from(draft.n_live()).unwrap_or(u32::MAX);
+    let over = u64::from(waiting.saturating_add(wanted).saturating_sub(limit));
+    let rate = u64::from(pace::rate_now(configured, core.slow, now_ms).max(1));
+    let paused_ms = core.paused_until_ms.saturating_sub(now_ms).min(3_600_000);
+    let retry_after_ms = if over == 0 {
+        0
+    } else {
+        (over.saturating_mul(1_000) / rate).saturating_add(paused_ms).max(1)
+    };
+    NumberAnswer::Room { waiting, limit, retry_after_ms }
 }
 
 /// When a lane may go on.

@@ -7,7 +7,7 @@ use super::{
     lanes, on_result, retry,
     state::{Number, Stage},
 };
-use crate::{Millis, RequestId, effect::CallKey};
+use crate::{Millis, RequestId, conversation::SendOutcome, effect::CallKey};
 
 /// Ended requests forgotten in one step.
 const FORGOTTEN_MAX: usize = 100;

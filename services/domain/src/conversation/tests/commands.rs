@@ -176,3 +176,47 @@ fn notes_are_numbered() {
         assert_eq!(noted, Some(n));
     }
 }
+
+fn outbound(kind: ContentKind, lane: Lane) -> CommandKind {
+    CommandKind::Outbound(Box::new(OutboundSend {
+        via: via(),
+        who: sealed("who"),
+        lane,
+        kind,
+        content: sealed("offer"),
+        not_after_ms: T0 + 3 * H,
+    }))
+}
+
+#[test]
+fn a_program_begins_with_a_template_and_the_answer_joins_its_conversation() {
+    let mut world = World::new(plain_rules());
+    world.at(T0);
+    let template = outbound(ContentKind::Template, Lane::Campaign);
+    let first = world.command_n(B, None, 1, template.clone());
+    assert_eq!(world.command_n(B, None, 1, template), first, "a repeat gets the first answer");
+    let asked = world.requests()[0].clone();
+    assert_eq!(world.requests().len(), 1);
+    assert_eq!(
+        (asked.lane, asked.free_form, asked.not_after_ms),
+        (Lane::Campaign, false, T0 + 3 * H)
+    );
+    assert_eq!(world.floor(), Floor::Nobody);
+    let free = world.command_n(B, None, 2, outbound(ContentKind::Text, Lane::Utility));
+    assert_eq!(refused(free), Refusal::WindowClosed { closed_ms: 0 });
+    world.inbound(1, T0 + MIN);
+    assert!(world.get(B).waiting_since_ms().is_some(), "the customer's answer is cared for");
+    world.at(T0 + 2 * MIN);
+    world.command_n(B, None, 3, outbound(ContentKind::Template, Lane::Utility));
+    assert!(world.get(B).waiting_since_ms().is_some(), "a template answers nobody");
+}
+
+#[test]
+fn a_programs_free_form_message_needs_the_floor() {
+    let mut world = held_by_ann();
+    let answer = world.at(T0 + MIN).command(None, outbound(ContentKind::Text, Lane::Utility));
+    assert_eq!(refused(answer), Refusal::HeldByAnother { agent: agent("ann") });
+    let template = world.command(None, outbound(ContentKind::Template, Lane::Utility));
+    assert!(matches!(template, CommandAnswer::Sent { .. }));
+    assert_eq!(world.floor(), Floor::Desk { agent: agent("ann") });
+}

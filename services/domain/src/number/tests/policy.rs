@@ -151,3 +151,22 @@ fn a_throttle_halves_the_rate_and_it_recovers() {
     world.ask(request(3, 1, Lane::Agent));
     assert_eq!(world.calls[3].rate_per_s, None, "as configured again");
 }
+
+#[test]
+fn a_number_says_how_much_may_wait_and_when_there_is_room() {
+    let mut world = World::new(1);
+    let room = |world: &World, wanted| {
+        let input = NumberInput::Room { wanted };
+        let occasion = crate::number::Occasion::Input { key: [0; 16], input: &input };
+        let outcome = world.number.decide(super::kit::me(), occasion, world.now_ms, 0);
+        assert_eq!(outcome.events, []);
+        let crate::number::NumberAnswer::Room { waiting, limit, retry_after_ms } =
+            outcome.reply.unwrap();
+        (waiting, limit, retry_after_ms)
+    };
+    for customer in 1..=10 {
+        world.ask(request(customer, 1, Lane::Campaign));
+    }
+    assert_eq!(room(&world, 490), (10, 500, 0));
+    assert_eq!(room(&world, 495), (10, 500, 5_000), "five leave in five seconds");
+}
