@@ -191,6 +191,13 @@ impl Conversations for Desk {
         Err(Status::unimplemented("not needed"))
     }
 
+    async fn mark_read(
+        &self,
+        _: Request<MarkReadRequest>,
+    ) -> Result<Response<MarkReadResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
+
     async fn assign(&self, _: Request<AssignRequest>) -> Result<Response<AssignResponse>, Status> {
         Err(Status::unimplemented("not needed"))
     }

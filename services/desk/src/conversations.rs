@@ -6,11 +6,12 @@ use api::convert;
 use api::v1::{
     self, AssignRequest, AssignResponse, GetConversationRequest, GetConversationResponse,
     ListAgentsRequest, ListAgentsResponse, ListConversationsRequest, ListConversationsResponse,
-    ListMessagesRequest, ListMessagesResponse, ListWaitingRequest, ListWaitingResponse, MarkReadRequest, MarkReadResponse,
-    RequeueConversationRequest, RequeueConversationResponse, ResolveRequest, ResolveResponse,
-    SendRequest, SendResponse, SetConversationVipRequest, SetConversationVipResponse,
-    SnoozeConversationRequest, SnoozeConversationResponse, TransferConversationRequest,
-    TransferConversationResponse, command_result, conversations_server::Conversations,
+    ListMessagesRequest, ListMessagesResponse, ListWaitingRequest, ListWaitingResponse,
+    MarkReadRequest, MarkReadResponse, RequeueConversationRequest, RequeueConversationResponse,
+    ResolveRequest, ResolveResponse, SendRequest, SendResponse, SetConversationVipRequest,
+    SetConversationVipResponse, SnoozeConversationRequest, SnoozeConversationResponse,
+    TransferConversationRequest, TransferConversationResponse, command_result,
+    conversations_server::Conversations,
 };
 use archive::model::{ConversationCursor, ConversationFilter, ConversationView};
 use domain::{AgentId, EntityId, Hash16, conversation::CommandAnswer};

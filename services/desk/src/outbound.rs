@@ -87,7 +87,9 @@ impl OutboundService {
         let commands = &self.0.commands;
         let wanted = u32::try_from(count).unwrap_or(u32::MAX);
         let answer = room(commands, sender, wanted, self.0.random()?).await?;
-        let NumberAnswer::Room { waiting, limit, retry_after_ms } = answer;
+        let NumberAnswer::Room { waiting, limit, retry_after_ms } = answer else {
+            return Err(Status::unavailable("the number is being configured; repeat in a moment"));
+        };
         if retry_after_ms == 0 {
             return Ok(());
         }

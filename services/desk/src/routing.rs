@@ -25,7 +25,7 @@ pub(crate) fn check(
     now_ms: u64,
 ) -> Result<(), Fault> {
     match act {
-        Act::Send(_) | Act::Note(_) => Ok(()),
+        Act::Send(_) | Act::Note(_) | Act::MarkRead(_) => Ok(()),
         Act::Resolve(resolve) => code("resolve.code", &resolve.code),
         Act::Assign(assign) => check_assign(business, principal, assign),
         Act::Transfer(transfer) => check_transfer(business, transfer),
@@ -143,8 +143,8 @@ pub(crate) fn command_kind(
             CommandKind::Snooze { until_ms, overrule }
         }
         Act::SetVip(set) => CommandKind::SetVip { vip: set.vip },
-        Act::Send(_) | Act::Note(_) => {
-            return Err(Fault::invalid("a message or a note does not change the routing"));
+        Act::Send(_) | Act::Note(_) | Act::MarkRead(_) => {
+            return Err(Fault::invalid("a message, a mark or a note does not change the routing"));
         }
     })
 }

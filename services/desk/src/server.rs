@@ -6,8 +6,8 @@ use api::{
     FILE_DESCRIPTOR_SET,
     v1::{
         admin_server::AdminServer, agent_desk_server::AgentDeskServer,
-        channel_server::ChannelServer,
-        conversations_server::ConversationsServer, events_server::EventsServer, outbound_server::OutboundServer,
+        channel_server::ChannelServer, conversations_server::ConversationsServer,
+        events_server::EventsServer, outbound_server::OutboundServer,
     },
 };
 use archive::{Archive, segments::Segments};

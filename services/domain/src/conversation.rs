@@ -44,8 +44,8 @@ pub use event::{
 };
 pub use input::{
     Change, ChangeKind, CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo,
-    Inbound, Opened, OutboundSend, Preference, Refusal, SendOutcome, Status, StatusKind, TransferTo, Via,
-    WorkspaceNews,
+    Inbound, Opened, OutboundSend, Preference, Refusal, SendOutcome, Status, StatusKind,
+    TransferTo, Via, WorkspaceNews,
 };
 pub use rules::Rules;
 pub use signal::ConversationSignal;

@@ -49,6 +49,7 @@ fn hints() -> RoutingHints {
         last_agent: since("ana"),
         target: Some(AgentId::from("ben")),
         giver: since("cai"),
+        brief: None,
     }
 }
 

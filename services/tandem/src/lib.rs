@@ -3,8 +3,8 @@
 //!
 //! Owns: assembly of services into processes. Must never know: how any of them decides.
 
-mod backup;
 mod agent;
+mod backup;
 mod check;
 pub mod cli;
 mod demo;

@@ -138,8 +138,12 @@ fn of_media(media: &v1::Media) -> Result<(ContentKind, Content), Fault> {
     check_text("media.caption", &media.caption, false)?;
     bounded("media.filename", &media.filename)?;
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let reference =
-        MediaReference { id: None, link: some(&media.link), filename: some(&media.filename) };
+    let reference = MediaReference {
+        link: some(&media.link),
+        filename: some(&media.filename),
+        voice: media.voice,
+        ..MediaReference::default()
+    };
     let mut content =
         Content { text: some(&media.caption), media: Some(reference), ..Content::default() };
     content.raw_json = raw_json(&content, &media.kind);
@@ -175,6 +179,7 @@ pub(super) fn outbound(reply: &mut OutgoingResponse, content: Content) {
         link: media.link.unwrap_or_default(),
         caption: content.text.unwrap_or_default(),
         filename: media.filename.unwrap_or_default(),
+        voice: media.voice,
     });
 }
 

@@ -265,7 +265,9 @@ impl Model {
                 ..Default::default()
             }),
             Command::Note(text) => Ask::Note(AddNote { conversation_id: self.current()?, text }),
-            Command::Resolve => Ask::Resolve(Resolve { conversation_id: self.current()? }),
+            Command::Resolve => {
+                Ask::Resolve(Resolve { conversation_id: self.current()?, ..Resolve::default() })
+            }
             Command::Open(n) => {
                 self.talk(n)?;
                 self.open = Some(n - 1);

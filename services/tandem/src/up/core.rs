@@ -78,7 +78,7 @@ impl Core {
         })
         .await?;
         let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
-        let repository = 
+        let repository =
             SqliteRepository::open(&file, sealer.fingerprint())?.with_pace(READ_MODEL_PACE);
         let repository = Arc::new(repository);
         let keeping =

@@ -76,7 +76,8 @@ async fn a_python_client_plays_an_agent_and_a_channel() {
     let play = Play::begin("clients").await;
     let text = CONFIG.replace("DIR", &play.dir().display().to_string());
     std::fs::write(play.dir().join("tandem.toml"), text).unwrap();
-    let started = Product::start(&programs().tandem, play.dir(), &[], Duration::from_secs(30));
+    let tandem = programs().tandem;
+    let started = Product::start(&tandem, play.dir(), &[], Duration::from_secs(30));
     let mut product = started.await.unwrap();
     let saw = python(
         "play.py",

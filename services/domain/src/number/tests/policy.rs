@@ -3,7 +3,7 @@
 use super::kit::{HOUR_MS, START_MS, World, accepted, config, id, key, refused, request};
 use crate::{
     conversation::SendOutcome,
-    number::{Lane, NumberInput, PauseReason, Retry, SendRequest, Wait, WaitScope},
+    number::{Lane, NumberAnswer, NumberInput, PauseReason, Retry, SendRequest, Wait, WaitScope},
 };
 
 fn wait(scope: WaitScope, first_ms: u64, attempts_max: Option<u32>) -> Retry {
@@ -160,9 +160,12 @@ fn a_number_says_how_much_may_wait_and_when_there_is_room() {
         let occasion = crate::number::Occasion::Input { key: [0; 16], input: &input };
         let outcome = world.number.decide(super::kit::me(), occasion, world.now_ms, 0);
         assert_eq!(outcome.events, []);
-        let crate::number::NumberAnswer::Room { waiting, limit, retry_after_ms } =
-            outcome.reply.unwrap();
-        (waiting, limit, retry_after_ms)
+        match outcome.reply {
+            Some(NumberAnswer::Room { waiting, limit, retry_after_ms }) => {
+                (waiting, limit, retry_after_ms)
+            }
+            other => panic!("{other:?}"),
+        }
     };
     for customer in 1..=10 {
         world.ask(request(customer, 1, Lane::Campaign));
