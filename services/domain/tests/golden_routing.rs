@@ -110,10 +110,9 @@ fn routing_of_conversations() {
 }
 
 #[test]
-fn routing_of_workspaces() {
+fn routing_events_of_workspaces() {
     let agent = AgentId::from("ana");
-    let at_ms = 1_795_176_000_000;
-    let until_ms = 1_795_176_060_000;
+    let (at_ms, until_ms) = (1_795_176_000_000, 1_795_176_060_000);
     golden(
         "workspace_routing_events",
         &vec![
@@ -157,9 +156,15 @@ fn routing_of_workspaces() {
                 at_ms,
             },
             WorkspaceEvent::WrapUpEnded { agent: agent.clone(), item: ITEM, at_ms },
-            WorkspaceEvent::Stranded { agent: agent.clone(), until_ms, at_ms },
+            WorkspaceEvent::Stranded { agent, until_ms, at_ms },
         ],
     );
+}
+
+#[test]
+fn routing_inputs_of_workspaces() {
+    let agent = AgentId::from("ana");
+    let at_ms = 1_795_176_000_000;
     golden(
         "workspace_routing_inputs",
         &vec![

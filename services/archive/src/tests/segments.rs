@@ -1,6 +1,11 @@
 //! Segments: written, linked, read instead of what was trimmed, and found out when somebody touched them.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bus::{Bus, Checkpoint, CodecError, PartitionId, Position, ReadLimit, sqlite};
 use bytes::Bytes;
@@ -97,7 +102,7 @@ impl World {
     }
 
     /// The findings name the file.
-    fn assert_found(&self, file: &PathBuf, why: &str) {
+    fn assert_found(&self, file: &Path, why: &str) {
         let name = file.file_name().unwrap().to_str().unwrap();
         let problems = self.problems();
         let found = problems.iter().any(|problem| problem.contains(name) && problem.contains(why));

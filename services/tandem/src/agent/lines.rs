@@ -68,7 +68,7 @@ async fn next(typed: &mut Lines<BufReader<Stdin>>) -> anyhow::Result<Option<Stri
 
 async fn carry_out(model: &mut Model, link: &Link, command: Command) -> anyhow::Result<()> {
     match model.command(command) {
-        Ok(Done::Ask(ask)) => link.ask(ask).await?,
+        Ok(Done::Ask(ask)) => link.ask(*ask).await?,
         Ok(Done::Lines(lines)) => lines.iter().for_each(|line| say(line)),
         Err(why) => complain(model, &why),
     }

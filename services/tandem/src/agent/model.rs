@@ -279,7 +279,7 @@ impl Model {
             Command::Wait(_) | Command::Quit => return Ok(Done::Lines(Vec::new())),
         };
         self.unanswered += 1;
-        Ok(Done::Ask(ask))
+        Ok(Done::Ask(Box::new(ask)))
     }
 
     fn list(&self) -> Vec<String> {
@@ -328,7 +328,7 @@ impl Model {
 /// What a command comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Done {
-    Ask(Ask),
+    Ask(Box<Ask>),
     Lines(Vec<String>),
 }
 

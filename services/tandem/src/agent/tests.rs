@@ -17,6 +17,13 @@ use super::{
     model::{Done, Model},
 };
 
+fn asked<E: std::fmt::Debug>(done: Result<Done, E>) -> Ask {
+    match done {
+        Ok(Done::Ask(ask)) => *ask,
+        other => panic!("no request: {other:?}"),
+    }
+}
+
 fn event(event: Event) -> News {
     News::Event(Box::new(DeskEvent { event: Some(event), ..DeskEvent::default() }))
 }
@@ -77,7 +84,7 @@ fn offered() -> Model {
 #[test]
 fn an_offer_is_told_with_its_history_and_accepted_by_its_number() {
     let mut model = offered();
-    let Ok(Done::Ask(Ask::AcceptOffer(accept))) = model.command(Command::Accept(Some(1))) else {
+    let Ask::AcceptOffer(accept) = asked(model.command(Command::Accept(Some(1)))) else {
         panic!("no request")
     };
     assert_eq!((accept.offer_id.as_str(), model.unanswered), ("o1", 1));
@@ -85,7 +92,7 @@ fn an_offer_is_told_with_its_history_and_accepted_by_its_number() {
     let assigned = Assigned { conversation_id: "c1".to_owned() };
     assert_eq!(model.take(event(Event::Assigned(assigned))), ["[1] yours; `say TEXT` answers"]);
     let say = Command::Say { text: "hi".to_owned(), take_floor: false };
-    let Ok(Done::Ask(Ask::Send(send))) = model.command(say) else { panic!("no request") };
+    let Ask::Send(send) = asked(model.command(say)) else { panic!("no request") };
     assert_eq!(send.conversation_id, "c1");
     assert_eq!(send.content, Some(send_message::Content::Text("hi".to_owned())));
 }

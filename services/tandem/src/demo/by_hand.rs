@@ -23,7 +23,7 @@ pub(super) async fn play(
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     instructions(stage, &product);
-    let bound = Duration::from_secs(seconds.unwrap_or(u64::from(u32::MAX)));
+    let bound = seconds.map_or(Duration::MAX, Duration::from_secs);
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
