@@ -248,6 +248,8 @@ pub enum Why {
     Conflict,
     /// Calls wait for a proof, younger than `start_by`, that we are last.
     Confirm,
+    /// A channel message came without its predecessor: are we still the owner?
+    Gap,
 }
 
 /// What came of a log append.

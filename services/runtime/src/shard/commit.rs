@@ -218,6 +218,7 @@ impl Shard {
         match why {
             Why::Confirm => self.on_confirmed(now, last, sent_boot_ms, out),
             Why::Conflict => self.on_conflict_read(now, last, sent_boot_ms, out),
+            Why::Gap => self.on_gap_judged(last, out),
         }
     }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use bus::{
     BusinessId, Cause, CodecError, EntityId, Header, InboxEntry, Input, Key, PartitionId, Place,
-    ReadLimit,
+    ReadLimit, RecordHead,
 };
 use bytes::Bytes;
 
 use super::{
-    Action, Alarm, Now, Phase, Shard, StopReason, Ticket,
+    Action, Alarm, Now, Phase, Shard, StopReason, Ticket, Why,
     ticket::{Pending, Progress},
 };
 use crate::{call_return, host::Occasion, shard::RESERVED_KINDS};
@@ -32,13 +32,15 @@ pub(super) struct Intake {
     taken: BTreeMap<PartitionId, u64>,
     inputs: usize,
     bytes: usize,
+    /// A channel message came without its predecessor; nothing is read any more.
+    gap: Option<StopReason>,
 }
 
 impl Intake {
     /// Goes on after `place`. Its entry is read again: it may hold more inputs.
     pub(super) fn after(place: Place, taken: BTreeMap<PartitionId, u64>) -> Self {
         let after = place.seq.saturating_sub(1);
-        Self { place, after, reading: false, taken, inputs: 0, bytes: 0 }
+        Self { place, after, reading: false, taken, inputs: 0, bytes: 0, gap: None }
     }
 
     /// Gives back the credit of an input that is durable.
@@ -83,7 +85,7 @@ impl Shard {
     pub(super) fn read_more(&mut self, out: &mut Vec<Action>) {
         let inputs = self.settings.inputs_in_flight_max.saturating_sub(self.intake.inputs);
         let bytes = self.settings.input_bytes_in_flight_max.saturating_sub(self.intake.bytes);
-        let serving = matches!(self.phase, Phase::Serving);
+        let serving = matches!(self.phase, Phase::Serving) && self.intake.gap.is_none();
         if !serving || self.intake.reading || inputs == 0 || bytes == 0 {
             return;
         }
@@ -104,7 +106,7 @@ impl Shard {
             return;
         }
         for (seq, bytes) in entries {
-            if self.is_stopped() {
+            if self.is_stopped() || self.intake.gap.is_some() {
                 return;
             }
             self.intake.after = self.intake.after.max(seq);
@@ -128,7 +130,8 @@ impl Shard {
         };
         for (index, input) in (0_u32..).zip(entry.inputs) {
             let place = Place { seq, index };
-            if place > self.intake.place && !self.is_stopped() {
+            let goes_on = !self.is_stopped() && self.intake.gap.is_none();
+            if place > self.intake.place && goes_on {
                 self.intake.place = place;
                 self.on_input(now, now_ms, place, input, out);
             }
@@ -155,14 +158,10 @@ impl Shard {
                 }
                 Receipt::Drop => progress = Progress::Dropped,
                 Receipt::Gap { expected } => {
-                    self.alarm(Alarm::ChannelGap, out);
-                    let gap = StopReason::ChannelGap {
-                        source_partition: source,
-                        expected,
-                        number,
-                        place,
-                    };
-                    return self.stop(gap, out);
+                    let source_partition = source;
+                    let gap = StopReason::ChannelGap { source_partition, expected, number, place };
+                    self.intake.gap = Some(gap);
+                    return out.push(Action::ReadLast { why: Why::Gap, delay_ms: 0 });
                 }
             }
         }
@@ -187,6 +186,20 @@ impl Shard {
             progress,
         };
         self.admit(now, pending, out);
+    }
+
+    /// The leader's last record, read because of a gap in a channel. A former owner that does not know it yet meets gaps
+    /// where the new one's checkpoint let the inbox be trimmed: it is fenced, and nothing is wrong.
+    pub(super) fn on_gap_judged(&mut self, last: Option<(u64, RecordHead)>, out: &mut Vec<Action>) {
+        let Some(gap) = self.intake.gap.clone() else { return };
+        match last {
+            Some((_, head)) if head.incarnation == self.commit.last.head.incarnation => {
+                self.alarm(Alarm::ChannelGap, out);
+                self.stop(gap, out);
+            }
+            Some((seq, _)) if seq > self.commit.last.seq => self.stop(StopReason::Fenced, out),
+            _ => self.leader_is_behind(Why::Gap, out),
+        }
     }
 
     /// What the entity is asked to decide on, or why it cannot be asked.

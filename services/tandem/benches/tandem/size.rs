@@ -139,7 +139,7 @@ async fn fill(dir: &std::path::Path, conversations: u32) {
                 let high = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 let mut hash = [0; 16];
                 hash[..8]
-                    .copy_from_slice(&(high & !0xFF | low % u64::from(partitions)).to_le_bytes());
+                    .copy_from_slice(&(high & !0xFF | (low % u64::from(partitions))).to_le_bytes());
                 hash[8..].copy_from_slice(&n.to_le_bytes());
                 PartPut { entity: EntityId { kind: 1, hash }, part: part.clone() }
             });
