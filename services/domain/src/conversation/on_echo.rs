@@ -6,7 +6,11 @@ use super::{
     on_inbound::{ask_whether_automatic, see_identity},
     state::Weight,
 };
-use crate::MessageId;
+use crate::{MessageId, Millis};
+
+/// Meta tells whole seconds: within the second of a desk's message nobody knows who spoke first, and the person on the
+/// phone is believed.
+const META_TICK_MS: Millis = 1_000;
 
 pub(super) fn on_echo(step: &mut Step<'_>, arrival: Arrival<'_>, echo: &Echo) {
     let at_ms = step.believable(echo.at_ms);
@@ -40,7 +44,8 @@ pub(super) fn on_echo(step: &mut Step<'_>, arrival: Arrival<'_>, echo: &Echo) {
     step.emit(ConversationEvent::MessageRecorded(record));
     let takes = Weight::of(&echo.kind) == Weight::Speaks && !echo.configured_automatic;
     let over_ms = at_ms.saturating_add(step.rules.phone_floor_timeout_ms);
-    if takes && step.now_ms < over_ms && at_ms >= step.core.last_desk_ms {
+    if takes && step.now_ms < over_ms && at_ms.saturating_add(META_TICK_MS) > step.core.last_desk_ms
+    {
         let asked = ask_whether_automatic(step, echo, at_ms);
         step.take_for_phone(echo.message, at_ms, echo.text_hash.filter(|_| !asked));
     }

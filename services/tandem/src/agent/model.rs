@@ -147,13 +147,9 @@ impl Model {
     }
 
     fn snapshot(&mut self, snapshot: Snapshot) -> Vec<String> {
-        let presence = match snapshot.presence() {
-            Presence::Available => "available",
-            _ => "away",
-        };
         let first = !std::mem::replace(&mut self.signed_in, true);
         let line = format!(
-            "signed in as {} ({presence}), {} of {} units in use",
+            "signed in as {}, {} of {} units in use",
             self.agent, snapshot.capacity_used, snapshot.capacity
         );
         for talk in &mut self.talks {

@@ -55,7 +55,7 @@ fn offered() -> Model {
     let snapshot =
         Snapshot { presence: Presence::Available.into(), capacity: 100, ..Snapshot::default() };
     let lines = model.take(event(Event::Snapshot(snapshot)));
-    assert_eq!(lines, ["signed in as ana (available), 0 of 100 units in use"]);
+    assert_eq!(lines, ["signed in as ana, 0 of 100 units in use"]);
     assert!(model.take(event(Event::Offered(offer()))).is_empty(), "told with its history");
     let contact =
         Contact { phone: "4711".to_owned(), name: "Mina".to_owned(), ..Contact::default() };

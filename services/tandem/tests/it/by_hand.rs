@@ -108,7 +108,7 @@ async fn a_customer_an_agent_and_a_phone_talk_by_the_commands_that_the_demo_prin
         &told(&instructions, "--config"),
     ]);
     let mut agent = Talking::start(agent);
-    agent.hear("signed in as shop-agent-001 (available), 0 of").await;
+    agent.hear("signed in as shop-agent-001, 0 of").await;
 
     // The bot asks; the customer chooses; the agent is offered the talk with its history.
     let asked =
