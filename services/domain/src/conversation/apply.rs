@@ -125,9 +125,14 @@ impl Core {
         at_ms: Millis,
         error: Option<u32>,
     ) {
+        let sent_ms = |core: &Self| core.recents.get(message).and_then(|r| r.facts.sent_ms);
+        let before_ms = sent_ms(self);
         self.recents.merge(message, request, status, at_ms, error);
-        if status == StatusKind::Sent {
-            self.billing.left(at_ms);
+        // Of several reports the one that counts is the same in any order.
+        let after_ms = sent_ms(self);
+        if after_ms != before_ms {
+            before_ms.into_iter().for_each(|at_ms| self.billing.left_not(at_ms));
+            after_ms.into_iter().for_each(|at_ms| self.billing.left(at_ms));
         }
         if let Some(pending) = request.and_then(|request| self.pending.get_mut(&request)) {
             pending.shown = true;

@@ -115,6 +115,11 @@ impl Billing {
         keep(&mut self.answers, at_ms, ANSWERS_MAX);
     }
 
+    /// It left at another time than was reported first.
+    pub(super) fn left_not(&mut self, at_ms: Millis) {
+        self.answers.retain(|answer_ms| *answer_ms != at_ms);
+    }
+
     /// Takes over what a joined address remembers; what is seen from outside follows as events.
     pub(super) fn absorb(&mut self, lower: &Self) {
         lower.referrals.iter().for_each(|at_ms| keep(&mut self.referrals, *at_ms, REFERRALS_MAX));
