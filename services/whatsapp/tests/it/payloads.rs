@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use whatsapp::errors::{ErrorClass, Scope};
+use whatsapp::errors::ErrorClass;
 use whatsapp::graph::answer::read_send;
 use whatsapp::graph::{CallResult, Refusal};
 use whatsapp::media::MediaLocation;
