@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define FILES_MAX 8192
 #define FDS_MAX 4096
 
 struct change {
@@ -33,12 +33,12 @@ struct change {
 };
 
 struct file {
-    char path[PATH_MAX]; /* below the root, with leading slash */
+    char *path; /* below the root, with leading slash */
     struct change *first, *last;
 };
 
-static struct file files[FILES_MAX];
-static int file_of_fd[FDS_MAX]; /* index + 1; 0: not ours */
+static void *files; /* tree of every struct file by path (tsearch) */
+static struct file *file_of_fd[FDS_MAX]; /* NULL: not ours */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], shadow[PATH_MAX];
 static int ready;
@@ -87,17 +87,18 @@ static const char *below(const char *path) {
     return path + n;
 }
 
-static int index_of(const char *path) {
-    for (int i = 0; i < FILES_MAX; i++) {
-        if (strcmp(files[i].path, path) == 0) return i;
-    }
-    for (int i = 0; i < FILES_MAX; i++) {
-        if (!files[i].path[0]) {
-            strncpy(files[i].path, path, PATH_MAX - 1);
-            return i;
-        }
-    }
-    abort(); /* more files than any test has */
+static int by_path(const void *a, const void *b) {
+    return strcmp(((const struct file *)a)->path, ((const struct file *)b)->path);
+}
+
+/* The file of this path; made where it is not known. Under the lock. */
+static struct file *file_at(const char *path) {
+    struct file wanted = {.path = (char *)path};
+    struct file **found = tfind(&wanted, &files, by_path);
+    if (found) return *found;
+    struct file *file = calloc(1, sizeof *file);
+    if (!file || !(file->path = strdup(path)) || !tsearch(file, &files, by_path)) abort();
+    return file;
 }
 
 static void forget(struct file *file) {
@@ -113,8 +114,7 @@ static void opened(int fd, const char *path, int flags) {
     const char *rest = path && fd >= 0 && fd < FDS_MAX ? below(path) : NULL;
     if (!rest) return;
     pthread_mutex_lock(&lock);
-    int i = index_of(rest);
-    file_of_fd[fd] = i + 1;
+    file_of_fd[fd] = file_at(rest);
     pthread_mutex_unlock(&lock);
     if (flags & O_TRUNC) {
         extern int ftruncate64(int, off_t);
@@ -132,7 +132,7 @@ static void remember(int fd, const void *bytes, size_t length, off_t offset, int
     c->truncates = truncates;
     if (length) memcpy(c->bytes, bytes, length);
     pthread_mutex_lock(&lock);
-    struct file *file = &files[file_of_fd[fd] - 1];
+    struct file *file = file_of_fd[fd];
     if (file->last) file->last->next = c; else file->first = c;
     file->last = c;
     pthread_mutex_unlock(&lock);
@@ -156,7 +156,7 @@ static void carry_over(int fd) {
         pthread_mutex_unlock(&lock);
         return;
     }
-    struct file *file = &files[file_of_fd[fd] - 1];
+    struct file *file = file_of_fd[fd];
     char path[2 * PATH_MAX];
     snprintf(path, sizeof path, "%s%s", shadow, file->path);
     make_parents(path);
@@ -211,7 +211,7 @@ int openat(int dir, const char *path, int flags, ...) {
 }
 
 int close(int fd) {
-    if (fd >= 0 && fd < FDS_MAX) file_of_fd[fd] = 0;
+    if (fd >= 0 && fd < FDS_MAX) file_of_fd[fd] = NULL;
     return real_close(fd);
 }
 
@@ -226,7 +226,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) {
 }
 
 ssize_t write(int fd, const void *bytes, size_t length) {
-    int ours = fd >= 0 && fd < FDS_MAX && file_of_fd[fd];
+    int ours = fd >= 0 && fd < FDS_MAX && file_of_fd[fd] != NULL;
     ssize_t n = real_write(fd, bytes, length);
     if (n > 0 && ours) remember(fd, bytes, (size_t)n, lseek(fd, 0, SEEK_CUR) - n, 0);
     return n;
@@ -259,7 +259,7 @@ int unlink(const char *path) {
         char name[2 * PATH_MAX];
         snprintf(name, sizeof name, "%s%s", shadow, rest);
         pthread_mutex_lock(&lock);
-        forget(&files[index_of(rest)]);
+        forget(file_at(rest));
         real_unlink(name);
         pthread_mutex_unlock(&lock);
     }

@@ -28,11 +28,33 @@ pub(crate) struct Ordeal {
     meter: Meter,
 }
 
-/// Webhooks and time while the product was up.
+/// Webhooks taken and time while the product was up, whatever else went on meanwhile.
 #[derive(Default)]
 struct Meter {
     posts: u64,
     up_ms: u64,
+    /// When the product was ready, and what had been taken then.
+    since: Option<(u64, u64)>,
+}
+
+impl Meter {
+    /// The product is ready; `taken` webhooks were taken before.
+    fn up(&mut self, now_ms: u64, taken: u64) {
+        self.since = Some((now_ms, taken));
+    }
+
+    /// The product is gone, or the run is over.
+    fn down(&mut self, now_ms: u64, taken: u64) {
+        if let Some((since_ms, before)) = self.since.take() {
+            self.up_ms += now_ms - since_ms;
+            self.posts += taken - before;
+        }
+    }
+}
+
+/// POSTs that the product answered with 200.
+fn taken(report: &Value) -> u64 {
+    count(report, "posts") - count(report, "posts_failed")
 }
 
 impl Ordeal {
@@ -45,7 +67,9 @@ impl Ordeal {
         let product = stage.start_product(&borrowed(&environment)).await.unwrap();
         stage.simulator.control.start(&product.addresses).await.unwrap();
         let clock = Clock::system();
-        Self { name, stage, product, environment, clock, meter: Meter::default() }
+        let mut meter = Meter::default();
+        meter.up(clock.boot_ms(), 0);
+        Self { name, stage, product, environment, clock, meter }
     }
 
     pub(crate) fn control(&self) -> &Control {
@@ -56,21 +80,25 @@ impl Ordeal {
         self.stage.product_log()
     }
 
-    /// Lets so many webhooks happen, and measures.
+    /// Lets so many webhooks happen.
     pub(crate) async fn traffic(&mut self, posts: u64) -> Value {
         let before = self.control().report().await.unwrap();
-        let began_ms = self.clock.boot_ms();
         let goal = count(&before, "posts") + posts;
         let enough = |report: &Value| count(report, "posts") >= goal;
-        let after = until(self.control(), "so much traffic", TRAFFIC_WITHIN, enough).await;
-        self.meter.posts += count(&after, "posts") - count(&before, "posts");
-        self.meter.up_ms += self.clock.boot_ms() - began_ms;
-        after
+        until(self.control(), "so much traffic", TRAFFIC_WITHIN, enough).await
     }
 
-    /// Webhooks per second while there was traffic.
-    pub(crate) fn webhooks_per_s(&self) -> u64 {
+    /// Webhooks per second, taken by the product while it was up, until now.
+    pub(crate) async fn webhooks_per_s(&mut self) -> u64 {
+        self.went_down().await;
         self.meter.posts * 1_000 / self.meter.up_ms.max(1)
+    }
+
+    /// The product was there until just now.
+    async fn went_down(&mut self) {
+        let now_ms = self.clock.boot_ms();
+        let report = self.control().report().await.unwrap();
+        self.meter.down(now_ms, taken(&report));
     }
 
     /// Conversations with an open episode, by the API.
@@ -95,6 +123,7 @@ impl Ordeal {
             let flight = self.control().in_flight().await.unwrap();
             if is_something(&flight) {
                 self.product.kill().await.unwrap();
+                self.went_down().await;
                 return flight;
             }
             assert!(
@@ -116,6 +145,7 @@ impl Ordeal {
             assert!(self.clock.boot_ms() < end_ms, "the product still runs after {bound:?}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+        self.went_down().await;
         let status = self.product.ended(Duration::from_secs(1)).await.unwrap();
         assert_eq!(status.signal(), Some(9), "{status}");
         last
@@ -129,6 +159,8 @@ impl Ordeal {
         self.product = self.stage.start_product(&environment).await.unwrap();
         self.control().product(&self.product.addresses).await.unwrap();
         println!("{}: ready again after {} ms", self.name, self.clock.boot_ms() - began_ms);
+        let report = self.control().report().await.unwrap();
+        self.meter.up(self.clock.boot_ms(), taken(&report));
     }
 
     /// The product's counter or gauge of this name and label text, all such lines added up.

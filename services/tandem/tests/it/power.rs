@@ -8,11 +8,14 @@ use testkit::powercut::{LIES_AFTER, PowerCut};
 
 use super::{
     kill::{SCENARIO, SETTLE},
-    operator::LIVELY_ARCHIVE,
     ordeal::Ordeal,
     play::{Play, assert_clean, assert_no_errors, count, programs, scenario, seeded, set, times},
 };
 
+/// Segments and trimming go on meanwhile: what is trimmed must be in a segment that survives. Every cut copies all segments, so
+/// they are fewer than in the kill test.
+const ARCHIVE: &str = "[archive]\nsegment_bytes = 65536\nsegment_age_ms = 4000\ntrim_interval_ms = 200\n\
+                       [limits]\ncheckpoint_interval_ms = 500\n";
 /// The shim copies every write: less traffic than in the kill test.
 const INBOUND_PER_S: f64 = 40.0;
 
@@ -26,9 +29,7 @@ async fn begin(play: &Play, lies_after: Option<u64>) -> Ordeal {
         variables.map(|(name, value)| (name.to_owned(), value.into_string().unwrap())).collect();
     environment.extend(lies_after.map(|n| (LIES_AFTER.to_owned(), n.to_string())));
     let quieter = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", INBOUND_PER_S));
-    // Segments and trimming go on meanwhile: what is trimmed must be in a segment that survives.
-    let stage = Stage::open_with(programs(), play.dir(), &quieter, &[], LIVELY_ARCHIVE);
-    let stage = stage.await.unwrap();
+    let stage = Stage::open_with(programs(), play.dir(), &quieter, &[], ARCHIVE).await.unwrap();
     Ordeal::begin("power", stage, environment).await
 }
 
@@ -49,7 +50,7 @@ async fn after_power_cuts_all_threads_are_equal() {
         ordeal.restart(&[]).await;
     }
     ordeal.traffic(300).await;
-    println!("power: {} webhooks/s while up", ordeal.webhooks_per_s());
+    println!("power: {} webhooks/s while up", ordeal.webhooks_per_s().await);
     let report = play.rest(ordeal.control(), SETTLE).await;
     assert_clean("power", &report);
     assert_no_errors(&ordeal.log(), &[]);
