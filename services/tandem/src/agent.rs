@@ -1,20 +1,26 @@
 //! `tandem agent`: a desk in the terminal, over the same public gRPC as any other desk.
 //!
 //! `link` keeps the connection and repeats unanswered commands under their ids; `model` is what the agent knows, and says in lines
-//! what changed; `command` reads what is typed; `lines` is the loop, for people and for scripts.
+//! what changed; `command` reads what is typed; `screen` is the loop on a terminal, `lines` the one elsewhere, for scripts.
 
 mod command;
 mod history;
 mod lines;
 mod link;
 mod model;
+mod screen;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, stdin, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
-use chassis::config::Config;
+use chassis::{clock::Clock, config::Config};
 use clap::Args;
 
 use self::link::Door;
@@ -34,16 +40,34 @@ pub(crate) struct AgentArgs {
     /// The product's configuration, for address and token.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Certificate that the desk's TLS is checked against, PEM: its own or its authority's. With --config, the desk's own.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// Lines in and out on a terminal, too.
+    #[arg(long)]
+    plain: bool,
 }
 
 /// Runs the desk until `quit`, the end of the input, or another connection of the same agent.
 pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
     let door = door(args)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let result = runtime.block_on(Box::pin(lines::run(door)));
+    let full_screen = !args.plain && stdin().is_terminal() && stdout().is_terminal();
+    let result = runtime.block_on(async {
+        if full_screen {
+            Box::pin(screen::run(door)).await
+        } else {
+            Box::pin(lines::run(door)).await
+        }
+    });
     // A thread that waits for the next line must not keep the process.
     runtime.shutdown_background();
     result
+}
+
+/// Unix time; the desk's deadlines are compared with it.
+fn now_ms() -> i64 {
+    i64::try_from(Clock::system().wall_ms()).unwrap_or(i64::MAX)
 }
 
 fn door(args: &AgentArgs) -> anyhow::Result<Door> {
@@ -69,7 +93,12 @@ fn door(args: &AgentArgs) -> anyhow::Result<Door> {
         ),
     };
     let desk = if desk.contains("://") { desk } else { format!("http://{desk}") };
-    Ok(Door { desk, token, agent: args.agent.clone() })
+    let tls = config.as_ref().and_then(|config| config.desk.tls.as_ref());
+    let ca = args.ca.clone().or_else(|| tls.map(|tls| tls.cert_file.clone()));
+    let read = |path: PathBuf| {
+        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    Ok(Door { desk, token, agent: args.agent.clone(), ca: ca.map(read).transpose()? })
 }
 
 fn token_of(config: &Config, agent: &str) -> anyhow::Result<String> {

@@ -67,7 +67,7 @@ enum Command {
     Ping(Reach),
     /// Shows the main job: the product on a fresh directory with the simulated Meta beside it.
     Demo(demo::DemoArgs),
-    /// A desk in the terminal: offers, answers, notes; lines in and out, so that it can be scripted.
+    /// A desk in the terminal: the whole screen for people, lines in and out where there is no terminal.
     Agent(agent::AgentArgs),
 }
 

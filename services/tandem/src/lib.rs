@@ -9,6 +9,8 @@ mod check;
 pub mod cli;
 mod demo;
 mod flow;
+#[cfg(test)]
+mod frames;
 mod keys;
 mod operator;
 mod rebuild;

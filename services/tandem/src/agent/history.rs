@@ -1,7 +1,7 @@
 //! What was said before an agent came: read over `Conversations`.
 
 use api::v1::{
-    Conversation, GetConversationRequest, ListMessagesRequest, Message, Position,
+    Conversation, GetConversationRequest, ListMessagesRequest, Message, Note, Position,
     conversations_client::ConversationsClient,
 };
 use tonic::{
@@ -19,8 +19,7 @@ const PAGE_SIZE: u32 = 200;
 pub(super) struct History {
     pub(super) conversation: Conversation,
     pub(super) messages: Vec<Message>,
-    /// The notes of colleagues: who, what.
-    pub(super) notes: Vec<(String, String)>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// Reads it; none where it cannot be read (the offer is shown without).
@@ -48,8 +47,7 @@ pub(super) async fn read(
             break;
         }
     }
-    let notes = got.notes.into_iter().map(|note| (note.agent_id, note.text)).collect();
-    Some(History { conversation: got.conversation?, messages, notes })
+    Some(History { conversation: got.conversation?, messages, notes: got.notes })
 }
 
 fn with_token<T>(message: T, bearer: &MetadataValue<Ascii>) -> Request<T> {

@@ -8,6 +8,7 @@ use super::{
     command::Command,
     link::{Door, Link},
     model::{Done, Model},
+    now_ms,
 };
 use crate::cli::say;
 
@@ -39,7 +40,7 @@ pub(super) async fn run(door: Door) -> anyhow::Result<ExitCode> {
                         awaited = None;
                     }
                 }
-                anyhow::ensure!(!model.over, "signed out");
+                anyhow::ensure!(model.over.is_none(), "signed out");
             }
             line = next(&mut typed), if awaited.is_none() && !ended => match line? {
                 None => (ended, deadline) = (true, Box::pin(tokio::time::sleep(WAIT_MAX))),
@@ -52,7 +53,7 @@ pub(super) async fn run(door: Door) -> anyhow::Result<ExitCode> {
                     Ok(Some(Command::Wait(words))) => {
                         (awaited, deadline) = (Some(words), Box::pin(tokio::time::sleep(WAIT_MAX)));
                     }
-                    Ok(Some(command)) => carry_out(&mut model, &link, command).await?,
+                    Ok(Some(command)) => carry_out(&mut model, &link, &command).await?,
                 },
             },
             () = &mut deadline, if awaited.is_some() || ended => {
@@ -66,8 +67,8 @@ async fn next(typed: &mut Lines<BufReader<Stdin>>) -> anyhow::Result<Option<Stri
     Ok(typed.next_line().await?)
 }
 
-async fn carry_out(model: &mut Model, link: &Link, command: Command) -> anyhow::Result<()> {
-    match model.command(command) {
+async fn carry_out(model: &mut Model, link: &Link, command: &Command) -> anyhow::Result<()> {
+    match model.command(command, now_ms()) {
         Ok(Done::Ask(ask)) => link.ask(*ask).await?,
         Ok(Done::Lines(lines)) => lines.iter().for_each(|line| say(line)),
         Err(why) => complain(model, &why),

@@ -1,21 +1,27 @@
 //! The connection to the desk: opened, kept alive, opened again. A command keeps its id until it is answered, however often the
 //! connection breaks, so that it is carried out once.
+//!
+//! The desk numbers what changes but tells capacity and exact deadlines only in a snapshot: the link asks for one shortly after
+//! every change.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use api::v1::{
-    CommandId, DeskEvent, DeskRequest, Heartbeat, OfferDelivered, Position, Presence, Resync,
-    SignIn, agent_desk_client::AgentDeskClient, conversations_client::ConversationsClient,
-    desk_event::Event, desk_request::Request as Ask,
+    CommandId, Delivery, DeskEvent, DeskRequest, Heartbeat, OfferDelivered, Position, Presence,
+    Resync, SignIn, agent_desk_client::AgentDeskClient, command_result,
+    conversations_client::ConversationsClient, desk_event::Event, desk_request::Request as Ask,
 };
 use chassis::task::{self, AbortOnDrop, TaskKind};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Streaming,
     metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
 use super::history::{self, History};
@@ -27,6 +33,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(3);
+/// Changes that come together share a snapshot.
+const REFRESH_AFTER: Duration = Duration::from_millis(250);
 /// Requests and news under way; a person makes a handful.
 const ROOM: usize = 256;
 
@@ -36,6 +44,20 @@ pub(super) struct Door {
     pub(super) desk: String,
     pub(super) token: String,
     pub(super) agent: String,
+    /// What its TLS is checked against, PEM.
+    pub(super) ca: Option<Vec<u8>>,
+}
+
+impl Door {
+    fn endpoint(&self) -> Result<Endpoint, String> {
+        let wrong = |error| format!("{} is no address: {error}", self.desk);
+        let endpoint = Endpoint::from_shared(self.desk.clone()).map_err(wrong)?;
+        let Some(pem) = self.ca.as_ref().filter(|_| self.desk.starts_with("https")) else {
+            return Ok(endpoint);
+        };
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+        endpoint.tls_config(tls).map_err(|error| format!("the certificate cannot be used: {error}"))
+    }
 }
 
 /// What the link tells.
@@ -47,6 +69,8 @@ pub(super) enum News {
     Over(String),
     /// From the desk.
     Event(Box<DeskEvent>),
+    /// The answer to a command, told once.
+    Answered(Box<Ask>, Option<command_result::Result>),
     /// What was said before, of a conversation offered or assigned.
     History(Box<History>),
 }
@@ -66,8 +90,15 @@ impl Link {
         let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes).context("no randomness")?;
         let client = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut keeper =
-            Keeper { door, client, number: 0, unanswered: BTreeMap::new(), asked, told };
+        let mut keeper = Keeper {
+            door,
+            client,
+            known: false,
+            number: 0,
+            unanswered: BTreeMap::new(),
+            asked,
+            told,
+        };
         let running = task::spawn_abort_on_drop(TaskKind::Follower, "desk link", async move {
             keeper.run().await;
         });
@@ -84,6 +115,8 @@ struct Keeper {
     door: Door,
     /// Our name towards the desk, for the ids of commands.
     client: String,
+    /// It was signed in before: a new connection leaves the presence as it is.
+    known: bool,
     number: u64,
     unanswered: BTreeMap<u64, Ask>,
     asked: mpsc::Receiver<Ask>,
@@ -102,6 +135,12 @@ struct Session {
     conversations: ConversationsClient<Channel>,
     bearer: MetadataValue<Ascii>,
     last_number: u64,
+    /// Something changed that only a snapshot tells.
+    stale: bool,
+    /// Snapshots asked for because of that and not here yet.
+    refreshes: usize,
+    /// Conversations whose history need not be read again.
+    read: BTreeSet<String>,
 }
 
 impl Keeper {
@@ -141,9 +180,10 @@ impl Keeper {
         let bearer: MetadataValue<Ascii> = format!("Bearer {}", self.door.token)
             .parse()
             .map_err(|_| End::Over("the token has characters that no token has".to_owned()))?;
-        let endpoint = Endpoint::from_shared(self.door.desk.clone())
-            .map_err(|error| End::Over(format!("{} is no address: {error}", self.door.desk)))?;
-        let channel = endpoint
+        let channel = self
+            .door
+            .endpoint()
+            .map_err(End::Over)?
             .connect_timeout(CONNECT_WITHIN)
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(10))
@@ -151,7 +191,8 @@ impl Keeper {
             .await
             .map_err(|error| broken(&error))?;
         let (requests, receiver) = mpsc::channel(ROOM);
-        let sign_in = Ask::SignIn(SignIn { presence: Presence::Available.into() });
+        let presence = if self.known { Presence::Unspecified } else { Presence::Available };
+        let sign_in = Ask::SignIn(SignIn { presence: presence.into() });
         requests.send(plain(sign_in)).await.map_err(|error| broken(&error))?;
         let mut request = Request::new(ReceiverStream::new(receiver));
         request.metadata_mut().insert("authorization", bearer.clone());
@@ -162,11 +203,22 @@ impl Keeper {
             Ok(Ok(answer)) => answer.into_inner(),
         };
         let conversations = ConversationsClient::new(channel);
-        Ok(Session { requests, events, conversations, bearer, last_number: 0 })
+        Ok(Session {
+            requests,
+            events,
+            conversations,
+            bearer,
+            last_number: 0,
+            stale: false,
+            refreshes: 0,
+            read: BTreeSet::new(),
+        })
     }
 
     async fn serve(&mut self, session: &mut Session) -> End {
         let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
+        let mut refresh = tokio::time::interval(REFRESH_AFTER);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut signed_in = false;
         loop {
             let result = tokio::select! {
@@ -177,6 +229,10 @@ impl Keeper {
                     Ok(Ok(Some(event))) => {
                         let snapshot = matches!(event.event, Some(Event::Snapshot(_)));
                         let first = snapshot && !std::mem::replace(&mut signed_in, true);
+                        self.known |= first;
+                        if changes_more(&event) && !std::mem::replace(&mut session.stale, true) {
+                            refresh.reset();
+                        }
                         self.on_event(session, event, first).await
                     }
                 },
@@ -184,6 +240,7 @@ impl Keeper {
                     None => return End::Over("signed out".to_owned()),
                     Some(ask) => self.command(session, ask).await,
                 },
+                _ = refresh.tick(), if session.stale => session.refresh().await,
                 _ = heartbeat.tick() => session.send(plain(Ask::Heartbeat(Heartbeat {}))).await,
             };
             if let Err(end) = result {
@@ -210,30 +267,32 @@ impl Keeper {
         first: bool,
     ) -> Result<(), End> {
         session.check_number(&event).await?;
+        let conversations = session.to_read(&event);
         match &event.event {
             Some(Event::CommandResult(result)) => {
                 let own = result.command_id.as_ref().filter(|id| id.client == self.client);
-                if own.is_none_or(|id| self.unanswered.remove(&id.number).is_none()) {
-                    // A repeated answer: the first one was told.
-                    return Ok(());
+                // A repeated answer: the first one was told.
+                let asked = own.and_then(|id| self.unanswered.remove(&id.number));
+                let Some(asked) = asked else { return Ok(()) };
+                match &asked {
+                    Ask::Note(note) => session.read_again(&note.conversation_id),
+                    Ask::SetPresence(_) => session.stale = true,
+                    _ => {}
                 }
+                self.tell(News::Answered(Box::new(asked), result.result.clone())).await;
             }
             Some(Event::Heartbeat(_)) => return Ok(()),
             Some(Event::Replaced(_)) => {
                 return Err(End::Over("another connection of the same agent took over".to_owned()));
             }
-            _ => {}
+            _ => self.tell(News::Event(Box::new(event.clone()))).await,
         }
-        let offers = offers_in(&event);
-        let conversations = conversations_in(&event);
-        let position = event.position;
-        self.tell(News::Event(Box::new(event))).await;
         for conversation in conversations {
-            if let Some(history) = session.history(&conversation, position).await {
+            if let Some(history) = session.history(&conversation, event.position).await {
                 self.tell(News::History(Box::new(history))).await;
             }
         }
-        for offer_id in offers {
+        for offer_id in offers_in(&event) {
             let delivered = Ask::OfferDelivered(OfferDelivered { offer_id });
             session.send(plain(delivered)).await?;
         }
@@ -264,6 +323,41 @@ impl Session {
         if gap { self.send(plain(Ask::Resync(Resync {}))).await } else { Ok(()) }
     }
 
+    async fn refresh(&mut self) -> Result<(), End> {
+        self.stale = false;
+        self.refreshes += 1;
+        self.send(plain(Ask::Resync(Resync {}))).await
+    }
+
+    /// With the next snapshot: what is told may be ahead of what can be read.
+    fn read_again(&mut self, id: &str) {
+        self.stale = true;
+        self.read.remove(id);
+    }
+
+    /// Conversations whose history is read now. A snapshot that was not asked for because of a change means that something of any
+    /// of them may have been missed.
+    fn to_read(&mut self, event: &DeskEvent) -> Vec<String> {
+        if let Some(Event::DeliveryChanged(changed)) = &event.event
+            && changed.delivery() == Delivery::Failed
+            && changed.error_text.is_empty()
+        {
+            // Why stands in the thread.
+            self.read_again(&changed.conversation_id);
+        }
+        let mut conversations = conversations_in(event);
+        if !matches!(event.event, Some(Event::Snapshot(_))) {
+            conversations.iter().for_each(|id| self.read_again(id));
+            return conversations;
+        }
+        if self.refreshes > 0 {
+            self.refreshes -= 1;
+            conversations.retain(|id| !self.read.contains(id));
+        }
+        self.read.extend(conversations.iter().cloned());
+        conversations
+    }
+
     async fn history(&mut self, id: &str, position: Option<Position>) -> Option<History> {
         history::read(&mut self.conversations, &self.bearer, id, position).await
     }
@@ -283,7 +377,7 @@ fn offers_in(event: &DeskEvent) -> Vec<String> {
     }
 }
 
-/// Conversations whose history the agent needs to see.
+/// Conversations of which the event does not tell all.
 fn conversations_in(event: &DeskEvent) -> Vec<String> {
     match &event.event {
         Some(Event::Offered(offer)) => vec![offer.conversation_id.clone()],
@@ -291,10 +385,26 @@ fn conversations_in(event: &DeskEvent) -> Vec<String> {
         Some(Event::Snapshot(snapshot)) => {
             let offered = snapshot.offers.iter().map(|offer| offer.conversation_id.clone());
             let assigned = snapshot.assigned.iter().map(|one| one.conversation_id.clone());
-            offered.chain(assigned).collect()
+            let wrap_ups = snapshot.wrap_ups.iter().map(|one| one.conversation_id.clone());
+            offered.chain(assigned).chain(wrap_ups).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether capacity, presence or a deadline are others now.
+fn changes_more(event: &DeskEvent) -> bool {
+    matches!(
+        event.event,
+        Some(
+            Event::Offered(_)
+                | Event::OfferEnded(_)
+                | Event::Assigned(_)
+                | Event::Unassigned(_)
+                | Event::WrapUpBegan(_)
+                | Event::WrapUpEnded(_)
+        )
+    )
 }
 
 fn ended(status: &tonic::Status) -> End {

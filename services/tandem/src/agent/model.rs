@@ -1,59 +1,47 @@
 //! What the agent knows, and in which words changes are told. Pure: news in, lines out; commands in, requests out.
 
-use std::collections::BTreeMap;
+mod ask;
+mod talk;
 
 use api::v1::{
-    AcceptOffer, AddNote, AuthorKind, Contact, Delivery, DeskEvent, Floor, Message, Offer,
-    OfferEnd, Presence, RejectOffer, Resolve, SendMessage, SetPresence, Snapshot, command_result,
-    desk_event::Event, desk_request::Request as Ask, floor::Holder, send_message,
+    Delivery, DeliveryChanged, DeskEvent, Message, Offer, OfferEnd, Presence, Snapshot,
+    command_result, desk_event::Event, desk_request::Request as Ask, send_message,
 };
 
-use super::{
-    command::{Command, HELP},
-    history::History,
-    link::News,
-};
+pub(super) use self::{ask::Done, talk::Talk};
+use super::{history::History, link::News, words};
 
 /// Messages of a thread shown with an offer.
 const OFFER_LINES: usize = 6;
+
+/// The customer service window, from each message of the customer.
+const WINDOW_MS: i64 = 24 * 3_600_000;
 
 const RESOLVED: &str = "resolved";
 
 /// The agent's desk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
-    agent: String,
-    talks: Vec<Talk>,
+    pub(super) agent: String,
+    pub(super) talks: Vec<Talk>,
     /// Index of the conversation that words are for.
-    open: Option<usize>,
-    signed_in: bool,
+    pub(super) open: Option<usize>,
+    /// Index of the conversation on the screen, where there is one.
+    looked_at: Option<usize>,
+    pub(super) signed_in: bool,
+    /// Why there is no connection, once one was there or was tried.
+    pub(super) lost: Option<String>,
+    pub(super) presence: Presence,
+    /// Capacity units in use, and in all.
+    pub(super) units: (u32, u32),
+    /// Too many offers were missed: none is made until the agent does something.
+    pub(super) missed_too_many: bool,
     /// Commands asked and not answered.
     pub(super) unanswered: usize,
     /// Commands refused so far.
     pub(super) refused: usize,
-    /// The link will not come back.
-    pub(super) over: bool,
-}
-
-/// A conversation, numbered by its place for as long as the desk runs.
-#[derive(Clone, Debug, Default)]
-struct Talk {
-    id: String,
-    offer: Option<Offer>,
-    assigned: bool,
-    name: String,
-    floor: String,
-    thread: BTreeMap<(i64, String), Message>,
-}
-
-impl Talk {
-    fn put(&mut self, message: Message) -> bool {
-        let known = self.thread.values().any(|one| one.message_id == message.message_id);
-        // A send gets its place and id once Meta took it.
-        self.thread.retain(|_, one| one.message_id != message.message_id);
-        self.thread.insert((message.timestamp_ms, message.message_id.clone()), message);
-        !known
-    }
+    /// Why the link will not come back.
+    pub(super) over: Option<String>,
 }
 
 impl Model {
@@ -65,15 +53,17 @@ impl Model {
     pub(super) fn take(&mut self, news: News) -> Vec<String> {
         match news {
             News::Lost(why) => {
-                let first = std::mem::replace(&mut self.signed_in, false);
                 let text = format!("connection lost ({why}); commands are kept and sent again");
-                if first { vec![text] } else { Vec::new() }
+                self.lost = Some(why);
+                if std::mem::take(&mut self.signed_in) { vec![text] } else { Vec::new() }
             }
             News::Over(why) => {
-                self.over = true;
-                vec![format!("the desk is closed: {why}")]
+                let text = format!("the desk is closed: {why}");
+                self.over = Some(why);
+                vec![text]
             }
             News::History(history) => self.history(*history),
+            News::Answered(ask, answer) => vec![self.answered(&ask, answer)],
             News::Event(event) => self.event(*event),
         }
     }
@@ -82,11 +72,9 @@ impl Model {
         match event.event {
             Some(Event::Snapshot(snapshot)) => self.snapshot(snapshot),
             Some(Event::Offered(offer)) => {
-                let n = self.number(&offer.conversation_id);
-                if let Some(talk) = self.talks.get_mut(n) {
-                    talk.offer = Some(offer);
-                }
+                let (_, talk) = self.talk_of(&offer.conversation_id.clone());
                 // Told with its history, which comes next.
+                talk.offer = Some(offer);
                 Vec::new()
             }
             Some(Event::OfferEnded(ended)) => self.offer_ended(&ended.offer_id, ended.end()),
@@ -98,103 +86,128 @@ impl Model {
             Some(Event::Unassigned(gone)) => self.gone(&gone.conversation_id, "no longer yours"),
             Some(Event::EpisodeResolved(gone)) => self.gone(&gone.conversation_id, RESOLVED),
             Some(Event::Message(joined)) => {
-                let n = self.number(&joined.conversation_id);
-                let message = joined.message.unwrap_or_default();
-                let line = message_line(&message);
-                let new = self.talks.get_mut(n).is_some_and(|talk| talk.put(message));
-                if new { vec![format!("[{}] {line}", n + 1)] } else { Vec::new() }
+                self.joined(&joined.conversation_id, joined.message.unwrap_or_default())
             }
-            Some(Event::DeliveryChanged(changed)) => {
-                let n = self.number(&changed.conversation_id);
-                let delivery = changed.delivery();
-                let why = match (delivery, changed.error_text.as_str()) {
-                    (Delivery::Failed, "") => format!(" (code {})", changed.error_code),
-                    (Delivery::Failed, text) => format!(": {text}"),
-                    _ => String::new(),
-                };
-                let messages =
-                    self.talks.get_mut(n).into_iter().flat_map(|talk| talk.thread.values_mut());
-                for message in messages.filter(|one| one.message_id == changed.message_id) {
-                    message.delivery = changed.delivery;
-                }
-                vec![format!("[{}] {}{why}", n + 1, delivery_word(delivery))]
-            }
+            Some(Event::DeliveryChanged(changed)) => vec![self.delivered(&changed)],
             Some(Event::FloorChanged(changed)) => {
-                let n = self.number(&changed.conversation_id);
-                let floor = floor_word(changed.floor.as_ref(), &self.agent);
-                let told = format!("[{}] floor: {floor}", n + 1);
-                match self.talks.get_mut(n) {
-                    Some(talk) => talk.floor = floor,
-                    None => return Vec::new(),
-                }
+                let floor = words::floor_word(changed.floor.as_ref(), &self.agent);
+                let (n, talk) = self.talk_of(&changed.conversation_id);
+                let told = format!("[{n}] floor: {floor}");
+                talk.floor = floor;
                 vec![told]
             }
-            Some(Event::CommandResult(result)) => self.result(result.result),
+            Some(Event::WrapUpBegan(wrap_up)) => {
+                let (n, talk) = self.talk_of(&wrap_up.conversation_id.clone());
+                talk.wrap_up = Some(wrap_up);
+                vec![format!("[{n}] wrap-up; `done {n}` ends it")]
+            }
+            Some(Event::WrapUpEnded(ended)) => {
+                let (n, talk) = self.talk_of(&ended.conversation_id);
+                talk.wrap_up = None;
+                vec![format!("[{n}] wrap-up ended")]
+            }
+            Some(Event::MissedTooMany(_)) => {
+                self.missed_too_many = true;
+                vec!["too many offers missed: none is made until you type `available`".to_owned()]
+            }
             _ => Vec::new(),
         }
     }
 
-    fn result(&mut self, result: Option<command_result::Result>) -> Vec<String> {
+    fn answered(&mut self, ask: &Ask, answer: Option<command_result::Result>) -> String {
         self.unanswered = self.unanswered.saturating_sub(1);
-        match result {
-            Some(command_result::Result::Refused(refused)) => {
-                self.refused += 1;
-                let why = refused.reason().as_str_name().trim_start_matches("REFUSAL_REASON_");
-                vec![format!("refused: {} ({})", refused.text, why.to_lowercase())]
-            }
-            _ => vec!["ok".to_owned()],
+        let Some(command_result::Result::Refused(refused)) = answer else { return "ok".to_owned() };
+        self.refused += 1;
+        if let Ask::Send(send) = ask
+            && let Some(send_message::Content::Text(text)) = &send.content
+        {
+            // Not to be typed again.
+            let (_, talk) = self.talk_of(&send.conversation_id);
+            talk.draft.clone_from(text);
         }
+        let why = refused.reason().as_str_name().trim_start_matches("REFUSAL_REASON_");
+        format!("refused: {} ({})", refused.text, why.to_lowercase())
+    }
+
+    fn joined(&mut self, id: &str, message: Message) -> Vec<String> {
+        let line = words::message_line(&message);
+        let by_customer = words::who(&message) == "customer";
+        let at_ms = message.timestamp_ms;
+        let looked_at = self.looked_at.map(|index| index + 1);
+        let (n, talk) = self.talk_of(id);
+        if !talk.put(message) {
+            return Vec::new();
+        }
+        if by_customer {
+            talk.unread += usize::from(looked_at != Some(n));
+            talk.window_until_ms = talk.window_until_ms.max(at_ms + WINDOW_MS);
+        }
+        vec![format!("[{n}] {line}")]
+    }
+
+    fn delivered(&mut self, changed: &DeliveryChanged) -> String {
+        let delivery = changed.delivery();
+        let why = match (delivery, changed.error_text.as_str()) {
+            (Delivery::Failed, "") => format!(" (code {})", changed.error_code),
+            (Delivery::Failed, text) => format!(": {}", words::one_line(text)),
+            _ => String::new(),
+        };
+        let (n, talk) = self.talk_of(&changed.conversation_id);
+        talk.delivered(changed);
+        format!("[{n}] {}{why}", words::delivery_word(delivery))
     }
 
     fn snapshot(&mut self, snapshot: Snapshot) -> Vec<String> {
         let first = !std::mem::replace(&mut self.signed_in, true);
-        let line = format!(
-            "signed in as {}, {} of {} units in use",
-            self.agent, snapshot.capacity_used, snapshot.capacity
-        );
+        (self.presence, self.lost) = (snapshot.presence(), None);
+        self.units = (snapshot.capacity_used, snapshot.capacity);
+        self.missed_too_many = snapshot.missed_too_many;
         for talk in &mut self.talks {
-            (talk.offer, talk.assigned) = (None, false);
+            (talk.offer, talk.assigned, talk.wrap_up) = (None, false, None);
         }
         for offer in snapshot.offers {
-            let n = self.number(&offer.conversation_id);
-            if let Some(talk) = self.talks.get_mut(n) {
-                talk.offer = Some(offer);
-            }
+            let (_, talk) = self.talk_of(&offer.conversation_id.clone());
+            talk.offer = Some(offer);
         }
         for assigned in snapshot.assigned {
             let n = self.number(&assigned.conversation_id);
             self.assign(n);
         }
-        if first { vec![line] } else { Vec::new() }
+        for wrap_up in snapshot.wrap_ups {
+            let (_, talk) = self.talk_of(&wrap_up.conversation_id.clone());
+            talk.wrap_up = Some(wrap_up);
+        }
+        self.close_what_is_gone();
+        let mut lines = Vec::new();
+        if first {
+            let (agent, (used, all)) = (&self.agent, self.units);
+            lines.push(format!("signed in as {agent}, {used} of {all} units in use"));
+        }
+        for taken in snapshot.taken_conversation_ids {
+            let (n, _) = self.talk_of(&taken);
+            lines.push(format!("[{n}] taken from you while the connection was lost"));
+        }
+        lines
     }
 
     fn history(&mut self, history: History) -> Vec<String> {
         let History { conversation, messages, notes } = history;
-        let n = self.number(&conversation.conversation_id);
-        let floor = floor_word(conversation.floor.as_ref(), &self.agent);
-        let Some(talk) = self.talks.get_mut(n) else { return Vec::new() };
-        talk.name = contact_name(conversation.contact.as_ref());
+        let floor = words::floor_word(conversation.floor.as_ref(), &self.agent);
+        let (n, talk) = self.talk_of(&conversation.conversation_id);
+        talk.name = words::contact_name(conversation.contact.as_ref());
         talk.floor = floor;
+        talk.window_until_ms = conversation.window_until_ms;
+        talk.notes = notes;
         for message in messages {
             talk.put(message);
         }
-        let Some(offer) = talk.offer.as_ref().filter(|_| !talk.assigned) else { return Vec::new() };
-        let waits_s = (conversation.last_message_ms - offer.waiting_since_ms).max(0) / 1000;
-        let reason =
-            if offer.reason.is_empty() { "no reason given" } else { offer.reason.as_str() };
-        let mut lines = vec![format!(
-            "offer [{}]: {} in {}, waited {waits_s} s, {reason}; `accept {}` or `reject {}`",
-            n + 1,
-            talk.name,
-            offer.queue_id,
-            n + 1,
-            n + 1
-        )];
-        let skipped = talk.thread.len().saturating_sub(OFFER_LINES);
-        lines.extend(
-            talk.thread.values().skip(skipped).map(|one| format!("    {}", message_line(one))),
-        );
-        lines.extend(notes.iter().map(|(who, what)| format!("    note of {who} | {what}")));
+        let Some(offer) =
+            talk.offer.as_ref().filter(|offer| !talk.assigned && talk.told_offer != offer.offer_id)
+        else {
+            return Vec::new();
+        };
+        let lines = offer_lines(n, talk, offer, conversation.last_message_ms);
+        talk.told_offer = offer.offer_id.clone();
         lines
     }
 
@@ -211,162 +224,69 @@ impl Model {
     }
 
     fn gone(&mut self, id: &str, how: &str) -> Vec<String> {
-        let n = self.number(id);
-        let Some(talk) = self.talks.get_mut(n) else { return Vec::new() };
+        let (n, talk) = self.talk_of(id);
         let had = std::mem::replace(&mut talk.assigned, false) || how == RESOLVED;
-        if self.open == Some(n) {
+        self.close_what_is_gone();
+        if had { vec![format!("[{n}] {how}")] } else { Vec::new() }
+    }
+
+    /// Words are for a conversation that the agent has.
+    fn close_what_is_gone(&mut self) {
+        let has = |n: usize| self.talks.get(n).is_some_and(|talk| talk.assigned);
+        if !self.open.is_some_and(has) {
             self.open = self.talks.iter().position(|talk| talk.assigned);
         }
-        if had { vec![format!("[{}] {how}", n + 1)] } else { Vec::new() }
     }
 
     fn assign(&mut self, n: usize) {
         if let Some(talk) = self.talks.get_mut(n) {
-            (talk.assigned, talk.offer) = (true, None);
+            (talk.assigned, talk.offer, talk.wrap_up) = (true, None, None);
             self.open.get_or_insert(n);
+        }
+    }
+
+    /// The agent looks at a conversation: nothing in it is unread, and words are for it if it is the agent's.
+    pub(super) fn look_at(&mut self, n: usize) {
+        self.looked_at = Some(n);
+        if let Some(talk) = self.talks.get_mut(n) {
+            talk.unread = 0;
+            if talk.assigned {
+                self.open = Some(n);
+            }
         }
     }
 
     /// Index of a conversation, new ones at the end.
     fn number(&mut self, id: &str) -> usize {
-        match self.talks.iter().position(|talk| talk.id == id) {
-            Some(n) => n,
-            None => {
-                self.talks.push(Talk {
-                    id: id.to_owned(),
-                    floor: "nobody".to_owned(),
-                    ..Talk::default()
-                });
-                self.talks.len() - 1
-            }
-        }
+        self.talks.iter().position(|talk| talk.id == id).unwrap_or_else(|| {
+            let (id, name, floor) = (id.to_owned(), "somebody".to_owned(), "nobody".to_owned());
+            self.talks.push(Talk { id, name, floor, ..Talk::default() });
+            self.talks.len() - 1
+        })
     }
 
-    /// Carries a command out: a request for the desk, or lines at once.
-    ///
-    /// # Errors
-    /// What is missing and what to type.
-    pub(super) fn command(&mut self, command: Command) -> Result<Done, String> {
-        let ask = match command {
-            Command::Available => presence(Presence::Available),
-            Command::Away => presence(Presence::Away),
-            Command::Accept(n) => Ask::AcceptOffer(AcceptOffer { offer_id: self.offer(n)? }),
-            Command::Reject(n, reason) => {
-                Ask::RejectOffer(RejectOffer { offer_id: self.offer(n)?, reason })
-            }
-            Command::Say { text, take_floor } => Ask::Send(SendMessage {
-                conversation_id: self.current()?,
-                content: Some(send_message::Content::Text(text)),
-                take_floor,
-                ..Default::default()
-            }),
-            Command::Note(text) => Ask::Note(AddNote { conversation_id: self.current()?, text }),
-            Command::Resolve => {
-                Ask::Resolve(Resolve { conversation_id: self.current()?, ..Resolve::default() })
-            }
-            Command::Open(n) => {
-                self.talk(n)?;
-                self.open = Some(n - 1);
-                return self.show(Some(n)).map(Done::Lines);
-            }
-            Command::List => return Ok(Done::Lines(self.list())),
-            Command::Show(n) => return self.show(n).map(Done::Lines),
-            Command::Help => return Ok(Done::Lines(HELP.lines().map(str::to_owned).collect())),
-            Command::Wait(_) | Command::Quit => return Ok(Done::Lines(Vec::new())),
-        };
-        self.unanswered += 1;
-        Ok(Done::Ask(Box::new(ask)))
-    }
-
-    fn list(&self) -> Vec<String> {
-        let lines = self.talks.iter().enumerate().filter_map(|(n, talk)| {
-            let what = match (&talk.offer, talk.assigned) {
-                (Some(offer), false) => format!("offered, {}", offer.queue_id),
-                (_, true) => format!("yours, floor: {}", talk.floor),
-                (None, false) => return None,
-            };
-            let open = if self.open == Some(n) { "*" } else { " " };
-            Some(format!("{open}[{}] {}: {what}", n + 1, talk.name))
-        });
-        let lines: Vec<String> = lines.collect();
-        if lines.is_empty() { vec!["nothing offered, nothing yours".to_owned()] } else { lines }
-    }
-
-    fn show(&self, n: Option<usize>) -> Result<Vec<String>, String> {
-        let index = n.map(|n| n.saturating_sub(1)).or(self.open);
-        let index = index.ok_or("show which? `list` shows the numbers")?;
-        let talk = self.talk(index + 1)?;
-        let mut lines = vec![format!("[{}] {}, floor: {}", index + 1, talk.name, talk.floor)];
-        lines.extend(talk.thread.values().map(|one| format!("    {}", message_line(one))));
-        Ok(lines)
-    }
-
-    fn talk(&self, n: usize) -> Result<&Talk, String> {
-        let talk = n.checked_sub(1).and_then(|index| self.talks.get(index));
-        talk.ok_or_else(|| format!("there is no [{n}]; `list` shows the numbers"))
-    }
-
-    fn current(&self) -> Result<String, String> {
-        let talk = self.open.and_then(|n| self.talks.get(n));
-        talk.map(|talk| talk.id.clone()).ok_or_else(|| "no conversation is yours yet".to_owned())
-    }
-
-    fn offer(&self, n: Option<usize>) -> Result<String, String> {
-        let mut offered = self.talks.iter().filter_map(|talk| talk.offer.as_ref());
-        let offer = match n {
-            Some(n) => self.talk(n)?.offer.as_ref(),
-            None => offered.next(),
-        };
-        offer.map(|offer| offer.offer_id.clone()).ok_or_else(|| "no such offer is open".to_owned())
+    /// A conversation and its number.
+    #[expect(clippy::indexing_slicing, reason = "`number` answers where it is")]
+    fn talk_of(&mut self, id: &str) -> (usize, &mut Talk) {
+        let index = self.number(id);
+        (index + 1, &mut self.talks[index])
     }
 }
 
-/// What a command comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Done {
-    Ask(Box<Ask>),
-    Lines(Vec<String>),
-}
-
-fn presence(presence: Presence) -> Ask {
-    Ask::SetPresence(SetPresence { presence: presence.into() })
-}
-
-fn message_line(message: &Message) -> String {
-    let author = message.author.clone().unwrap_or_default();
-    let who = match author.kind() {
-        AuthorKind::Customer => "customer",
-        AuthorKind::Bot => "bot",
-        AuthorKind::Agent => author.agent_id.as_str(),
-        AuthorKind::Api => "program",
-        AuthorKind::Phone | AuthorKind::PhoneAutomatic => "phone",
-        AuthorKind::Unspecified => "?",
-    };
-    let text = message.text.replace('\n', " / ");
-    let text = if text.is_empty() { format!("({})", message.kind) } else { text };
-    format!("{who} | {text}")
-}
-
-fn delivery_word(delivery: Delivery) -> String {
-    delivery.as_str_name().trim_start_matches("DELIVERY_").to_lowercase()
-}
-
-fn floor_word(floor: Option<&Floor>, agent: &str) -> String {
-    match floor.and_then(|floor| floor.holder.as_ref()) {
-        Some(Holder::Bot(_)) => "bot".to_owned(),
-        Some(Holder::Phone(_)) => "phone".to_owned(),
-        Some(Holder::Desk(desk)) if desk.agent_id == agent => "you".to_owned(),
-        Some(Holder::Desk(desk)) => desk.agent_id.clone(),
-        _ => "nobody".to_owned(),
-    }
-}
-
-fn contact_name(contact: Option<&Contact>) -> String {
-    let Some(contact) = contact else { return "somebody".to_owned() };
-    match (contact.name.as_str(), contact.phone.as_str()) {
-        ("", "") => contact.user_id.clone(),
-        (name, "") => name.to_owned(),
-        ("", phone) => format!("+{phone}"),
-        (name, phone) => format!("{name} (+{phone})"),
-    }
+fn offer_lines(n: usize, talk: &Talk, offer: &Offer, last_message_ms: i64) -> Vec<String> {
+    let waits_s = (last_message_ms - offer.waiting_since_ms).max(0) / 1000;
+    let reason = if offer.reason.is_empty() { "no reason given" } else { offer.reason.as_str() };
+    let mut lines = vec![format!(
+        "offer [{n}]: {} in {}, waited {waits_s} s, {reason}; `accept {n}` or `reject {n}`",
+        talk.name, offer.queue_id,
+    )];
+    let collected = offer.fields.iter();
+    lines.extend(collected.map(|field| {
+        format!("    {} = {}", words::one_line(&field.name), words::one_line(&field.value))
+    }));
+    let skipped = talk.thread.len().saturating_sub(OFFER_LINES);
+    let last = talk.thread.iter().skip(skipped);
+    lines.extend(last.map(|one| format!("    {}", words::message_line(one))));
+    lines.extend(talk.notes.iter().map(words::note_line));
+    lines
 }

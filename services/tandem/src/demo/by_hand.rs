@@ -44,7 +44,7 @@ fn instructions(stage: &Stage, product: &Product) {
         "
 Everything runs; nobody says a word. In other terminals:
 
-  an agent at the desk (type help there)
+  an agent at the desk (? shows its keys)
     {tandem} agent --desk http://{desk} --config {} --agent shop-agent-001
 
   a customer, who sees what comes back

@@ -1,7 +1,7 @@
 //! Frames at two sizes, from answers as the product and the simulator give them.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
+use ratatui::{Terminal, backend::TestBackend};
 use serde_json::{Value, json};
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     sample::Sample,
     state::{Level, LiveView},
 };
+use crate::frames::{assert_frame, text};
 
 const METRICS: &str = "\
 # TYPE tandem_router_items gauge
@@ -59,32 +60,14 @@ fn frame(view: &LiveView, columns: u16, rows: u16) -> String {
     text(terminal.backend().buffer())
 }
 
-fn text(buffer: &Buffer) -> String {
-    let row = |y| {
-        let cells = (0..buffer.area.width).map(move |x| buffer.cell((x, y)).unwrap().symbol());
-        cells.collect::<String>().trim_end().to_owned()
-    };
-    (0..buffer.area.height).map(|y| row(y) + "\n").collect()
-}
-
-/// Compares with the file; `TANDEM_BLESS=1` writes it anew, to be read before it is committed.
-fn assert_frame(name: &str, frame: &str) {
-    let path = format!("{}/src/view/tests/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("TANDEM_BLESS").is_some() {
-        std::fs::write(&path, frame).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == frame, "{name} differs from its file; the frame is now:\n{frame}");
-}
-
 #[test]
 fn a_storm_at_80_by_24() {
-    assert_frame("storm_80x24", &frame(&stormy(), 80, 24));
+    assert_frame("view/tests", "storm_80x24", &frame(&stormy(), 80, 24));
 }
 
 #[test]
 fn a_storm_at_120_by_40() {
-    assert_frame("storm_120x40", &frame(&stormy(), 120, 40));
+    assert_frame("view/tests", "storm_120x40", &frame(&stormy(), 120, 40));
 }
 
 #[test]
@@ -93,7 +76,7 @@ fn a_product_that_is_down_shows_nothing_of_before() {
     let down = Sample::of(13_000, 1_000_001_000, report(1_300), None);
     view.show(&down, None);
     view.product_runs(None);
-    assert_frame("down_80x24", &frame(&view, 80, 24));
+    assert_frame("view/tests", "down_80x24", &frame(&view, 80, 24));
 }
 
 #[test]
