@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "tandem/v1/admin.proto",
     "tandem/v1/types.proto",
     "tandem/v1/message.proto",
     "tandem/v1/desk.proto",
     "tandem/v1/channel.proto",
+    "tandem/v1/bot.proto",
     "tandem/v1/conversations.proto",
     "tandem/v1/events.proto",
     "tandem/v1/outbound.proto",

@@ -2,6 +2,7 @@
 //! it is and what to do.
 
 mod answer;
+mod bot;
 mod content;
 mod desk;
 mod id;
@@ -12,6 +13,7 @@ mod template;
 mod thread;
 
 pub use answer::{command_answer, invalid, refusal, unavailable, workspace_answer};
+pub use bot::{SAID_BYTES_MAX, SAYS_MAX, check_turn, contact, heard_message};
 pub use content::{detail, pricing, referral};
 pub use desk::{
     agent_state, offer, offer_end, presence, presence_from_wire, waiting_item, workspace_change,

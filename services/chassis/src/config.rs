@@ -21,8 +21,8 @@ mod secret;
 mod validate;
 
 pub use business::{
-    Agent, Bot, BotOption, BotStyle, Business, Channel, Number, NumberMode, Queue, Role, SkillNeed,
-    Workspace, WrapUp, WrapUpMode,
+    Agent, Bot, BotOption, BotStyle, Business, Channel, ExternalBot, Number, NumberMode, Queue,
+    Role, SkillNeed, Workspace, WrapUp, WrapUpMode,
 };
 pub use error::{ConfigError, Problem};
 pub use process::{Admin, Archive, Desk, Gateway, Graph, Limits, Log, LogFormat, Tls};

@@ -36,22 +36,13 @@ pub(crate) fn conversation(
     let row = &view.row;
     let number = row.number.and_then(|number| business.numbers.get(&number));
     let channel = row.number.and_then(|number| business.channel_of(number));
-    let contact = view.contact.clone();
     let (queue, since_ms) = row.waiting.clone().unwrap_or_default();
     let open = view.episodes.iter().rev().find(|episode| episode.resolved_ms == 0);
     v1::Conversation {
         conversation_id: convert::conversation_id(row.id),
         phone_number_id: number.cloned().unwrap_or_default(),
         channel_id: channel.unwrap_or_default().to_owned(),
-        contact: Some(v1::Contact {
-            phone: contact.phone.unwrap_or_default(),
-            user_id: contact.bsuid.unwrap_or_default(),
-            name: contact.name.unwrap_or_default(),
-            username: contact.username.unwrap_or_default(),
-            email: contact.email.unwrap_or_default(),
-            visitor_id: contact.visitor.unwrap_or_default(),
-            external_id: contact.external.unwrap_or_default(),
-        }),
+        contact: Some(convert::contact(view.contact.clone())),
         floor: Some(convert::floor(&row.floor)),
         window_until_ms: ms(row.window_until_ms),
         episode: open.map(episode),

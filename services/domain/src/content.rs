@@ -58,6 +58,17 @@ pub enum ContentKind {
     Other(String),
 }
 
+impl ContentKind {
+    /// The kind, where a message says more than words or a choice do.
+    #[must_use]
+    pub fn beyond_words(&self) -> Option<Self> {
+        match self {
+            Self::Text | Self::Interactive | Self::Button => None,
+            other => Some(other.clone()),
+        }
+    }
+}
+
 /// Content of one message, sealed in inputs, events and requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {

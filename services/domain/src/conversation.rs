@@ -14,6 +14,7 @@ mod care;
 mod decide;
 mod dedupe;
 mod event;
+mod external;
 mod floor;
 mod input;
 mod merge;
@@ -42,12 +43,13 @@ pub use event::{
     Author, ConversationEvent, ConversationTimer, Direction, Floor, FloorCause, MessageRecord,
     ResolvedBy, RoutingAct, SendRecord,
 };
+pub use external::{BotFault, BotResult, HeardMessage};
 pub use input::{
     Change, ChangeKind, CommandAnswer, CommandKind, ConversationCommand, ConversationInput, Echo,
     Inbound, Opened, OutboundSend, Preference, Refusal, SendOutcome, Status, StatusKind,
     TransferTo, Via, WorkspaceNews,
 };
-pub use rules::Rules;
+pub use rules::{ExternalBot, Rules};
 pub use signal::ConversationSignal;
 pub use state::Conversation;
 pub use statuses::StatusFacts;

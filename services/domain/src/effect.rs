@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EntityId, RequestId, Sealed, SessionId, conversation::ConversationInput,
-    conversation::ConversationSignal, number::NumberInput, workspace::WorkspaceInput,
-    workspace::WorkspaceSignal,
+    EntityId, Hash16, RequestId, Sealed, SessionId,
+    conversation::{ConversationInput, ConversationSignal, HeardMessage},
+    number::NumberInput,
+    workspace::{WorkspaceInput, WorkspaceSignal},
 };
 
 /// The result of one decision of an entity with events `E` and command answers `R`.
@@ -19,6 +20,10 @@ pub struct Outcome<E, R> {
     pub calls: Vec<Call>,
     /// Calls that must not start any more if they have not.
     pub cancels: Vec<CallKey>,
+    /// Turns that an external bot is asked for.
+    pub bot_calls: Vec<BotCall>,
+    /// Turns that it need not be asked for any more.
+    pub bot_cancels: Vec<BotKey>,
     /// Best-effort signals.
     pub signals: Vec<OutSignal>,
     /// Answer to a command.
@@ -32,6 +37,8 @@ impl<E, R> Default for Outcome<E, R> {
             messages: Vec::new(),
             calls: Vec::new(),
             cancels: Vec::new(),
+            bot_calls: Vec::new(),
+            bot_cancels: Vec::new(),
             signals: Vec::new(),
             reply: None,
         }
@@ -76,6 +83,30 @@ pub struct Call {
     /// Messages a second at the door, where the number goes slower than configured.
     #[serde(default)]
     pub rate_per_s: Option<u32>,
+}
+
+/// Identifies one attempt of one turn of an external bot. The bot itself knows conversation and turn only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BotKey {
+    /// The conversation.
+    pub conversation: Hash16,
+    /// Its turn.
+    pub turn: u64,
+    /// Attempt, from 1.
+    pub attempt: u32,
+}
+
+/// Asks an external bot for a turn. The executor opens what is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotCall {
+    /// Which attempt of which turn.
+    pub key: BotKey,
+    /// Number, or channel account, of the conversation.
+    pub number: EntityId,
+    /// Who writes ([`content::Identity`](crate::content::Identity)).
+    pub who: Sealed,
+    /// What the customer said and nobody has answered, oldest first.
+    pub heard: Vec<HeardMessage>,
 }
 
 /// Kind of a call that marks the target read.

@@ -27,4 +27,4 @@ pub use one_question::{MenuOption, OneQuestion};
 pub use problem::{Problem, Problems};
 pub use read::FILE_BYTES_MAX;
 pub use state::State;
-pub use talk::{Answer, Facts, Field, HandOff, Heard, Outcome, Reply, Why};
+pub use talk::{Answer, Facts, Field, HandOff, Heard, Outcome, Reply, VIP_PRIORITY, Why};

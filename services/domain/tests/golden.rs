@@ -12,9 +12,9 @@ use domain::{
     SessionId,
     content::ContentKind,
     conversation::{
-        Author, BillingWindow, BotPlace, Brief, Change, ChangeKind, ConversationEvent,
-        ConversationInput, Direction, Floor, FloorCause, Inbound, MessageRecord, Preference,
-        Pricing, ResolvedBy, SendOutcome, SendRecord, Status, StatusKind, Via,
+        Author, BillingWindow, BotFault, BotPlace, Brief, Change, ChangeKind, ConversationEvent,
+        ConversationInput, Direction, Floor, FloorCause, HeardMessage, Inbound, MessageRecord,
+        Preference, Pricing, ResolvedBy, SendOutcome, SendRecord, Status, StatusKind, Via,
     },
     flow::{Field, State, Why},
     number::{Lane, NumberEvent, NumberInput, SendRequest},
@@ -244,6 +244,34 @@ fn events_of_bots() {
             fields: vec![Field { name: "amount".to_owned(), value: "1000".to_owned() }],
         },
     );
+}
+
+#[test]
+fn events_of_external_bots() {
+    let heard = |shortened| HeardMessage {
+        message: MESSAGE,
+        kind: ContentKind::Text,
+        content: sealed(),
+        at_ms: 1_795_176_000_000,
+        shortened,
+    };
+    let faults = [
+        BotFault::Deadline,
+        BotFault::Unreachable,
+        BotFault::Refused,
+        BotFault::Unusable,
+        BotFault::Busy,
+        BotFault::NotConfigured,
+        BotFault::Lost,
+    ];
+    let mut events = vec![
+        ConversationEvent::BotHeard { message: heard(false) },
+        ConversationEvent::BotHeard { message: heard(true) },
+        ConversationEvent::BotAsked { turn: 4, attempt: 1, due_ms: 1_795_176_008_000 },
+        ConversationEvent::BotAnswered { turn: 4 },
+    ];
+    events.extend(faults.map(|why| ConversationEvent::BotFailed { turn: 5, why }));
+    golden("external_bot_events", &events);
 }
 
 #[test]

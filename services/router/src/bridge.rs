@@ -5,14 +5,14 @@ use std::sync::Arc;
 use chassis::seal::Sealer;
 use domain::{
     EntityKind, Hash16, Outcome, Sealed, Sealing, ToEntity,
-    effect::{Call, CallKey, OutSignal},
+    effect::{BotCall, BotKey, Call, CallKey, OutSignal},
     persist::{self, PersistError},
 };
 use runtime::{
     bus::{BusinessId, EntityId, Event, Key, PartName},
     host::{CallRequest, DecideInput, Decision, EntityError, OutMessage, OutSignal as BusSignal},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The bus's form of a domain id.
 pub(crate) fn to_bus(id: domain::EntityId) -> EntityId {
@@ -31,6 +31,25 @@ pub(crate) fn call_id(key: CallKey) -> Key {
     hasher.update(&key.request.n.to_be_bytes());
     hasher.update(&key.attempt.to_be_bytes());
     Key(first16(&hasher.finalize()))
+}
+
+/// The runtime's id of an attempt of a bot's turn. Unkeyed, too.
+pub(crate) fn bot_call_id(key: BotKey) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"bot");
+    hasher.update(&key.conversation.0);
+    hasher.update(&key.turn.to_be_bytes());
+    hasher.update(&key.attempt.to_be_bytes());
+    Key(first16(&hasher.finalize()))
+}
+
+/// What an executor is given. Never persisted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Outside {
+    /// A message to send.
+    Send(Box<Call>),
+    /// A turn of an external bot.
+    Bot(Box<BotCall>),
 }
 
 fn first16(hash: &blake3::Hash) -> [u8; 16] {
@@ -119,14 +138,23 @@ pub(crate) fn decision<E: Serialize, R: Serialize>(
         .zip(&outcome.messages)
         .map(|(index, message)| out_message(input, business, index, message))
         .collect::<Result<_, _>>()?;
-    let calls =
-        outcome.calls.iter().map(|call| call_request(business, call)).collect::<Result<_, _>>()?;
+    let sends = outcome
+        .calls
+        .into_iter()
+        .map(|call| call_request(business, call_id(call.key), &Outside::Send(Box::new(call))));
+    let turns = outcome
+        .bot_calls
+        .into_iter()
+        .map(|call| call_request(business, bot_call_id(call.key), &Outside::Bot(Box::new(call))));
+    let calls = sends.chain(turns).collect::<Result<_, _>>()?;
+    let cancels = outcome.cancels.into_iter().map(call_id);
+    let cancels = cancels.chain(outcome.bot_cancels.into_iter().map(bot_call_id)).collect();
     let signals = outcome.signals.iter().map(out_signal).collect::<Result<_, _>>()?;
     Ok(Decision {
         events,
         messages,
         calls,
-        cancels: outcome.cancels.into_iter().map(call_id).collect(),
+        cancels,
         signals,
         reply: outcome.reply.as_ref().map(encode).transpose()?,
     })
@@ -160,8 +188,12 @@ fn out_message(
     Ok(OutMessage { target, business: business.clone(), key, body })
 }
 
-fn call_request(business: &BusinessId, call: &Call) -> Result<CallRequest, EntityError> {
-    Ok(CallRequest { call: call_id(call.key), business: business.clone(), body: encode(call)? })
+fn call_request(
+    business: &BusinessId,
+    call: Key,
+    outside: &Outside,
+) -> Result<CallRequest, EntityError> {
+    Ok(CallRequest { call, business: business.clone(), body: encode(outside)? })
 }
 
 fn out_signal(signal: &OutSignal) -> Result<BusSignal, EntityError> {

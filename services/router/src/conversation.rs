@@ -8,16 +8,22 @@ use domain::{
     EntityId,
     content::{Content, Identity},
     conversation::{
-        CommandKind, Conversation, ConversationEvent, ConversationInput, Occasion, Opened,
+        BotFault, BotResult, CommandKind, Conversation, ConversationEvent, ConversationInput,
+        Occasion, Opened, Rules,
     },
+    effect::BotKey,
+    flow::Answer,
     persist,
 };
 use runtime::{
-    bus::{Event, PartName, SavedPart},
-    host::{DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
+    bus::{Event, Key, PartName, SavedPart},
+    host::{
+        CallResult, DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion,
+    },
 };
 
 use crate::{
+    bot::{BotReport, Reported},
     bridge::{self, Opener},
     metrics,
     rules::RuleBook,
@@ -65,10 +71,71 @@ impl HostedConversation {
         let rules = self.rules.of(number);
         let opened = self.open(&input.header.business.0, &told);
         let occasion = Occasion::Input { key: input.header.key.0, input: &told, opened: &opened };
+        self.decide_on(input, &rules, occasion)
+    }
+
+    fn decide_on(
+        &self,
+        input: &DecideInput,
+        rules: &Rules,
+        occasion: Occasion<'_>,
+    ) -> Result<Decision, EntityError> {
         let sealing = self.opener.sealing(input);
-        let outcome = self.state.decide(&rules, self.id, occasion, input.now_ms, &sealing);
+        let outcome = self.state.decide(rules, self.id, occasion, input.now_ms, &sealing);
         count_bot(&outcome.events);
         bridge::decision(input, outcome, |_: &ConversationEvent| PartName::from(PART))
+    }
+
+    /// An external bot's answer, or that there is none.
+    fn decide_result(
+        &self,
+        input: &DecideInput,
+        call: Key,
+        result: &CallResult,
+    ) -> Result<Decision, EntityError> {
+        let Some((key, result)) = self.report(&input.header.business.0, call, result)? else {
+            metrics::external_bot_stale();
+            return Ok(Decision::default());
+        };
+        let rules = self.rules.of(self.state.number());
+        let decision = self.decide_on(input, &rules, Occasion::Bot { key, result: &result })?;
+        if decision.events.is_empty() {
+            metrics::external_bot_stale();
+        }
+        Ok(decision)
+    }
+
+    /// What the executor reported; where the runtime answered for it (hard limit, door), the attempt is the awaited one,
+    /// or nobody's any more.
+    fn report(
+        &self,
+        business: &str,
+        call: Key,
+        result: &CallResult,
+    ) -> Result<Option<(BotKey, BotResult)>, EntityError> {
+        let result = match result {
+            CallResult::Done(bytes) => {
+                let report: BotReport = persist::decode(bytes).map_err(bridge::refused)?;
+                return Ok(Some((report.key, self.opened(business, report.reported))));
+            }
+            CallResult::NotStarted(_) => BotResult::NotStarted,
+            CallResult::Unknown(_) => BotResult::Failed(BotFault::Lost),
+        };
+        let awaited = self.state.awaited_turn(self.id);
+        let key = awaited.filter(|key| bridge::bot_call_id(*key) == call);
+        Ok(key.map(|key| (key, result)))
+    }
+
+    fn opened(&self, business: &str, reported: Reported) -> BotResult {
+        match reported {
+            Reported::Failed(why) => BotResult::Failed(why),
+            Reported::NotStarted => BotResult::NotStarted,
+            // Its key was destroyed in between.
+            Reported::Answered(sealed) => match self.opener.open::<Answer>(business, &sealed) {
+                Some(answer) => BotResult::Answered(answer),
+                None => BotResult::Failed(BotFault::Lost),
+            },
+        }
     }
 
     fn open(&self, business: &str, input: &ConversationInput) -> Opened {
@@ -120,14 +187,11 @@ impl LiveEntity for HostedConversation {
             RuntimeOccasion::Input(body) => self.decide_input(input, body),
             RuntimeOccasion::Wake => {
                 let rules = self.rules.of(self.state.number());
-                let sealing = self.opener.sealing(input);
-                let (now_ms, wake) = (input.now_ms, Occasion::Wake);
-                let outcome = self.state.decide(&rules, self.id, wake, now_ms, &sealing);
-                count_bot(&outcome.events);
-                bridge::decision(input, outcome, |_: &ConversationEvent| PartName::from(PART))
+                self.decide_on(input, &rules, Occasion::Wake)
             }
-            // Conversations ask for no calls.
-            RuntimeOccasion::CallResult { .. } => Ok(Decision::default()),
+            RuntimeOccasion::CallResult { call, result } => {
+                self.decide_result(input, *call, result)
+            }
         }
     }
 
@@ -152,3 +216,6 @@ impl LiveEntity for HostedConversation {
         bridge::encode(&self.state).map_or(0, |bytes| bytes.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,13 @@ pub const BOT_TURNS_TOTAL: &str = "tandem_router_bot_turns_total";
 pub const BOT_MISSES_TOTAL: &str = "tandem_router_bot_misses_total";
 /// Hand-overs of bots to people, by why (`requested`, `not_understood`, `rule`, `failed`).
 pub const BOT_HANDOFFS_TOTAL: &str = "tandem_router_bot_handoffs_total";
+/// Turns that external bots were asked for, by outcome: `answered`, `handed_off`, `resolved`, `not_started`, or why it
+/// failed (`deadline`, `unreachable`, `refused`, `unusable`, `busy`, `not_configured`).
+pub const EXTERNAL_BOT_TURNS_TOTAL: &str = "tandem_router_external_bot_turns_total";
+/// Time from asking an external bot to its outcome, seconds.
+pub const EXTERNAL_BOT_SECONDS: &str = "tandem_router_external_bot_seconds";
+/// Answers of external bots dropped because their turn was not the conversation's any more.
+pub const EXTERNAL_BOT_STALE_TOTAL: &str = "tandem_router_external_bot_stale_total";
 /// Flow files read again while running, by result (`taken`, `refused`).
 pub const FLOW_RELOADS_TOTAL: &str = "tandem_router_flow_reloads_total";
 /// Calls that departed by a number's door, label `number` (Meta's id of it, not the phone number).
@@ -40,6 +47,9 @@ pub fn describe() {
     describe_counter!(BOT_TURNS_TOTAL, "turns that bots took");
     describe_counter!(BOT_MISSES_TOTAL, "turns repeating a question that was not answered");
     describe_counter!(BOT_HANDOFFS_TOTAL, "hand-overs of bots to people, by why");
+    describe_counter!(EXTERNAL_BOT_TURNS_TOTAL, "turns external bots were asked for, by outcome");
+    describe_histogram!(EXTERNAL_BOT_SECONDS, "seconds from asking an external bot to its outcome");
+    describe_counter!(EXTERNAL_BOT_STALE_TOTAL, "answers of external bots for a turn that is over");
     describe_counter!(FLOW_RELOADS_TOTAL, "flow files read again while running, by result");
     describe_counter!(DEPARTURES_TOTAL, "calls that departed by a number's door");
     describe_gauge!(RATE_PER_SECOND, "configured rate of a number, calls per second");
@@ -76,6 +86,15 @@ pub(crate) fn bot_turn(missed: bool) {
 
 pub(crate) fn bot_handoff(why: &'static str) {
     counter!(BOT_HANDOFFS_TOTAL, "why" => why).increment(1);
+}
+
+pub(crate) fn external_bot_turn(outcome: &'static str, seconds: f64) {
+    counter!(EXTERNAL_BOT_TURNS_TOTAL, "outcome" => outcome).increment(1);
+    histogram!(EXTERNAL_BOT_SECONDS).record(seconds);
+}
+
+pub(crate) fn external_bot_stale() {
+    counter!(EXTERNAL_BOT_STALE_TOTAL).increment(1);
 }
 
 pub(crate) fn flow_reload(result: &'static str) {

@@ -7,13 +7,13 @@ use std::{
 };
 
 use chassis::{
-    config::{BotStyle, Business, Channel, Config, Number},
+    config::{BotStyle, Business, Channel, Config, ExternalBot as ExternalConfig, Number},
     seal::Sealer,
     task::{Shutdown, TaskKind},
 };
 use domain::{
     AgentId, BusinessId, EntityId, QueueId,
-    conversation::Rules,
+    conversation::{ExternalBot, Rules},
     flow::{Flow, MenuOption, OneQuestion},
     naming,
 };
@@ -25,6 +25,9 @@ use crate::{
 
 /// Stands for "no window" on a channel: a hundred years, ms.
 const CHANNEL_WINDOW_MS: u64 = 36_525 * 24 * 3_600_000;
+
+/// From the end of a call to its result at the conversation, with room, ms.
+const WAY_BACK_MS: u64 = 1_000;
 
 /// The rules of every number.
 #[derive(Debug)]
@@ -53,13 +56,19 @@ impl RuleBook {
         for business in &config.businesses {
             for number in &business.numbers {
                 let (bot, file) = bots.of(business, number.flow.as_deref());
-                let rules = Rules { bot, ..rules_of(config, business, number) };
+                let external =
+                    business.external_bot(number.external.as_ref(), number.flow.as_deref());
+                let external = external.map(|external| external_of(config, external));
+                let rules = Rules { bot, external, ..rules_of(config, business, number) };
                 let id = naming::number_id(&hash, &number.phone_number_id);
                 by_number.insert(id, Entry { rules: RwLock::new(Arc::new(rules)), file });
             }
             for channel in &business.channels {
                 let (bot, file) = bots.of(business, channel.flow.as_deref());
-                let rules = Rules { bot, ..channel_rules(config, business, channel) };
+                let external =
+                    business.external_bot(channel.external.as_ref(), channel.flow.as_deref());
+                let external = external.map(|external| external_of(config, external));
+                let rules = Rules { bot, external, ..channel_rules(config, business, channel) };
                 let account =
                     naming::channel_account(&BusinessId(business.id.clone()), &channel.id);
                 let rules = RwLock::new(Arc::new(rules));
@@ -202,6 +211,12 @@ fn rules_of(config: &Config, business: &Business, number: &Number) -> Rules {
         edit_opens_window: config.limits.edit_opens_window,
         ..Rules::new(queue)
     }
+}
+
+/// A call is over after `start_by` and its own limit.
+fn external_of(config: &Config, external: &ExternalConfig) -> ExternalBot {
+    let over_ms = config.limits.start_by_ms + external.deadline_ms + WAY_BACK_MS;
+    ExternalBot { over_ms }
 }
 
 /// The configured question as a flow.

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use chassis::{clock::Clock, config::Config, seal::Sealer};
 use domain::{
     EntityId, Sealed,
@@ -13,7 +12,7 @@ use domain::{
     number::{CallAnswer, Lane, PauseReason, Retry, Wait, WaitScope},
     persist,
 };
-use runtime::host::{CallRequest, CallResult, Door, Executor};
+use runtime::host::{CallResult, Door};
 use serde::{Deserialize, Serialize};
 use whatsapp::{
     errors::{ErrorClass, Scope},
@@ -307,14 +306,10 @@ fn answer_name(answer: &CallAnswer) -> &'static str {
     }
 }
 
-#[async_trait]
-impl Executor for SendExecutor {
-    async fn call(&self, request: CallRequest, door: Door) -> CallResult {
-        let call: Call = match persist::decode(&request.body) {
-            Ok(call) => call,
-            Err(error) => return CallResult::NotStarted(error.to_string()),
-        };
-        let answer = self.send(&request.business.0, &call, door).await;
+impl SendExecutor {
+    /// Carries out one call.
+    pub(crate) async fn carry_out(&self, business: &str, call: &Call, door: Door) -> CallResult {
+        let answer = self.send(business, call, door).await;
         metrics::send(lane_name(call.lane), answer_name(&answer));
         match persist::encode(&Report { key: call.key, answer }) {
             Ok(report) => CallResult::Done(report.into()),

@@ -119,6 +119,9 @@ fn read(file: &Path) -> anyhow::Result<Flow> {
 fn shown(reply: &Reply) -> String {
     match reply {
         Reply::Text(text) => format!("bot: {text}"),
+        Reply::Media { kind, caption, .. } => {
+            format!("bot: <{kind:?}> {}", caption.as_deref().unwrap_or_default())
+        }
         Reply::Menu(menu) => {
             let mut shown = format!("bot: {}", menu.body);
             for (n, choice) in (1..).zip(&menu.choices) {

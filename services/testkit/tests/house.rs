@@ -26,7 +26,7 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("bus", &["chassis"]),
         ("api", &["domain"]),
         ("runtime", &["bus", "chassis"]),
-        ("router", &["domain", "whatsapp", "runtime", "chassis"]),
+        ("router", &["api", "domain", "whatsapp", "runtime", "chassis"]),
         ("gateway", &["whatsapp", "domain", "bus", "chassis"]),
         ("archive", &["domain", "bus", "chassis"]),
         ("desk", &["api", "domain", "bus", "archive", "chassis"]),

@@ -2,7 +2,7 @@
 //! refers to another.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,9 @@ pub struct Number {
     /// A flow file of this number alone, in place of the business's bot.
     #[serde(default)]
     pub flow: Option<PathBuf>,
+    /// A bot of the business's own for this number alone: `[business.number.external]`.
+    #[serde(default)]
+    pub external: Option<ExternalBot>,
     /// Queue of what triage does not place; see [`Business::default_queue`].
     #[serde(default)]
     pub queue: Option<String>,
@@ -111,6 +114,9 @@ pub struct Channel {
     /// A flow file of this channel alone, in place of the business's bot.
     #[serde(default)]
     pub flow: Option<PathBuf>,
+    /// A bot of the business's own for this channel alone: `[business.channel.external]`.
+    #[serde(default)]
+    pub external: Option<ExternalBot>,
     /// Queue of what triage does not place; the workspace's first if not set.
     #[serde(default)]
     pub queue: Option<String>,
@@ -314,6 +320,9 @@ pub struct Bot {
     pub opener: String,
     /// A flow file in place of the question (docs/flows.md); it is watched and read again when it changes.
     pub flow: Option<PathBuf>,
+    /// A bot of the business's own, asked over gRPC for every turn (docs/flows.md): `[business.bot.external]`. Where
+    /// it fails, the flow or the question takes over, else people.
+    pub external: Option<ExternalBot>,
     /// Further keywords: `[[business.bot.option]]`. They come before those of the queues.
     #[serde(rename = "option")]
     pub options: Vec<BotOption>,
@@ -340,9 +349,27 @@ impl Default for Bot {
             style: BotStyle::Text,
             opener: "Choose".to_owned(),
             flow: None,
+            external: None,
             options: Vec::new(),
         }
     }
+}
+
+/// A program that implements the gRPC service `Bot`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalBot {
+    /// Where it listens: `https://host:port`, or `http://` on the loopback address.
+    pub endpoint: String,
+    /// What it is shown, at least 16 characters: metadata `authorization: Bearer <token>`.
+    pub token: Secret,
+    /// How long a turn may take, at most `limits.call_hard_limit_ms`.
+    #[serde(default = "default_bot_deadline_ms")]
+    pub deadline_ms: u64,
+}
+
+fn default_bot_deadline_ms() -> u64 {
+    5_000
 }
 
 /// Keywords that lead to a queue.
@@ -356,6 +383,17 @@ pub struct BotOption {
 }
 
 impl Business {
+    /// The external bot of a number or channel with these settings of its own. A flow of its own stands in place of
+    /// the business's bot, also of an external one.
+    #[must_use]
+    pub fn external_bot<'a>(
+        &'a self,
+        own: Option<&'a ExternalBot>,
+        flow: Option<&Path>,
+    ) -> Option<&'a ExternalBot> {
+        own.or_else(|| self.bot.external.as_ref().filter(|_| flow.is_none()))
+    }
+
     /// The queue of what triage does not place on `number`: its `queue`, else the workspace's
     /// first.
     #[must_use]

@@ -135,11 +135,22 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
         if let Some(token) = &mut business.api_token {
             resolve(format!("business[{b}].api_token"), token);
         }
+        if let Some(bot) = &mut business.bot.external {
+            resolve(format!("business[{b}].bot.external.token"), &mut bot.token);
+        }
         for (n, number) in business.numbers.iter_mut().enumerate() {
-            resolve(format!("business[{b}].number[{n}].access_token"), &mut number.access_token);
+            let key = format!("business[{b}].number[{n}]");
+            resolve(format!("{key}.access_token"), &mut number.access_token);
+            if let Some(bot) = &mut number.external {
+                resolve(format!("{key}.external.token"), &mut bot.token);
+            }
         }
         for (c, channel) in business.channels.iter_mut().enumerate() {
-            resolve(format!("business[{b}].channel[{c}].token"), &mut channel.token);
+            let key = format!("business[{b}].channel[{c}]");
+            resolve(format!("{key}.token"), &mut channel.token);
+            if let Some(bot) = &mut channel.external {
+                resolve(format!("{key}.external.token"), &mut bot.token);
+            }
         }
         for (a, agent) in business.workspace.agents.iter_mut().enumerate() {
             if let Some(token) = &mut agent.token {

@@ -350,6 +350,56 @@ fn refused(cases: &[(&str, &str, &str)]) {
     }
 }
 
+const EXTERNAL: &str = "\n[business.bot.external]\nendpoint = \"https://bot.example.org:9090\"\n\
+                        token = \"env:BOT_TOKEN\"\n";
+
+#[test]
+fn an_external_bot_is_read_with_its_token_from_the_environment_and_not_printed() {
+    let environment = [("BOT_TOKEN", "hidden-bot-token-01")];
+    let config = load(&format!("{SHOP}{EXTERNAL}"), &environment).unwrap();
+    let business = &config.businesses[0];
+    let bot = business.external_bot(None, None).unwrap();
+    assert_eq!((bot.token.expose(), bot.deadline_ms), ("hidden-bot-token-01", 5_000));
+    // A flow of a number's own stands in its place, a bot of its own in both.
+    assert!(business.external_bot(None, Some(Path::new("flow.toml"))).is_none());
+    assert!(business.external_bot(Some(bot), Some(Path::new("flow.toml"))).is_some());
+    let literal = EXTERNAL.replace("env:BOT_TOKEN", "hidden-bot-token-02");
+    for (text, told) in [(EXTERNAL, "env:BOT_TOKEN"), (literal.as_str(), "[redacted]")] {
+        let config = load(&format!("{SHOP}{text}"), &environment).unwrap();
+        let printed = config.print_redacted();
+        assert!(printed.contains(&format!("token = \"{told}\"")), "{printed}");
+        assert!(!printed.contains("hidden-bot") && !format!("{config:?}").contains("hidden-bot"));
+    }
+}
+
+#[test]
+fn an_external_bot_must_be_safe_to_talk_to() {
+    let token = [("BOT_TOKEN", "hidden-bot-token-01")];
+    let key = "business[0].bot.external";
+    let cases = [
+        ("https://bot.example.org:9090", "http://bot.example.org", "endpoint: what customers say"),
+        ("https://bot.example.org:9090", "bot.example.org:9090", "endpoint: write it as https://"),
+        ("https://bot.example.org:9090", "https://", "endpoint: write scheme, host and port"),
+        ("https://bot.example.org:9090", "https://x/path", "endpoint: write scheme, host and port"),
+        ("env:BOT_TOKEN", "short", "token: is shorter than 16 characters"),
+        ("env:BOT_TOKEN", "a token with spaces in it", "token: use printable ASCII"),
+        ("env:BOT_TOKEN", "env:NO_TOKEN", "token: set the environment variable NO_TOKEN"),
+        (
+            "token =",
+            "deadline_ms = 10001\ntoken =",
+            "deadline_ms: is 10001; choose from 100 to 10000",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let found = problem(&format!("{SHOP}{}", EXTERNAL.replace(from, to)), &token);
+        assert!(found.starts_with(&format!("{key}.{expected}")), "{found}");
+    }
+    for host in ["http://127.0.0.1:9090", "http://localhost:9090", "http://[::1]:9090"] {
+        let text = EXTERNAL.replace("https://bot.example.org:9090", host);
+        assert!(load(&format!("{SHOP}{text}"), &token).is_ok(), "{host}");
+    }
+}
+
 #[test]
 fn two_businesses_share_no_number_token_or_id() {
     let error = load(&format!("{SHOP}{SHOP}"), &[]).unwrap_err();

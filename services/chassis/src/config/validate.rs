@@ -9,6 +9,7 @@ use super::{Config, Graph, Limits, Problem, Tls};
 use crate::listener::check_exposure;
 
 mod business;
+mod external;
 
 /// Findings, in the order of the keys.
 #[derive(Default)]
@@ -77,6 +78,7 @@ pub(super) fn problems_of(config: &Config) -> Vec<Problem> {
     }
     limits(&mut findings, &config.limits);
     business::check(&mut findings, &config.businesses);
+    external::check(&mut findings, config);
     findings.0
 }
 

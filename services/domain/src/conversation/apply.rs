@@ -5,7 +5,7 @@ use super::{
     SendOutcome, SendRecord, StatusKind,
     state::{
         Answering, Asked, Contact, Conversation, Core, Forward, Item, Lower, LowerState, Marketing,
-        Pending, PhoneHold, Retired, Shelved, Snooze, Weight,
+        PENDING_MAX, Pending, PhoneHold, Retired, Shelved, Snooze, Weight,
     },
 };
 use crate::{AgentId, EntityId, MessageId, Millis, RequestId};
@@ -13,6 +13,7 @@ use crate::{AgentId, EntityId, MessageId, Millis, RequestId};
 impl Core {
     pub(super) fn apply(&mut self, event: &ConversationEvent) {
         use ConversationEvent as E;
+        self.external.apply(event);
         match event {
             E::IdentitySeen { via, who, at_ms } => {
                 let (via, who) = (*via, who.clone());
@@ -49,14 +50,11 @@ impl Core {
             E::ItemWanted { .. } | E::ItemAssigned { .. } | E::ItemEnded { .. } => {
                 self.apply_item(event);
             }
-            E::TurnTaken { turn, misses } => {
-                self.turn = *turn;
-                self.misses = *misses;
-                self.unheard = false;
-                self.episode.triaged = true;
-            }
-            E::BotMoved { place } => self.bot = Some(place.clone()),
-            E::HandedOver { brief, .. } => self.brief = Some(brief.clone()),
+            E::TurnTaken { .. }
+            | E::BotMoved { .. }
+            | E::BotHeard { .. }
+            | E::BotAsked { .. }
+            | E::HandedOver { .. } => self.apply_bot(event),
             E::TimerSet { timer, at_ms: Some(at_ms) } => {
                 self.timers.insert(*timer, *at_ms);
             }
@@ -79,7 +77,35 @@ impl Core {
             | E::IdentityChanged { .. }
             | E::Retired { .. }
             | E::Unretired { .. } => self.apply_told(event),
-            E::CommandAnswered { .. } | E::KeySeen { .. } => {}
+            E::CommandAnswered { .. }
+            | E::KeySeen { .. }
+            | E::BotAnswered { .. }
+            | E::BotFailed { .. } => {}
+        }
+    }
+
+    fn apply_bot(&mut self, event: &ConversationEvent) {
+        use ConversationEvent as E;
+        match event {
+            E::TurnTaken { turn, misses } => {
+                self.turn = *turn;
+                self.misses = *misses;
+                self.unheard = false;
+                self.episode.triaged = true;
+            }
+            E::BotMoved { place } => self.bot = Some(place.clone()),
+            E::BotHeard { .. } => self.bound_heard(),
+            // What it said before is answered, or taken back.
+            E::BotAsked { .. } => self.asked = None,
+            E::HandedOver { brief, .. } => self.brief = Some(brief.clone()),
+            _ => {}
+        }
+    }
+
+    /// Beside what two full halves still had to send there is no room; nor is a bot asked then.
+    fn bound_heard(&mut self) {
+        if self.pending.len() > PENDING_MAX {
+            self.external.heard.clear();
         }
     }
 
@@ -382,5 +408,7 @@ impl Core {
         self.recents.absorb(&lower.recents);
         self.routing.absorb(lower.routing);
         self.billing.absorb(&lower.billing);
+        self.external.absorb(lower.external);
+        self.bound_heard();
     }
 }

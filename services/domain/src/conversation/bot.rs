@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Millis, Sealed,
-    content::{ContentKind, Identity},
+    content::Identity,
     flow::{Answer, Facts, HandOff, Heard, Outcome, Reply, State, Why},
     number::Lane,
     persist,
@@ -43,16 +43,16 @@ pub struct Brief {
 
 /// What a customer's message says to a bot.
 pub(super) fn heard(inbound: &Inbound, opened: &Opened) -> Heard {
-    let kind = match &inbound.kind {
-        ContentKind::Text | ContentKind::Interactive | ContentKind::Button => None,
-        other => Some(other.clone()),
-    };
+    let kind = inbound.kind.beyond_words();
     Heard { text: opened.text.clone(), choice: opened.choice.clone(), kind, early: false }
 }
 
 impl Step<'_> {
     /// The bot begins a dialogue, or people are asked for where there is none.
     pub(super) fn ask_first(&mut self) {
+        if self.is_external() {
+            return self.ask_external();
+        }
         if self.rules.bot.is_none() {
             return self.want_item(None);
         }
@@ -63,12 +63,18 @@ impl Step<'_> {
 
     /// The bot's question once more.
     pub(super) fn ask_again(&mut self) {
+        if self.is_external() {
+            return self.ask_external();
+        }
         let state = self.bot_state();
         self.play(&state, None);
     }
 
     /// The customer answered the bot, or went on before reading what it said.
     pub(super) fn hear_answer(&mut self, at_ms: Millis) {
+        if self.is_external() {
+            return self.ask_external();
+        }
         let mut heard = self.said.take().unwrap_or_default();
         heard.early = self.core.asked.is_some_and(|asked| at_ms / 1_000 <= asked.at_ms / 1_000);
         let state = self.bot_state();
@@ -86,15 +92,18 @@ impl Step<'_> {
         }
         let misses = if turn.missed { state.misses.saturating_add(1) } else { 0 };
         self.save_place(&turn.state);
-        self.carry_out(&turn.answer, misses);
+        if turn.answer.outcome == Outcome::Wait {
+            self.take_back_bot();
+            self.begin_turn(misses);
+        }
+        self.carry_out(&turn.answer);
     }
 
-    /// Does what a bot answered, as a new turn. Older turns are stale.
-    pub(super) fn carry_out(&mut self, answer: &Answer, misses: u32) {
+    /// Does what a bot answered in the current turn.
+    pub(super) fn carry_out(&mut self, answer: &Answer) {
         match &answer.outcome {
             Outcome::Wait => {
-                self.take_back_bot();
-                let turn = self.begin_turn(misses);
+                let turn = self.turn_to_speak();
                 self.say_all(turn, &answer.replies);
                 if self.core.asked.is_none() {
                     self.give_up(); // It waits and has said nothing: the customer would wait for ever.
@@ -105,8 +114,9 @@ impl Step<'_> {
         }
     }
 
-    /// The bot has the floor in a new turn, without saying anything.
+    /// The bot has the floor in a new turn, without saying anything. Older turns are stale.
     pub(super) fn begin_turn(&mut self, misses: u32) -> u64 {
+        self.drop_awaited();
         let turn = self.core.turn.saturating_add(1);
         self.emit(ConversationEvent::TurnTaken { turn, misses });
         self.change_floor(Floor::Bot { turn }, FloorCause::Inbound);
@@ -116,7 +126,7 @@ impl Step<'_> {
     /// The bot cannot go on: people get what it has.
     pub(super) fn give_up(&mut self) {
         let fields = match self.core.floor {
-            Floor::Bot { .. } => self.bot_state().fields,
+            Floor::Bot { .. } if !self.is_external() => self.bot_state().fields,
             _ => Vec::new(),
         };
         self.hand_off(&HandOff { why: Why::Failed, fields, ..HandOff::default() }, &[]);
@@ -166,7 +176,7 @@ impl Step<'_> {
         }
     }
 
-    fn take_back_bot(&mut self) {
+    pub(super) fn take_back_bot(&mut self) {
         for request in self.core.pending_bot() {
             self.cancel(request);
         }
@@ -207,7 +217,7 @@ impl Step<'_> {
     }
 
     /// Seals a value of this decision.
-    fn seal<T: Serialize>(&mut self, value: &T) -> Sealed {
+    pub(super) fn seal<T: Serialize>(&mut self, value: &T) -> Sealed {
         self.sealed_n = self.sealed_n.saturating_add(1);
         // What is sealed here always has an encoded form.
         let plain = persist::encode(value).unwrap_or_default();

@@ -1,15 +1,18 @@
 //! Deciding: a flat dispatch, and the step that handlers write into.
 
 use super::{
-    CommandAnswer, ConversationEvent, ConversationInput, ConversationSignal, ConversationTimer,
-    Opened, on_address, on_change, on_command, on_echo, on_inbound, on_preference, on_send_outcome,
-    on_status, on_wake, on_workspace,
+    BotResult, CommandAnswer, ConversationEvent, ConversationInput, ConversationSignal,
+    ConversationTimer, Opened, external, on_address, on_change, on_command, on_echo, on_inbound,
+    on_preference, on_send_outcome, on_status, on_wake, on_workspace,
     rules::Rules,
     state::{Conversation, Core},
 };
 use crate::{
-    EntityId, Millis, Outcome, Sealing, ToEntity, effect::OutSignal, flow::Heard,
-    number::NumberInput, workspace::WorkspaceInput,
+    EntityId, Millis, Outcome, Sealing, ToEntity,
+    effect::{BotKey, OutSignal},
+    flow::Heard,
+    number::NumberInput,
+    workspace::WorkspaceInput,
 };
 
 /// How far Meta's clock may run ahead of ours before a timestamp is taken as wrong and replaced by our time, ms.
@@ -28,6 +31,13 @@ pub enum Occasion<'a> {
         input: &'a ConversationInput,
         /// What could be opened of it; of a forwarded one, of the inner input.
         opened: &'a Opened,
+    },
+    /// What came of asking an external bot.
+    Bot {
+        /// Which attempt of which turn.
+        key: BotKey,
+        /// What came of it.
+        result: &'a BotResult,
     },
     /// A timer may be due.
     Wake,
@@ -50,6 +60,7 @@ impl Conversation {
         let mut step =
             Step { base: self, rules, me, now_ms, sealing, sealed_n: 0, said: None, core, out };
         match occasion {
+            Occasion::Bot { key, result } => external::on_result(&mut step, key, result),
             Occasion::Wake => on_wake::on_wake(&mut step),
             Occasion::Input { key, input, opened } => dispatch(&mut step, key, input, opened),
         }

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BotPlace, Brief, CommandAnswer, Pricing, SendOutcome, StatusKind, Via};
+use super::{
+    BotFault, BotPlace, Brief, CommandAnswer, HeardMessage, Pricing, SendOutcome, StatusKind, Via,
+};
 use crate::{
     AgentId, CommandId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
     content::ContentKind, number::Lane,
@@ -298,6 +300,32 @@ pub enum ConversationEvent {
         brief: Brief,
         /// When.
         at_ms: Millis,
+    },
+    /// The customer said something that the external bot is to answer. A turn it was asked for before is stale.
+    BotHeard {
+        /// What.
+        message: HeardMessage,
+    },
+    /// The external bot is asked for the current turn.
+    BotAsked {
+        /// The turn.
+        turn: u64,
+        /// How often it was asked for this turn.
+        attempt: u32,
+        /// Its call is lost when nothing came back until then.
+        due_ms: Millis,
+    },
+    /// The external bot's answer for the current turn was taken; what it says follows as sends.
+    BotAnswered {
+        /// The turn.
+        turn: u64,
+    },
+    /// The external bot did not do its work: it is not asked again in this episode.
+    BotFailed {
+        /// The turn.
+        turn: u64,
+        /// Why.
+        why: BotFault,
     },
     /// A timer of the conversation was set or taken away.
     TimerSet {

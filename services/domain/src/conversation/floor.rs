@@ -26,6 +26,9 @@ impl Step<'_> {
             return;
         }
         let to_bot = matches!(floor, Floor::Bot { .. });
+        if !to_bot {
+            self.drop_awaited();
+        }
         let to_phone = floor == Floor::Phone;
         let at_ms = self.now_ms;
         self.emit(ConversationEvent::FloorChanged { floor, cause, at_ms });

@@ -92,7 +92,9 @@ fn merge_floor(step: &mut Step<'_>, own: &Core, lower: &Core) {
         Some(agent) => step.change_floor(Floor::Desk { agent }, FloorCause::Joined),
         None if (is_bot(&own.floor) || is_bot(&lower.floor)) && step.core.item.is_none() => {
             let cut = !is_bot(&own.floor) && !lower.pending_bot().is_empty();
-            if step.core.unheard || cut {
+            // A turn that either half's external bot was asked for is nobody's now.
+            let asked = lower.external.is_open() || step.core.external.is_open();
+            if step.core.unheard || cut || asked {
                 step.ask_again();
             } else {
                 step.begin_turn(step.core.misses);

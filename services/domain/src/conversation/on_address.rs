@@ -99,6 +99,7 @@ pub(super) fn hand_over(
     paired_at: (Millis, MessageId),
     via: Via,
 ) {
+    step.drop_awaited();
     let mut handed = step.base.clone();
     step.out.events.iter().for_each(|event| handed.apply(event));
     let blank = handed == Conversation::default();

@@ -57,18 +57,19 @@ pub(super) fn on_inbound(step: &mut Step<'_>, arrival: Arrival<'_>, inbound: &In
         step.settle_free_entry();
     }
     if weight == Weight::Speaks && !late {
-        step.said = Some(bot::heard(inbound, arrival.opened));
-        customer_spoke(step, at_ms);
+        customer_spoke(step, arrival, inbound, at_ms);
     }
 }
 
-fn customer_spoke(step: &mut Step<'_>, at_ms: Millis) {
+fn customer_spoke(step: &mut Step<'_>, arrival: Arrival<'_>, inbound: &Inbound, at_ms: Millis) {
     if step.core.floor == Floor::Phone {
         tell_untold(step, at_ms);
     }
     if at_ms < step.core.last_phone_ms {
         return; // Answered on the phone before it came to us.
     }
+    step.said = Some(bot::heard(inbound, arrival.opened));
+    step.keep_for_external(inbound, arrival.opened, at_ms);
     let since_ms = step.core.waiting_since_ms.map_or(at_ms, |known_ms| known_ms.min(at_ms));
     step.set_waiting(Some(since_ms));
     match &step.core.floor {

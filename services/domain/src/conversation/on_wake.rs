@@ -1,6 +1,6 @@
 //! Timers.
 
-use super::{ConversationTimer, Floor, FloorCause, decide::Step};
+use super::{ConversationTimer, Floor, FloorCause, decide::Step, external};
 
 pub(super) fn on_wake(step: &mut Step<'_>) {
     for timer in [
@@ -22,6 +22,7 @@ pub(super) fn on_wake(step: &mut Step<'_>) {
             ConversationTimer::Snooze => step.end_snooze(),
         }
     }
+    external::on_time(step);
 }
 
 /// The phone left the customer without an answer: the assigned agent speaks, or people are asked for.

@@ -4,9 +4,18 @@ use std::sync::Arc;
 
 use crate::{AgentId, Millis, QueueId, flow::Flow};
 
+/// A bot outside: a program that is asked for each turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExternalBot {
+    /// When nothing came back for so long, its call was lost, ms: longer than any call can take.
+    pub over_ms: Millis,
+}
+
 /// The rules of one number's conversations.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    /// The bot outside; where it fails, the other bot takes over for the episode, or people.
+    pub external: Option<ExternalBot>,
     /// The bot; absent: every need goes to people at once.
     pub bot: Option<Arc<Flow>>,
     /// Queue of whatever has no other.
@@ -36,6 +45,7 @@ impl Rules {
     #[must_use]
     pub fn new(default_queue: QueueId) -> Self {
         Self {
+            external: None,
             bot: None,
             default_queue,
             phone_owner: None,

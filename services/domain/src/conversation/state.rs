@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Author, BotPlace, Brief, ConversationEvent, ConversationTimer, Floor, Via, answers::Answers,
-    billing::Billing, dedupe::Dedupe, statuses::Recents,
+    billing::Billing, dedupe::Dedupe, external::External, statuses::Recents,
 };
 use crate::{
     AgentId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
@@ -65,7 +65,8 @@ impl Conversation {
     /// When it wants to be woken next.
     #[must_use]
     pub fn wake_ms(&self) -> Option<Millis> {
-        self.core.timers.values().min().copied()
+        let awaited_ms = self.core.external.awaited.map(|awaited| awaited.due_ms);
+        self.core.timers.values().copied().chain(awaited_ms).min()
     }
 
     /// The number it belongs to, once anything came in.
@@ -122,6 +123,9 @@ pub(super) struct Core {
     pub(super) misses: u32,
     /// Where the customer is in the bot's flow; its language outlives the episode.
     pub(super) bot: Option<BotPlace>,
+    /// What an external bot is asked.
+    #[serde(skip_serializing_if = "External::is_idle")]
+    pub(super) external: External,
     /// What people were told when the bot handed over, for the open item and the next of the episode.
     pub(super) brief: Option<Brief>,
     /// What the bot last said in this turn; present only while it has the floor.

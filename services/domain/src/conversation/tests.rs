@@ -7,6 +7,7 @@ mod changes;
 mod commands;
 mod complaints;
 mod convergence;
+mod external;
 mod floor;
 mod items;
 mod properties;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::State;
 use crate::{
     Millis, QueueId,
-    content::{Content, ContentKind, Menu},
+    content::{Content, ContentKind, MediaReference, Menu},
 };
 
 /// What the customer said, as a bot hears it.
@@ -63,6 +64,15 @@ pub enum Reply {
     Text(String),
     /// Choices to tap.
     Menu(Menu),
+    /// Media by reference.
+    Media {
+        /// Image, video, audio, document or sticker.
+        kind: ContentKind,
+        /// Where it is.
+        media: MediaReference,
+        /// Text under it, at most 1,024 characters.
+        caption: Option<String>,
+    },
 }
 
 impl Reply {
@@ -81,6 +91,10 @@ impl Reply {
                 };
                 (ContentKind::Interactive, content)
             }
+            Self::Media { kind, media, caption } => {
+                let (text, media) = (caption.clone(), Some(media.clone()));
+                (kind.clone(), Content { text, media, ..Content::default() })
+            }
         }
     }
 }
@@ -95,6 +109,9 @@ pub enum Outcome {
     /// The customer has what was wanted: nobody is needed. The episode is resolved.
     End,
 }
+
+/// Added to the queue's priority for a VIP: above every queue's own (0 to 99).
+pub const VIP_PRIORITY: i32 = 100;
 
 /// What people are told when they take over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +152,19 @@ impl Why {
             Self::NotUnderstood => "not_understood",
             Self::Failed => "failed",
         }
+    }
+}
+
+impl HandOff {
+    /// What a [`State`] would keep of the fields: an external bot's are bounded as a flow's. The first come first.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        let mut kept = State::default();
+        for field in &self.fields {
+            kept.put(&field.name, &field.value);
+        }
+        self.fields = kept.fields;
+        self
     }
 }
 

@@ -50,6 +50,19 @@ fn the_old_configuration_is_a_generated_flow_and_none_is_none() {
 }
 
 #[test]
+fn an_external_bot_stands_before_the_question_and_its_call_is_over_before_it_is_taken_as_lost() {
+    let bot = "{ enabled = true, external = { endpoint = \"https://x\", token = \"bot-token-0123456789\" } }";
+    let config = config(bot);
+    let book = RuleBook::new(&config, &sealer()).unwrap();
+    let sealer = sealer();
+    let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+    let rules = book.of(Some(naming::number_id(&hash, "1065")));
+    let over_ms = rules.external.unwrap().over_ms;
+    assert!(over_ms > config.limits.start_by_ms + 5_000, "{over_ms}");
+    assert_eq!(version(&book).as_deref(), Some("question 1"), "the fallback");
+}
+
+#[test]
 fn a_changed_file_is_taken_and_a_bad_one_leaves_what_is_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("f.toml");

@@ -10,7 +10,10 @@ use bus::{
 };
 use bytes::Bytes;
 use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer, task::Shutdown};
-use router::{RouterHost, configure, departures::Departures, door::Doors, send::SendExecutor};
+use router::{
+    Executors, RouterHost, bot::BotExecutor, configure, departures::Departures, door::Doors,
+    send::SendExecutor,
+};
 use runtime::{Node, NodeOptions, Settings};
 use tokio::sync::Semaphore;
 use whatsapp::graph::{GraphClient, GraphConfig};
@@ -67,8 +70,10 @@ impl Core {
             ..GraphConfig::default()
         })?;
         let departures = Departures::start(&bus, clock, shutdown);
-        let executor =
+        let bot = BotExecutor::new(config, Arc::clone(&sealer), clock.clone())?;
+        let send =
             SendExecutor::new(config, graph, doors, departures, Arc::clone(&sealer), clock.clone());
+        let executor = Executors { send, bot };
         let hold = Hold::open(&config.data_dir, health);
         let executor = Arc::new(HeldExecutor::new(executor, hold.clone()));
         let node = Node::start(NodeOptions {

@@ -15,7 +15,7 @@ const CUSTOMER: &str = "15551000000";
 const BOUND: Duration = Duration::from_secs(60);
 
 /// A command that runs on, and its lines.
-struct Talking {
+pub(crate) struct Talking {
     child: Child,
     typed: Option<ChildStdin>,
     said: Lines<BufReader<ChildStdout>>,
@@ -23,7 +23,7 @@ struct Talking {
 }
 
 impl Talking {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -36,7 +36,7 @@ impl Talking {
     }
 
     /// The next line with these words.
-    async fn hear(&mut self, words: &str) -> String {
+    pub(crate) async fn hear(&mut self, words: &str) -> String {
         let heard = tokio::time::timeout(BOUND, async {
             loop {
                 let line = self.said.next_line().await.unwrap();
@@ -63,6 +63,11 @@ impl Talking {
         }
     }
 
+    /// Kills it.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Ends its input. Answers whether it ended well.
     async fn bye(mut self) -> bool {
         self.typed = None;
@@ -74,7 +79,7 @@ impl Talking {
     }
 }
 
-async fn loadtest(control: &str, args: &[&str]) -> String {
+pub(crate) async fn loadtest(control: &str, args: &[&str]) -> String {
     let mut command = Command::new(programs().loadtest);
     command.args(args).env("LOADTEST_CONTROL", control);
     let output = tokio::time::timeout(BOUND, command.output()).await.unwrap().unwrap();

@@ -51,8 +51,8 @@ question = "Which department?"
 handoff = "A colleague is with you in a moment."
 "#;
 
-/// Runs a program of clients/python with the Python that `make test` set up, and gives what it printed.
-async fn python(program: &str, arguments: &[String]) -> Value {
+/// A program of clients/python with the Python that `make test` set up.
+pub(crate) fn python_program(program: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = root.join(".tools/python/venv/bin/python");
     assert!(
@@ -60,8 +60,15 @@ async fn python(program: &str, arguments: &[String]) -> Value {
         "the Python client is not set up: run scripts/setup-python-client.sh (make test does)"
     );
     let mut command = Command::new(python);
-    command.arg(root.join("clients/python").join(program)).args(arguments);
+    command.arg(root.join("clients/python").join(program));
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("GRPC_VERBOSITY", "ERROR");
+    command
+}
+
+/// Runs such a program, and gives what it printed.
+async fn python(program: &str, arguments: &[String]) -> Value {
+    let mut command = python_program(program);
+    command.args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let output = tokio::time::timeout(BOUND, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("{program} did not end in time")).unwrap();

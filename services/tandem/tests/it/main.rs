@@ -27,6 +27,7 @@ mod endurance;
 mod kill;
 mod operator;
 mod ordeal;
+mod own_bot;
 mod pause;
 mod payloads;
 mod payloads_all;

@@ -6,7 +6,7 @@ use super::{Findings, Seen, is_name};
 use crate::config::{Agent, BotStyle, Business, Number, Workspace};
 
 /// Shorter tokens can be guessed by whoever reaches the listener.
-const TOKEN_CHARS_MIN: usize = 16;
+pub(super) const TOKEN_CHARS_MIN: usize = 16;
 const LEVELS: std::ops::RangeInclusive<u64> = 1..=10;
 
 /// What must be unique in the whole installation.

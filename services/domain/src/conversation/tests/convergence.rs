@@ -3,7 +3,11 @@
 use proptest::{prelude::*, sample::select};
 
 use super::world::*;
-use crate::{content::ContentKind, conversation::*};
+use crate::{
+    content::ContentKind,
+    conversation::*,
+    flow::{Answer, Outcome, Reply},
+};
 
 /// One webhook or outcome; its place in the list is its key.
 #[derive(Clone, Debug)]
@@ -140,6 +144,12 @@ type Run = (Thread, u64, Option<(u64, bool)>);
 fn run(rules: Rules, hooks: &[Hook], order: &[(usize, u64)]) -> Run {
     let mut world = begun(rules);
     for (place, delay_s) in order {
+        // An external bot answers whatever it was asked last, in time or not.
+        if let Some(key) = world.bot_calls.last().map(|call| call.key) {
+            let replies = vec![Reply::Text("external".into())];
+            let answer = Answer { replies, outcome: Outcome::Wait };
+            world.bot(key, &BotResult::Answered(answer));
+        }
         let now_ms = world.now_ms + delay_s * S;
         world.pass(now_ms);
         give(&mut world, u32::try_from(*place).unwrap() + 10, &hooks[*place]);
@@ -175,8 +185,10 @@ proptest! {
             (Just(hooks), orders(len), orders(len))
         }),
         bot in any::<bool>(),
+        external in any::<bool>(),
     ) {
         let rules = if bot { bot_rules() } else { plain_rules() };
+        let rules = if external { external_rules(rules) } else { rules };
         let one = run(rules.clone(), &hooks, &first);
         let other = run(rules, &hooks, &second);
         prop_assert_eq!(one, other);

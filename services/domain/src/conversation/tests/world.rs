@@ -2,7 +2,7 @@
 //! the thread as a read model would, and checks after every step what must always hold.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -13,7 +13,7 @@ use crate::{
     RequestId, Sealed, Sealing, ToEntity,
     content::{Content, ContentKind},
     conversation::*,
-    effect::OutSignal,
+    effect::{BotCall, BotKey, OutSignal},
     flow::{Flow, MenuOption, OneQuestion},
     number::{NumberInput, SendRequest},
     persist,
@@ -87,6 +87,11 @@ pub(super) fn bot_rules() -> Rules {
         ..OneQuestion::default()
     });
     Rules { bot: Some(Arc::new(bot)), ..plain_rules() }
+}
+
+/// An external bot, and behind it nobody, or the question.
+pub(super) fn external_rules(behind: Rules) -> Rules {
+    Rules { external: Some(ExternalBot { over_ms: 8 * S }), ..behind }
 }
 
 pub(super) fn inbound(n: u32, at_ms: Millis) -> Inbound {
@@ -222,6 +227,10 @@ pub(super) struct World {
     pub(super) workspace: Vec<WorkspaceInput>,
     pub(super) number: Vec<NumberInput>,
     pub(super) reply: Option<CommandAnswer>,
+    pub(super) bot_calls: Vec<BotCall>,
+    pub(super) bot_cancels: Vec<BotKey>,
+    /// Turns whose answer was taken, by address.
+    answered: BTreeSet<(EntityId, u64)>,
     /// Messages between conversations wait here while set.
     pub(super) hold_channels: bool,
     pub(super) channels: VecDeque<(EntityId, ConversationInput)>,
@@ -242,6 +251,9 @@ impl World {
             workspace: Vec::new(),
             number: Vec::new(),
             reply: None,
+            bot_calls: Vec::new(),
+            bot_cancels: Vec::new(),
+            answered: BTreeSet::new(),
             hold_channels: false,
             channels: VecDeque::new(),
             keys: 1 << 40,
@@ -284,6 +296,16 @@ impl World {
 
     pub(super) fn outcome(&mut self, request: RequestId, outcome: SendOutcome) {
         self.give(B, ConversationInput::SendOutcome { request, outcome });
+    }
+
+    /// An external bot's result reaches the conversation that asked.
+    pub(super) fn bot(&mut self, key: BotKey, result: &BotResult) {
+        let id = EntityId { kind: EntityKind::Conversation, hash: key.conversation };
+        let base = self.conversations.get(&id).cloned().unwrap_or_default();
+        let occasion = Occasion::Bot { key, result };
+        let out = base.decide(&self.rules, id, occasion, self.now_ms, &Open);
+        self.settle(id, base, out);
+        self.pump();
     }
 
     pub(super) fn news(&mut self, item: ItemId, version: u32, news: WorkspaceNews) {
@@ -368,6 +390,14 @@ impl World {
     ) {
         assert!(out.events.len() <= 256);
         for event in out.events {
+            if let ConversationEvent::SendRequested(record) = &event
+                && let Author::Bot { turn } = record.author
+            {
+                assert_eq!(*conversation.floor(), Floor::Bot { turn }, "a stale bot turn speaks");
+            }
+            if let ConversationEvent::BotAnswered { turn } = &event {
+                assert!(self.answered.insert((id, *turn)), "an answer was taken twice");
+            }
             conversation.apply(&event);
             self.thread.apply(&event);
             if let ConversationEvent::MessageRecorded(record) = &event {
@@ -393,6 +423,8 @@ impl World {
                 }
             }
         }
+        self.bot_calls.extend(out.bot_calls);
+        self.bot_cancels.extend(out.bot_cancels);
         for signal in out.signals {
             let OutSignal::Conversation(_, signal) = signal else { panic!("{signal:?}") };
             self.signals.push(signal);
@@ -509,6 +541,9 @@ fn assert_cared_for(conversation: &Conversation) {
         assert!(core.timers.contains_key(&ConversationTimer::Compare));
         assert!(core.episode.open, "an item without an episode");
     }
+    if let Some(awaited) = core.external.awaited {
+        assert_eq!(core.floor, Floor::Bot { turn: awaited.turn }, "asked without the floor");
+    }
     let snoozed = core.routing.snooze.is_some();
     assert_eq!(snoozed, core.timers.contains_key(&ConversationTimer::Snooze), "{core:?}");
     if core.waiting_since_ms.is_none() {
@@ -520,7 +555,7 @@ fn assert_cared_for(conversation: &Conversation) {
     let cared = match &core.floor {
         Floor::Desk { .. } => true,
         Floor::Phone => core.timers.contains_key(&ConversationTimer::PhoneAnswer),
-        Floor::Bot { .. } => core.asked.is_some(),
+        Floor::Bot { .. } => core.asked.is_some() || core.external.awaited.is_some(),
         Floor::Nobody => core.item.is_some() || snoozed,
     };
     assert!(cared || joining, "nobody cares: {core:?}");

@@ -9,6 +9,7 @@ use super::{
     table::{At, Tab, text},
 };
 use crate::flow::{
+    VIP_PRIORITY,
     calendar::{self, Calendar, Span},
     fields::{Days, Kind, Order, VALUE_CHARS_MAX},
     model::{Ask, Case, Faq, FaqAnswer, HandOffNode, Menu, Node, Retry, Test},
@@ -342,6 +343,3 @@ impl Reader<'_, '_> {
         spans
     }
 }
-
-/// Added to the queue's priority for a VIP: above every queue's own (0 to 99).
-const VIP_PRIORITY: i32 = 100;

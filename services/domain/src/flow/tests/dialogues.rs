@@ -31,6 +31,7 @@ impl Player {
         for reply in &turn.answer.replies {
             match reply {
                 Reply::Text(text) => said.push(text.clone()),
+                Reply::Media { .. } => panic!("flows send no media"),
                 Reply::Menu(menu) => {
                     let ids = menu.choices.iter().map(|c| (c.title.clone(), c.id.clone()));
                     self.buttons = ids.collect();
