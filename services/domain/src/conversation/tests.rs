@@ -9,6 +9,7 @@ mod complaints;
 mod convergence;
 mod floor;
 mod items;
+mod marketing;
 mod properties;
 mod routing;
 mod sends;
