@@ -17,6 +17,7 @@ mod outbound;
 mod places;
 pub mod rules;
 pub mod send;
+mod waiting;
 mod workspace;
 
 pub use host::RouterHost;
