@@ -324,6 +324,7 @@ impl Commands {
                     kind: checked.kind,
                     content: self.seal(business, &content)?,
                     take_floor: send.take_floor,
+                    marketing: checked.marketing,
                 }
             }
             Act::Note(note) => {

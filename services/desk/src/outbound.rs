@@ -189,6 +189,7 @@ fn command(
         kind: submitted.outgoing.kind,
         content: commands.seal(business, &content)?,
         not_after_ms: submitted.not_after_ms,
+        marketing: submitted.outgoing.marketing,
     };
     // Each key is a client of its own with one command.
     let client = naming::command_client(&hash, business, "outbound", &message.key);

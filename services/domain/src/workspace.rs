@@ -15,7 +15,7 @@
 //! | `wrap_up` | work after a conversation |
 //! | `board` | what supervisors see: who waits and why |
 //! | `settle` | what is due, lost or left over: run after every input and on wake |
-//! | `places` | where items are, for metrics |
+//! | `places`, `waits` | where items are, who waits and why: counted for metrics |
 
 mod apply;
 mod board;
@@ -43,6 +43,7 @@ mod signal;
 mod state;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod wrap_up;
 
 pub use board::{AgentView, PAGE_MAX, WaitReason, WaitingCursor, WaitingView};
@@ -55,3 +56,4 @@ pub use input::{
 pub use places::{Standing, Standpoint};
 pub use signal::{OfferView, SnapshotMore, WorkspaceChange, WorkspaceSignal, WrapUpView};
 pub use state::{Part, Workspace};
+pub use waits::{Look, Waits};

@@ -308,6 +308,7 @@ fn events_of_workspaces_and_numbers() {
         recipient: sealed(),
         content: sealed(),
         kind: ContentKind::Text,
+        marketing: false,
         marketing_stopped: false,
     };
     golden(

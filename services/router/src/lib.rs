@@ -19,6 +19,7 @@ mod outbound;
 mod places;
 pub mod rules;
 pub mod send;
+mod waiting;
 mod workspace;
 
 pub use executors::Executors;

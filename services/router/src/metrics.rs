@@ -70,10 +70,10 @@ pub(crate) fn waited_at_door(seconds: f64) {
 }
 
 /// Queues of two workspaces may have one name; the keyed hash tells them apart and names nobody.
-pub(crate) fn waiting(workspace: EntityId, (queue, reason): &(QueueId, &'static str), n: u64) {
+pub(crate) fn waiting(workspace: EntityId, queue: &QueueId, reason: &'static str, n: u64) {
     let workspace: String = workspace.hash.to_string().chars().take(8).collect();
     let n = f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    gauge!(WAITING, "workspace" => workspace, "queue" => queue.0.clone(), "reason" => *reason)
+    gauge!(WAITING, "workspace" => workspace, "queue" => queue.0.clone(), "reason" => reason)
         .set(n);
 }
 

@@ -106,7 +106,13 @@ mod tests {
 
     fn at(n: u32, since_ms: u64, standing: Standing) -> Option<Standpoint> {
         let item = ItemId { conversation: Hash16([1; 16]), n };
-        Some(Standpoint { item, queue: QueueId("sales".to_owned()), since_ms, standing })
+        Some(Standpoint {
+            item,
+            queue: QueueId("sales".to_owned()),
+            since_ms,
+            standing,
+            reserved: false,
+        })
     }
 
     fn state(places: &Places) -> (u32, u32, u32, Option<u64>) {

@@ -1,10 +1,8 @@
 //! Hosts a workspace.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use domain::{
-    EntityId, QueueId, persist,
+    EntityId, persist,
     workspace::{Occasion, Part, Workspace, WorkspaceEvent, WorkspaceInput},
 };
 use runtime::{
@@ -12,27 +10,16 @@ use runtime::{
     host::{DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
 };
 
-use crate::{bridge, metrics, places::Places};
+use crate::{bridge, places::Places, waiting::Waiting};
 
 /// Memory of one part, about, bytes.
 const PART_WEIGHT: usize = 512;
 
-/// Where more waits than this, counting for metrics is done at most once a second.
-const COUNTED_AT_ONCE: usize = 1_000;
-const COUNTED_EVERY_MS: u64 = 1_000;
-
 pub(crate) struct HostedWorkspace {
     id: EntityId,
     state: Workspace,
-    counted: Counted,
     places: Places,
-}
-
-/// What metrics were told last, so that what no longer waits is told as 0.
-#[derive(Default)]
-struct Counted {
-    at_ms: u64,
-    known: BTreeMap<(QueueId, &'static str), u64>,
+    waiting: Waiting,
 }
 
 impl HostedWorkspace {
@@ -44,25 +31,8 @@ impl HostedWorkspace {
                 state.put_part(&part.name.0, value);
             }
         }
-        let places = Places::of(&state);
-        Ok(Self { id, state, counted: Counted::default(), places })
-    }
-
-    /// Tells metrics who waits and why, when that may have changed.
-    fn count(&mut self) {
-        let now_ms = self.state.clock_ms();
-        let due_ms = self.counted.at_ms.saturating_add(COUNTED_EVERY_MS);
-        if self.state.n_items() > COUNTED_AT_ONCE && now_ms < due_ms {
-            return;
-        }
-        let counts = self.state.waiting_counts(now_ms);
-        for gone in self.counted.known.keys().filter(|key| !counts.contains_key(key)) {
-            metrics::waiting(self.id, gone, 0);
-        }
-        for (key, n) in counts.iter().filter(|(key, n)| self.counted.known.get(key) != Some(*n)) {
-            metrics::waiting(self.id, key, *n);
-        }
-        self.counted = Counted { at_ms: now_ms, known: counts };
+        let (places, waiting) = (Places::of(&state), Waiting::of(id, &state));
+        Ok(Self { id, state, places, waiting })
     }
 }
 
@@ -88,22 +58,18 @@ impl LiveEntity for HostedWorkspace {
     fn apply(&mut self, event: &Event) -> Result<(), EntityError> {
         let event: WorkspaceEvent = persist::decode(&event.body).map_err(bridge::refused)?;
         let part = event.part();
-        let before = self.state.item_of_part(&part);
+        let before = self.state.look(&part);
         self.state.apply(&event);
+        let after = self.state.look(&part);
+        if let WorkspaceEvent::Configured(_) = event {
+            self.waiting.count_anew(&self.state);
+        } else {
+            self.waiting.moved(&self.state, &before, &after);
+        }
         if self.state.business().is_some() && !self.places.is_named() {
             self.places = Places::of(&self.state);
         } else {
-            self.places.moved(before, self.state.item_of_part(&part));
-        }
-        // Only these change who waits and why.
-        if !matches!(
-            event,
-            WorkspaceEvent::Signalled { .. }
-                | WorkspaceEvent::CommandAnswered { .. }
-                | WorkspaceEvent::Checked { .. }
-                | WorkspaceEvent::ItemForgotten { .. }
-        ) {
-            self.count();
+            self.places.moved(before.item, after.item);
         }
         Ok(())
     }

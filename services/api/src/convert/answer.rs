@@ -99,6 +99,12 @@ pub fn refusal(why: &Refusal) -> v1::Refused {
             Reason::NotAssigned,
             "no agent has the conversation; have it assigned first".to_owned(),
         ),
+        Refusal::MarketingStopped { since_ms } => (
+            Reason::MarketingStopped,
+            format!(
+                "the customer stopped marketing at {since_ms} (Unix ms); send only what is not marketing until the customer resumes it"
+            ),
+        ),
         Refusal::Unknown(what) => (Reason::Unknown, format!("{what}; check the id")),
     };
     v1::Refused { reason: reason.into(), text }

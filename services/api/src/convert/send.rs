@@ -26,6 +26,8 @@ pub struct Outgoing {
     pub kind: ContentKind,
     /// Content.
     pub content: Content,
+    /// It is a marketing template.
+    pub marketing: bool,
 }
 
 /// Checks the content of a message.
@@ -79,7 +81,14 @@ pub fn check_send(message: &v1::SendMessage) -> Result<Outgoing, Invalid> {
         }
     };
     let content = Content { text, outgoing: more, ..Content::default() };
-    Ok(Outgoing { kind, content })
+    Ok(Outgoing { kind, content, marketing: is_marketing(wire) })
+}
+
+fn is_marketing(wire: &send_message::Content) -> bool {
+    match wire {
+        send_message::Content::Template(it) => it.category() == v1::TemplateCategory::Marketing,
+        _ => false,
+    }
 }
 
 /// message_id of the message that a reaction is for or that is answered; empty for none.
@@ -123,7 +132,7 @@ fn check_media(media: &v1::Media) -> Result<Outgoing, Invalid> {
         media: Some(check_media_reference("media", media)?),
         ..Content::default()
     };
-    Ok(Outgoing { kind, content })
+    Ok(Outgoing { kind, content, marketing: false })
 }
 
 /// Where a file is.

@@ -69,6 +69,12 @@ async fn refusals_are_statuses_with_reason_and_advice() {
             "WINDOW_CLOSED",
             "template",
         ),
+        (
+            Refusal::MarketingStopped { since_ms: 5 },
+            Code::FailedPrecondition,
+            "MARKETING_STOPPED",
+            "not marketing",
+        ),
         (Refusal::UnknownConversation, Code::NotFound, "UNKNOWN_CONVERSATION", "check its id"),
         (Refusal::Busy { pending: 9 }, Code::ResourceExhausted, "BUSY", "repeat later"),
         (Refusal::TooOld, Code::FailedPrecondition, "COMMAND_TOO_OLD", "rising numbers"),

@@ -189,7 +189,13 @@ impl Step<'_> {
             }
             let (kind, content) = reply.content();
             let content = self.seal(&content);
-            self.request(ToSend { author: Author::Bot { turn }, lane: Lane::Bot, kind, content });
+            self.request(ToSend {
+                author: Author::Bot { turn },
+                lane: Lane::Bot,
+                kind,
+                content,
+                marketing: false,
+            });
         }
     }
 

@@ -16,6 +16,7 @@ pub(super) struct ToSend {
     pub(super) lane: Lane,
     pub(super) kind: ContentKind,
     pub(super) content: Sealed,
+    pub(super) marketing: bool,
 }
 
 impl Step<'_> {
@@ -101,7 +102,7 @@ impl Step<'_> {
     pub(super) fn request_until(&mut self, send: ToSend, lapses_ms: Millis) -> Option<RequestId> {
         let contact = self.core.contact.as_ref()?;
         let (number, recipient) = (contact.via.number, contact.who.clone());
-        let ToSend { author, lane, kind, content } = send;
+        let ToSend { author, lane, kind, content, marketing } = send;
         let request =
             RequestId { conversation: self.me.hash, n: self.core.request_n.saturating_add(1) };
         let free_form = kind != ContentKind::Template;
@@ -128,6 +129,7 @@ impl Step<'_> {
             recipient,
             content,
             kind,
+            marketing,
             marketing_stopped: self.core.marketing.is_some_and(|wish| wish.stopped),
         };
         self.tell_number(number, NumberInput::Request(Box::new(send)));

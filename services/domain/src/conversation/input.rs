@@ -250,6 +250,9 @@ pub enum CommandKind {
         content: Sealed,
         /// Take the floor from the phone or another holder.
         take_floor: bool,
+        /// It is a marketing template.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        marketing: bool,
     },
     /// A program begins: a message to an address, whether or not there is a conversation yet.
     Outbound(Box<OutboundSend>),
@@ -345,6 +348,9 @@ pub struct OutboundSend {
     pub content: Sealed,
     /// Not to be started after this.
     pub not_after_ms: Millis,
+    /// It is a marketing template. Campaigns count as marketing without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marketing: bool,
 }
 
 /// Answer to a command.
@@ -405,6 +411,11 @@ pub enum Refusal {
     Unknown(String),
     /// No agent has the conversation.
     NotAssigned,
+    /// The customer asked for no more marketing.
+    MarketingStopped {
+        /// Since when (Meta timestamp).
+        since_ms: Millis,
+    },
 }
 
 /// What came of a requested send.

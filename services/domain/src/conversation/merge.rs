@@ -33,10 +33,10 @@ pub(super) fn absorb(step: &mut Step<'_>, from: EntityId, state: &[u8]) {
         step.emit(ConversationEvent::IdentityChanged { via, who, at_ms });
     }
     step.absorb_billing(&lower.billing);
-    if lower.marketing > own.marketing
-        && let Some(wish) = lower.marketing
-    {
-        step.wish_marketing(wish);
+    match lower.marketing.filter(|wish| Some(*wish) > own.marketing) {
+        Some(wish) => step.wish_marketing(wish),
+        None if lower.marketing != own.marketing => step.tell_wish(),
+        None => {}
     }
     // What one address waits for, the phone may have answered on the other.
     let own_since_ms = own.waiting_since_ms.filter(|_| own.last_in_ms >= lower.last_phone_ms);

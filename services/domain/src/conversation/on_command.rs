@@ -25,8 +25,9 @@ pub(super) fn on_command(step: &mut Step<'_>, command: &ConversationCommand) {
     }
     let agent = command.agent.as_ref();
     let answer = match &command.kind {
-        CommandKind::Send { kind, content, take_floor } => {
-            send(step, agent, kind, content, *take_floor)
+        CommandKind::Send { kind, content, take_floor, marketing } => {
+            let (kind, content, marketing) = (kind.clone(), content.clone(), *marketing);
+            send(step, agent, Words { kind, content, marketing }, *take_floor)
         }
         CommandKind::Outbound(send) => outbound(step, send),
         CommandKind::MarkRead { message, typing } => mark_read(step, message, *typing),
@@ -54,20 +55,23 @@ pub(super) fn on_command(step: &mut Step<'_>, command: &ConversationCommand) {
 
 pub(super) type Answer = Result<CommandAnswer, Refusal>;
 
-fn send(
-    step: &mut Step<'_>,
-    agent: Option<&AgentId>,
-    kind: &ContentKind,
-    content: &Sealed,
-    take_floor: bool,
-) -> Answer {
+/// What somebody wants to say.
+struct Words {
+    kind: ContentKind,
+    content: Sealed,
+    marketing: bool,
+}
+
+fn send(step: &mut Step<'_>, agent: Option<&AgentId>, words: Words, take_floor: bool) -> Answer {
+    let Words { kind, content, marketing } = words;
     if step.core.contact.is_none() {
         return Err(Refusal::UnknownConversation);
     }
+    not_unwanted(step, marketing)?;
     if !take_floor {
         may_speak(step, agent)?;
     }
-    let template = *kind == ContentKind::Template;
+    let template = kind == ContentKind::Template;
     if !template && !step.window_is_open() {
         return Err(Refusal::WindowClosed { closed_ms: step.core.window_until_ms });
     }
@@ -83,7 +87,7 @@ fn send(
         (false, None) => Lane::Bot,
     };
     let author = agent.map_or(Author::Api, |agent| Author::Agent(agent.clone()));
-    let to_send = ToSend { author, lane, kind: kind.clone(), content: content.clone() };
+    let to_send = ToSend { author, lane, kind, content, marketing };
     let request = step.request(to_send).ok_or(Refusal::UnknownConversation)?;
     step.set_waiting(None);
     Ok(CommandAnswer::Sent { request })
@@ -92,6 +96,7 @@ fn send(
 /// A program begins. A template says its word whoever has the floor, and takes it from nobody; nor does it answer a customer
 /// who waits. Everything else needs the floor and the window as any other send.
 fn outbound(step: &mut Step<'_>, send: &OutboundSend) -> Answer {
+    not_unwanted(step, send.marketing || send.lane == Lane::Campaign)?;
     let template = send.kind == ContentKind::Template;
     if !template {
         may_speak(step, None)?;
@@ -112,9 +117,18 @@ fn outbound(step: &mut Step<'_>, send: &OutboundSend) -> Answer {
         lane: send.lane,
         kind: send.kind.clone(),
         content: send.content.clone(),
+        marketing: send.marketing,
     };
     let request = step.request_until(to_send, send.not_after_ms);
     Ok(CommandAnswer::Sent { request: request.ok_or(Refusal::UnknownConversation)? })
+}
+
+/// No marketing to who wants none. Said at once where it is known; the Number looks again when it is about to leave.
+fn not_unwanted(step: &Step<'_>, marketing: bool) -> Result<(), Refusal> {
+    match step.core.marketing.filter(|wish| marketing && wish.stopped) {
+        Some(wish) => Err(Refusal::MarketingStopped { since_ms: wish.at_ms }),
+        None => Ok(()),
+    }
 }
 
 fn mark_read(step: &mut Step<'_>, message: &Sealed, typing: bool) -> Answer {

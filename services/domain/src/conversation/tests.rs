@@ -10,6 +10,7 @@ mod convergence;
 mod external;
 mod floor;
 mod items;
+mod marketing;
 mod properties;
 mod routing;
 mod sends;

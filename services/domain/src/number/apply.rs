@@ -38,6 +38,7 @@ impl NumberEvent {
             | Self::CallMayRun { request, .. }
             | Self::CancelNoted { request }
             | Self::Fetched { request, .. }
+            | Self::MarketingWished { request, .. }
             | Self::Departed { request }
             | Self::Reconciling { request, .. }
             | Self::RetryAt { request, .. }
@@ -178,6 +179,9 @@ fn apply_to_live(live: &mut LiveRequest, event: &NumberEvent) {
         }
         NumberEvent::Departed { .. } => live.departed = true,
         NumberEvent::CancelNoted { .. } => live.cancelled = true,
+        NumberEvent::MarketingWished { stopped, .. } => {
+            Arc::make_mut(&mut live.request).marketing_stopped = *stopped;
+        }
         NumberEvent::Fetched { .. } => live.stage = Stage::Fetched,
         NumberEvent::Reconciling { until_ms, .. } => {
             live.stage = Stage::Reconciling { until_ms: *until_ms };

@@ -96,6 +96,9 @@ impl Turn<'_> {
                 let seen = on_status::Seen { message: *message, wamid, at_ms: *at_ms };
                 on_status::on_status(self, *request, &seen, *failed);
             }
+            NumberInput::MarketingWished { requests, stopped } => {
+                on_request::on_marketing_wished(self, requests, *stopped);
+            }
             NumberInput::Room { wanted } => {
                 self.out.reply = Some(lanes::room(&self.draft, *wanted, self.now_ms));
             }

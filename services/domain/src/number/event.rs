@@ -121,6 +121,13 @@ pub enum NumberEvent {
         /// The request.
         request: RequestId,
     },
+    /// Part `request`: its customer's wish about marketing changed while it waited.
+    MarketingWished {
+        /// The request.
+        request: RequestId,
+        /// No more marketing; `false`: it is welcome again.
+        stopped: bool,
+    },
     /// Part `request`: it came to an end (or its end was corrected); its id is remembered for some minutes.
     Ended {
         /// The request.

@@ -89,6 +89,13 @@ pub enum NumberInput {
         /// Shows a typing indicator, too.
         typing: bool,
     },
+    /// The customer's wish about marketing changed while these requests had no outcome.
+    MarketingWished {
+        /// The requests.
+        requests: Vec<RequestId>,
+        /// The customer asked for no more marketing; `false`: it is welcome again.
+        stopped: bool,
+    },
     /// Asks whether there is room for so many more messages of programs; answered with [`NumberAnswer`].
     Room {
         /// How many.
@@ -201,9 +208,20 @@ pub struct SendRequest {
     pub content: Sealed,
     /// Kind of content.
     pub kind: ContentKind,
+    /// Its template is a marketing one, as who asked for it says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marketing: bool,
     /// The customer asked for no more marketing (whatsapp.md 8, `user_preferences`), as the conversation knew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marketing_stopped: bool,
+}
+
+impl SendRequest {
+    /// It must not leave while the customer wants no marketing. A campaign is marketing whatever it says of itself.
+    #[must_use]
+    pub fn is_marketing(&self) -> bool {
+        self.marketing || self.lane == Lane::Campaign
+    }
 }
 
 /// What an executor found out about one attempt, already free of Meta's wire format.

@@ -7,7 +7,7 @@
 //! those who wait behind it.
 
 use super::{
-    Lane, NumberAnswer, NumberEvent, NumberMode, PauseReason,
+    Lane, NumberAnswer, NumberEvent, NumberMode, PauseReason, SendRequest,
     decide::Turn,
     draft::Draft,
     index::{Key, later_range, ready_range},
@@ -21,6 +21,9 @@ const STEP_CONTENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Error code of a free-form message outside the customer service window.
 const WINDOW_CLOSED_CODE: u32 = 131_047;
+/// Error code of marketing to a customer who opted out of it.
+const MARKETING_STOPPED_CODE: u32 = 131_050;
+const MARKETING_STOPPED: &str = "Not sent: the customer asked for no more marketing. Write only what is not marketing until the customer resumes it.";
 
 /// What has been granted and has not left.
 #[derive(Clone, Copy)]
@@ -122,6 +125,17 @@ fn next(turn: &Turn<'_>) -> Option<(Lane, RequestId)> {
     })
 }
 
+/// Why a message may not leave now, with the code by which the provider would refuse it and what the agent is told.
+fn forbidden(request: &SendRequest, now_ms: Millis) -> Option<(u32, &'static str)> {
+    if request.free_form && now_ms >= request.window_until_ms {
+        let told =
+            "The customer service window closed before the message could leave. Send a template.";
+        return Some((WINDOW_CLOSED_CODE, told));
+    }
+    (request.is_marketing() && request.marketing_stopped)
+        .then_some((MARKETING_STOPPED_CODE, MARKETING_STOPPED))
+}
+
 /// The check of invariant 7 as of now, then the intent and the call. Says how many bytes of content the step carries
 /// for it.
 fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
@@ -133,11 +147,8 @@ fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
     }
     // A refused attempt added no debt; one whose outcome is unknown may have.
     let counts = attempt == 1 || (live.tries.unknown > 0 && !live.repeated);
-    if request.free_form && turn.now_ms >= request.window_until_ms {
-        let told =
-            "The customer service window closed before the message could leave. Send a template.";
-        let failed = SendOutcome::Failed { code: WINDOW_CLOSED_CODE, told: told.to_owned() };
-        turn.end_unsent(id, failed);
+    if let Some((code, told)) = forbidden(&request, turn.now_ms) {
+        turn.end_unsent(id, SendOutcome::Failed { code, told: told.to_owned() });
         return 0;
     }
     let core = turn.draft.core();

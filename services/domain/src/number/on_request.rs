@@ -65,6 +65,18 @@ pub(super) fn on_cancel(turn: &mut Turn<'_>, id: RequestId, not_after_ms: Millis
     }
 }
 
+/// The customer's wish about marketing changed: what waits is judged by the new one when its turn comes.
+pub(super) fn on_marketing_wished(turn: &mut Turn<'_>, requests: &[RequestId], stopped: bool) {
+    for request in requests.iter().copied() {
+        let asked = turn.draft.live(request).map(|live| &live.request);
+        if asked.is_some_and(|it| it.is_marketing() && it.marketing_stopped != stopped)
+            && turn.has_room()
+        {
+            turn.record(NumberEvent::MarketingWished { request, stopped });
+        }
+    }
+}
+
 /// Calls have left: they are no longer ahead of the door.
 pub(super) fn on_departed(turn: &mut Turn<'_>, calls: &[CallKey]) {
     for key in calls {

@@ -2,6 +2,7 @@
 
 mod cancels;
 mod channel;
+mod consent;
 mod echoes;
 mod kit;
 mod lanes;

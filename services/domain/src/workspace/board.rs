@@ -13,6 +13,7 @@ use super::{
     plan::Plan,
     reserve::has_room,
     state::{Agent, Item, LiveItem, Place, Workspace},
+    waits::Staff,
 };
 use crate::{AgentId, EntityId, ItemId, Millis, QueueId};
 
@@ -293,10 +294,16 @@ fn why_queue(workspace: &Workspace, queue: &QueueId, now_ms: Millis) -> WaitReas
             rested_ms = Some(rested_ms.map_or(at_ms, |ms| ms.min(at_ms)));
         }
     }
-    match rested_ms {
-        _ if !any => WaitReason::NobodySignedIn,
-        _ if !skilled => WaitReason::NobodySkilled,
-        _ if !there => WaitReason::EverybodyAway,
+    let (any_signed_in, any_skilled, any_there) = (any, skilled, there);
+    reason_of_queue(Staff { any_signed_in, any_skilled, any_there, rested_ms }, now_ms)
+}
+
+/// Why what waits in a queue with such agents waits.
+pub(super) fn reason_of_queue(staff: Staff, now_ms: Millis) -> WaitReason {
+    match staff.rested_ms {
+        _ if !staff.any_signed_in => WaitReason::NobodySignedIn,
+        _ if !staff.any_skilled => WaitReason::NobodySkilled,
+        _ if !staff.any_there => WaitReason::EverybodyAway,
         None => WaitReason::EverybodyFull,
         Some(until_ms) if until_ms > now_ms => WaitReason::CoolingDown { until_ms },
         Some(_) => WaitReason::Matching,
@@ -304,9 +311,12 @@ fn why_queue(workspace: &Workspace, queue: &QueueId, now_ms: Millis) -> WaitReas
 }
 
 impl Workspace {
-    /// How many items wait per queue and reason ([`WaitReason::name`]), for metrics. Looks at everything that waits.
-    #[must_use]
-    pub fn waiting_counts(&self, now_ms: Millis) -> BTreeMap<(QueueId, &'static str), u64> {
+    /// How many items wait per queue and reason ([`WaitReason::name`]): looks at everything that waits. [`Waits`] is held
+    /// to it.
+    ///
+    /// [`Waits`]: super::Waits
+    #[cfg(test)]
+    pub(super) fn waiting_counts(&self, now_ms: Millis) -> BTreeMap<(QueueId, &'static str), u64> {
         let mut queues = BTreeMap::new();
         let mut counts = BTreeMap::new();
         for key in self.index.range(all_aged_range(None)) {

@@ -1,6 +1,6 @@
 //! Where items are, for metrics: how many of each queue wait, are offered, are held, and since when the longest waits.
 //!
-//! Kept up by whoever applies events: [`Workspace::item_of_part`] before and after each one says what moved.
+//! Kept up by whoever applies events: [`Workspace::look`] before and after each one says what moved.
 
 use super::state::{LiveItem, PartKey, Place, Workspace};
 use crate::{BusinessId, ItemId, Millis, QueueId};
@@ -27,12 +27,13 @@ pub struct Standpoint {
     pub since_ms: Millis,
     /// Where it is.
     pub standing: Standing,
+    /// It is kept for one agent.
+    pub reserved: bool,
 }
 
 impl Workspace {
     /// The item of a part (`item/…`), if the part is a live item.
-    #[must_use]
-    pub fn item_of_part(&self, part: &str) -> Option<Standpoint> {
+    pub(super) fn item_of_part(&self, part: &str) -> Option<Standpoint> {
         let Some(PartKey::Item(id)) = PartKey::parse(part) else { return None };
         self.items.get(&id)?.live().map(|live| standpoint(id, live))
     }
@@ -55,5 +56,6 @@ fn standpoint(item: ItemId, live: &LiveItem) -> Standpoint {
         Place::Offered { .. } => Standing::Offered,
         Place::Assigned { .. } => Standing::Assigned,
     };
-    Standpoint { item, queue: live.queue.clone(), since_ms: live.since_ms, standing }
+    let (queue, reserved) = (live.queue.clone(), live.reserved.is_some());
+    Standpoint { item, queue, since_ms: live.since_ms, standing, reserved }
 }

@@ -160,7 +160,7 @@ fn reactions_and_edits_open_the_window_only_where_configured() {
     }
 }
 
-fn wish(allowed: bool, at_ms: Millis) -> ConversationInput {
+pub(super) fn wish(allowed: bool, at_ms: Millis) -> ConversationInput {
     ConversationInput::Preference(Preference {
         via: via(),
         allowed,

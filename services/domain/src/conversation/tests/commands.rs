@@ -94,6 +94,7 @@ fn free_form_needs_the_window_and_templates_do_not() {
         kind: ContentKind::Template,
         content: sealed("template"),
         take_floor: false,
+        marketing: false,
     };
     assert!(matches!(world.command(Some("ann"), template), CommandAnswer::Sent { .. }));
     let asked = world.requests()[0];
@@ -185,6 +186,7 @@ fn outbound(kind: ContentKind, lane: Lane) -> CommandKind {
         kind,
         content: sealed("offer"),
         not_after_ms: T0 + 3 * H,
+        marketing: false,
     }))
 }
 

@@ -525,7 +525,12 @@ pub(super) fn config() -> ProptestConfig {
 }
 
 pub(super) fn send_of(take_floor: bool) -> CommandKind {
-    CommandKind::Send { kind: ContentKind::Text, content: sealed("desk"), take_floor }
+    CommandKind::Send {
+        kind: ContentKind::Text,
+        content: sealed("desk"),
+        take_floor,
+        marketing: false,
+    }
 }
 
 /// Invariant 5, on the state: who waits has an agent, an open item, a bot whose words are under way or await an

@@ -76,6 +76,7 @@ pub(super) fn request(customer: u8, n: u64, lane: Lane) -> SendRequest {
         recipient: Sealed::default(),
         content: Sealed { key_id: 1, bytes: vec![customer; 10] },
         kind: ContentKind::Text,
+        marketing: false,
         marketing_stopped: false,
     }
 }

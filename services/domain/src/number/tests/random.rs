@@ -60,6 +60,11 @@ enum Act {
     LateResult {
         pick: usize,
     },
+    /// A customer says whether marketing is welcome.
+    Wish {
+        customer: u8,
+        stopped: bool,
+    },
     /// The door tells that a call has left.
     Depart {
         pick: usize,
@@ -114,6 +119,8 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (0_usize..20, prop::bool::weighted(0.2))
             .prop_map(|(pick, failed)| Act::Status { pick, failed }),
         1 => (0_usize..20).prop_map(|pick| Act::LateResult { pick }),
+        1 => (0..CUSTOMERS, any::<bool>())
+            .prop_map(|(customer, stopped)| Act::Wish { customer, stopped }),
         3 => (0_usize..20).prop_map(|pick| Act::Depart { pick }),
         4 => prop_oneof![0_u64..500, 500_u64..5_000, 12_000_u64..90_000].prop_map(Act::Pass),
         1 => prop::sample::select(vec![1_u32, 8, 20, 80]).prop_map(|rate| Act::Configure { rate }),
@@ -157,6 +164,7 @@ impl Run {
                     free_form: !template && matches!(lane, Lane::Agent | Lane::Bot),
                     not_after_ms: now_ms + lasts_ms,
                     window_until_ms: now_ms + window_ms,
+                    marketing: *template && *lane == Lane::Utility,
                     ..request(*customer, n, *lane)
                 };
                 self.asked.push(asked.clone());
@@ -201,6 +209,12 @@ impl Run {
                 if let Some(key) = self.withheld.iter().rev().nth(*pick).copied() {
                     self.world.result(key, &accepted(1));
                 }
+            }
+            Act::Wish { customer, stopped } => {
+                let of = |asked: &&SendRequest| asked.customer == conversation(*customer).hash;
+                let requests = self.asked.iter().filter(of).map(|asked| asked.request).collect();
+                let stopped = *stopped;
+                self.world.input(&NumberInput::MarketingWished { requests, stopped });
             }
             Act::Depart { pick } => {
                 if let Some((key, _)) = self.open.get(*pick).copied() {

@@ -118,6 +118,11 @@ impl Watch {
                     seen.pair_until_ms = *at_ms;
                 }
             }
+            NumberEvent::MarketingWished { request, stopped } => {
+                let asked = &mut self.live.get_mut(request).expect("live").request;
+                assert_ne!(asked.marketing_stopped, *stopped, "a wish that changes nothing");
+                asked.marketing_stopped = *stopped;
+            }
             NumberEvent::Ended { request, .. } => drop(self.live.remove(request)),
             _ => {}
         }
@@ -129,6 +134,8 @@ impl Watch {
         // Invariant 7, as of the intent.
         assert!(now_ms <= request.not_after_ms, "after its time");
         assert!(!request.free_form || now_ms < request.window_until_ms, "outside the window");
+        let marketing = request.marketing || request.lane == Lane::Campaign;
+        assert!(!marketing || !request.marketing_stopped, "marketing to who wants none");
         // An agent's reply never waits behind anything else.
         if call.lane != Lane::Agent {
             let agent = self.live.iter().find(|(id, seen)| {

@@ -10,9 +10,9 @@ use crate::{
     effect::OutSignal,
     persist,
     workspace::{
-        AgentConfig, DeskCommand, Occasion, OfferEnd, Part, Presence, QueueConfig, RoutingHints,
-        SkillNeed, WaitReason, Workspace, WorkspaceAnswer, WorkspaceChange, WorkspaceConfig,
-        WorkspaceEvent, WorkspaceInput, WrapUpConfig,
+        AgentConfig, DeskCommand, Look, Occasion, OfferEnd, Part, Presence, QueueConfig,
+        RoutingHints, SkillNeed, WaitReason, Waits, Workspace, WorkspaceAnswer, WorkspaceChange,
+        WorkspaceConfig, WorkspaceEvent, WorkspaceInput, WrapUpConfig,
     },
 };
 
@@ -25,6 +25,7 @@ pub(super) type Decided = Outcome<WorkspaceEvent, WorkspaceAnswer>;
 
 pub(super) struct World {
     pub(super) workspace: Workspace,
+    pub(super) waits: Waits,
     pub(super) model: Model,
     pub(super) now_ms: Millis,
     /// Offers made so far, in order.
@@ -94,6 +95,7 @@ impl World {
     pub(super) fn new(config: &WorkspaceConfig) -> Self {
         let mut world = Self {
             workspace: Workspace::default(),
+            waits: Waits::default(),
             model: Model::default(),
             now_ms: START_MS,
             offered: Vec::new(),
@@ -136,7 +138,9 @@ impl World {
     fn take(&mut self, event: &WorkspaceEvent) {
         let before = self.parts();
         self.model.take(event, self.now_ms);
+        let look = self.workspace.look(&event.part());
         self.workspace.apply(event);
+        self.count(event, &look);
         let mut after = self.parts();
         for (name, part) in before {
             if name != event.part() {
@@ -149,6 +153,17 @@ impl World {
         if let WorkspaceEvent::ItemOffered { offer, agent, .. } = event {
             self.offered.push((*offer, agent.clone()));
         }
+    }
+
+    /// What is counted by difference is what waits.
+    fn count(&mut self, event: &WorkspaceEvent, before: &Look) {
+        match event {
+            WorkspaceEvent::Configured(_) => self.waits = Waits::of(&self.workspace),
+            _ => self.waits.moved(&self.workspace, before, &self.workspace.look(&event.part())),
+        }
+        let now_ms = self.workspace.clock_ms();
+        let naive = self.workspace.waiting_counts(now_ms);
+        assert_eq!(self.waits.all(now_ms), naive, "after {event:?}");
     }
 
     pub(super) fn parts(&self) -> BTreeMap<String, Part> {
@@ -168,6 +183,7 @@ impl World {
         }
         assert_eq!(loaded.index, self.workspace.index, "the index from the saved parts differs");
         assert_eq!(loaded.wake_ms().is_some(), self.workspace.wake_ms().is_some());
+        self.waits = Waits::of(&loaded);
         self.workspace = loaded;
     }
 

@@ -173,6 +173,7 @@ fn items_of_a_removed_queue_are_refused() {
 fn items_wait_for_the_first_configuration() {
     let mut world = World::new(&plain(&[]));
     world.workspace = crate::workspace::Workspace::default();
+    world.waits = crate::workspace::Waits::default();
     world.model = super::model::Model::default();
     world.wanted(1, "q", START_MS);
     world.wanted(2, "nowhere", START_MS);
