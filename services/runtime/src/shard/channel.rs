@@ -65,6 +65,12 @@ impl Channel {
         self.waiting.push_back(Unconfirmed { number, seq: position.seq, input });
     }
 
+    /// What stood before the first message that the log still holds was trimmed by who knew that it had arrived.
+    pub(super) fn begin_late(&mut self) {
+        let arrived = self.waiting.front().map_or(self.durable, |first| first.number - 1);
+        self.confirmed = self.confirmed.max(arrived);
+    }
+
     pub(super) fn confirmed(&self) -> u64 {
         self.confirmed
     }

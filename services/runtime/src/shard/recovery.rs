@@ -35,6 +35,9 @@ pub struct Recovery {
     checkpoint: Option<(Position, Link)>,
     /// The record that holds the oldest unconfirmed message: the chain is followed from it.
     from_seq: Option<u64>,
+    /// The log begins after `from_seq`: a former owner's checkpoint, stored while the next owner was at work on its own, knew
+    /// more messages to have arrived, and let their records be trimmed.
+    begins_late: bool,
     place: Place,
     taken: BTreeMap<PartitionId, u64>,
     channels: BTreeMap<PartitionId, Channel>,
@@ -66,6 +69,7 @@ impl Recovery {
             link: None,
             checkpoint: None,
             from_seq: None,
+            begins_late: false,
             place: Place::default(),
             taken: BTreeMap::new(),
             channels: BTreeMap::new(),
@@ -130,14 +134,12 @@ impl Recovery {
     pub fn record(&mut self, seq: u64, bytes: &[u8]) -> Result<bool, StopReason> {
         let record =
             Record::decode(bytes).map_err(|error| unreadable(&format!("record {seq}"), &error))?;
-        let is_first_of_chain = match self.from_seq {
-            Some(from) => self.link.is_none() && seq == from,
-            None => false,
-        };
+        let is_first_of_chain = self.is_first_of_chain(seq);
         if !is_first_of_chain && !continues(self.link.as_ref(), &record.head, &record.body) {
             self.alarms.push(Alarm::RecordOutOfChain);
             return Ok(true);
         }
+        self.begins_late |= is_first_of_chain && self.from_seq != Some(seq);
         let is_first = self.link.is_none() && self.from_seq.is_none();
         self.link = Some(Link { seq, head: record.head });
         match self.checkpoint {
@@ -152,6 +154,12 @@ impl Recovery {
             _ => self.take(seq, record, bytes.len(), is_first),
         }
         Ok(seq != self.owned.epoch.seq)
+    }
+
+    /// The record with the oldest unconfirmed message, or the first one after it that was not trimmed.
+    fn is_first_of_chain(&self, seq: u64) -> bool {
+        let (Some(from), Some((_, at))) = (self.from_seq, &self.checkpoint) else { return false };
+        self.link.is_none() && (from..=at.seq).contains(&seq)
     }
 
     /// A record up to the checkpoint: only messages that may not have arrived.
@@ -203,10 +211,13 @@ impl Recovery {
     ///
     /// # Errors
     /// When our own `Epoch` was not reached along the chain.
-    pub fn finish(self, settings: ShardSettings) -> Result<(Shard, Vec<Alarm>), StopReason> {
+    pub fn finish(mut self, settings: ShardSettings) -> Result<(Shard, Vec<Alarm>), StopReason> {
         if self.link.is_none_or(|link| link != self.owned.epoch) {
             let what = "the chain of records does not reach our own epoch";
             return Err(StopReason::Corrupt(what.to_owned()));
+        }
+        if self.begins_late {
+            self.channels.values_mut().for_each(Channel::begin_late);
         }
         let mut counts = Counts::after(self.dead_letters);
         for alarm in &self.alarms {

@@ -4,7 +4,8 @@ use bus::{Checkpoint, CodecError};
 
 use super::summary::Summary;
 
-/// Up to and with these sequences a start from the checkpoint, or from any later one, reads nothing.
+/// Up to and with these sequences a start from the checkpoint, or from any later one, needs nothing: a later one may name an
+/// older unconfirmed message, of which its owner did not know that it had arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Of the inbox: the checkpoint's place, whose own entry may hold more inputs.

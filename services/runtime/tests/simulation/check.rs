@@ -98,6 +98,8 @@ pub(crate) struct Checker {
     decided: BTreeMap<Key, Position>,
     dead: BTreeMap<Key, Position>,
     spoiled: BTreeSet<EntityId>,
+    /// Whose live entity was ended for no reason of its own.
+    struck: BTreeSet<EntityId>,
     minted: u64,
     /// Money in payments that were dead-lettered.
     dead_money: u64,
@@ -120,6 +122,7 @@ impl Checker {
             decided: BTreeMap::new(),
             dead: BTreeMap::new(),
             spoiled: BTreeSet::new(),
+            struck: BTreeSet::new(),
             minted: 0,
             dead_money: 0,
         }
@@ -187,6 +190,11 @@ impl Checker {
         self.report.note(now_ms, || format!("{entity} cannot be made"));
         self.report.count("accounts spoiled");
         self.spoiled.insert(entity);
+    }
+
+    /// A live entity ends for no reason of its own: the input in its hands has failed once.
+    pub(crate) fn on_struck(&mut self, entity: EntityId) {
+        self.struck.insert(entity);
     }
 
     pub(crate) fn account(&self, entity: EntityId) -> Option<&Account> {

@@ -7,7 +7,7 @@ use super::driver::{Driver, command, entity, key, keys, settings};
 use crate::{
     CallReturn,
     host::CallResult,
-    shard::{Action, Notice, Why},
+    shard::{Action, Notice, Retention, Why},
 };
 
 fn numbers(entry: &Bytes) -> Vec<u64> {
@@ -83,6 +83,39 @@ fn a_new_owner_sends_what_is_not_known_to_have_arrived() {
     assert_eq!(sent, [2, 3, 4]);
     driver.input(vec![command(5, 1, "send 3 10")]);
     assert_eq!(numbers(&driver.sent.last().unwrap().1), [5]);
+}
+
+/// The second owner knows of no message that it arrived. The first owner's checkpoint knew it of two, came late, and let the log
+/// be trimmed; the second owner's checkpoint took its place afterwards.
+#[test]
+fn a_log_trimmed_by_who_knew_more_has_arrived_is_replayed_from_a_checkpoint_that_knew_less() {
+    let checkpointed = |mut driver: Driver| {
+        driver.shard.settings.checkpoint_interval_ms = 1;
+        driver.pass(10);
+        driver.store
+    };
+    for trimmed_all in [false, true] {
+        let mut first = Driver::new(settings());
+        first.input(vec![command(1, 1, "send 3 10")]);
+        first.input(vec![command(2, 1, "send 3 10")]);
+        if !trimmed_all {
+            first.hold.insert("send");
+            first.input(vec![command(3, 1, "send 3 10")]);
+        }
+        let before = first.store.clone();
+        let late = checkpointed(first).checkpoint.unwrap();
+        let mut store = checkpointed(Driver::over_holding(before, 2, &["send"]));
+        let through = Retention::of(&late).unwrap().log_through;
+        let knew_less = Retention::of(store.checkpoint.as_ref().unwrap()).unwrap();
+        assert!(knew_less.log_through < through, "nothing is missed");
+        store.log.retain(|(seq, _)| *seq > through);
+        let mut third = Driver::over(store, settings(), 3);
+        third.input(vec![command(4, 1, "send 3 10")]);
+        let sent: Vec<_> = third.sent.iter().flat_map(|(_, entry)| numbers(entry)).collect();
+        assert_eq!(sent, if trimmed_all { vec![3] } else { vec![3, 4] });
+        assert!(third.alarms.is_empty(), "{:?}", third.alarms);
+        assert_eq!(third.shard.status().unconfirmed, 0);
+    }
 }
 
 #[test]

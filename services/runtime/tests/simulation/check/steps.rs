@@ -137,7 +137,10 @@ impl Checker {
             Cause::Timer => letter.error.contains("the alarm is broken"),
             Cause::CallResult => given_up,
             _ => match bus::decode::<Command>(&letter.input.body) {
-                Ok(Command::Poison(poison)) => given_up || poison != Poison::PanicOnce,
+                Ok(Command::Poison(Poison::PanicOnce)) => {
+                    given_up || self.struck.contains(&step.entity)
+                }
+                Ok(Command::Poison(_)) => true,
                 Ok(Command::Receive { amount, .. }) => {
                     self.dead_money += amount;
                     given_up

@@ -110,6 +110,7 @@ impl World {
             // Its actor ends for no reason of its own.
             let entity = living.entity;
             owner.lives.remove(&life);
+            self.store.checker.on_struck(entity);
             let error = SIMULATED.to_owned();
             let gone = Notice::EntityGone { entity, life, error };
             return self.say(id, life, gone);
