@@ -267,6 +267,10 @@ impl<'a> At<'a> {
             | Event::LowerMoved { .. }
             | Event::TurnTaken { .. }
             | Event::BotMoved { .. }
+            | Event::BotHeard { .. }
+            | Event::BotAsked { .. }
+            | Event::BotAnswered { .. }
+            | Event::BotFailed { .. }
             | Event::HandedOver { .. }
             | Event::TimerSet { .. }
             | Event::Joining { .. }

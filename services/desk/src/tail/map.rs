@@ -69,12 +69,7 @@ fn show(
             let at_ms = u64::try_from(merged.timestamp_ms).unwrap_or(now_ms);
             (Event::Delivery(merged), at_ms)
         }
-        E::NoteAdded { n, agent, content, at_ms } => {
-            let agent_id = agent.clone().unwrap_or_default().0;
-            let text = archive.content(business, content).text.unwrap_or_default();
-            let timestamp_ms = ms(*at_ms);
-            (Event::Note(Note { number: *n, agent_id, text, timestamp_ms }), *at_ms)
-        }
+        E::NoteAdded { .. } => return note(archive, business, event),
         E::EpisodeOpened { .. }
         | E::EpisodeResolved { .. }
         | E::ItemWanted { .. }
@@ -110,6 +105,10 @@ fn show(
         | E::AgentGone { .. }
         | E::TurnTaken { .. }
         | E::BotMoved { .. }
+        | E::BotHeard { .. }
+        | E::BotAsked { .. }
+        | E::BotAnswered { .. }
+        | E::BotFailed { .. }
         | E::HandedOver { .. }
         | E::TimerSet { .. }
         | E::Joining { .. }
@@ -118,6 +117,18 @@ fn show(
         | E::Absorbed { .. }
         | E::KeySeen { .. } => return None,
     })
+}
+
+fn note(
+    archive: &Archive,
+    business: &BusinessId,
+    event: &ConversationEvent,
+) -> Option<(Event, u64)> {
+    let ConversationEvent::NoteAdded { n, agent, content, at_ms } = event else { return None };
+    let agent_id = agent.clone().unwrap_or_default().0;
+    let text = archive.content(business, content).text.unwrap_or_default();
+    let timestamp_ms = ms(*at_ms);
+    Some((Event::Note(Note { number: *n, agent_id, text, timestamp_ms }), *at_ms))
 }
 
 /// Episodes, and who is asked to look after them.

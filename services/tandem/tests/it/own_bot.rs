@@ -109,7 +109,6 @@ async fn a_python_bot_answers_hands_over_and_is_replaced_when_it_dies() {
     let mut product = stage.start_product(&[("PYTHON_BOT_TOKEN", BOT_TOKEN)]).await.unwrap();
     let control = &stage.simulator.control;
     control.product(&product.addresses).await.unwrap();
-    let mut agent = Watcher::sign_in(product.addresses.desk, &agent_token).await;
     let say = async |from: &str, words: &str| {
         let args = ["customer", "say", "--from", from, "--wait", "30", words];
         loadtest(control.url(), &args).await
@@ -120,6 +119,7 @@ async fn a_python_bot_answers_hands_over_and_is_replaced_when_it_dies() {
     assert!(asked.contains("what can we do for you?"), "{asked}");
     let chosen = say(CUSTOMERS[0], "sales please").await;
     assert!(chosen.contains("Buy something: a colleague is with you"), "{chosen}");
+    let mut agent = Watcher::sign_in(product.addresses.desk, &agent_token).await;
     let offer = agent.offer().await;
     assert_eq!((offer.queue_id.as_str(), offer.handoff_why.as_str()), ("sales", "rule"));
     assert_eq!(offer.handoff_reason, "chosen_from_menu");

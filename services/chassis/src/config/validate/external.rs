@@ -3,7 +3,7 @@
 use super::{Findings, business::TOKEN_CHARS_MIN, is_this_machine};
 use crate::config::{Config, ExternalBot};
 
-/// How many turns a process may have under way at most follows from the deadline: a short one keeps customers talking.
+/// A shorter one fails on any network.
 const DEADLINE_MS_MIN: u64 = 100;
 
 pub(super) fn check(findings: &mut Findings, config: &Config) {
@@ -48,7 +48,8 @@ fn check_bot(findings: &mut Findings, key: &str, bot: &ExternalBot, limit_ms: u6
 
 fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
     let secure = endpoint.strip_prefix("https://");
-    let (Some(host), plain) = (secure.or(endpoint.strip_prefix("http://")), secure.is_none())
+    let (Some(host), plain) =
+        (secure.or_else(|| endpoint.strip_prefix("http://")), secure.is_none())
     else {
         return Err("write it as https://host:port");
     };
