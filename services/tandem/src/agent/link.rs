@@ -230,6 +230,8 @@ impl Keeper {
                         let snapshot = matches!(event.event, Some(Event::Snapshot(_)));
                         let first = snapshot && !std::mem::replace(&mut signed_in, true);
                         self.known |= first;
+                        // The presence of the sign-in counts after its snapshot.
+                        session.stale |= first;
                         if changes_more(&event) && !std::mem::replace(&mut session.stale, true) {
                             refresh.reset();
                         }

@@ -86,10 +86,10 @@ impl Desk {
         let worth = worth_telling(&news);
         let done = done_word(&news);
         let told = self.model.take(news).pop();
-        if let Some(wrong) = worth {
-            self.notice = told.map(|text| Notice { text, wrong });
-        } else if let Some(word) = done {
-            self.tell(word, false);
+        match (worth, told, done) {
+            (Some(wrong), Some(text), _) => self.notice = Some(Notice { text, wrong }),
+            (None, _, Some(word)) => self.tell(word, false),
+            _ => {}
         }
         self.settle();
     }

@@ -22,6 +22,8 @@ const SMALLEST: (u16, u16) = (60, 16);
 const LISTS: u16 = 28;
 /// Lines and columns of a block that are borders.
 const BORDERS: u16 = 2;
+/// A refusal says what happened and what to do.
+const NOTICE_ROWS_MAX: u16 = 3;
 /// Offers shown at once, two rows each.
 const OFFERS_MAX: usize = 4;
 /// An offer that ends within this is urgent.
@@ -59,11 +61,13 @@ impl Desk {
             let text = format!("make the terminal at least {} x {}", SMALLEST.0, SMALLEST.1);
             return frame.render_widget(Paragraph::new(text), area);
         }
+        let told = self.notice_lines(usize::from(area.width));
+        let notice_rows = u16::try_from(told.len()).unwrap_or(1).clamp(1, NOTICE_ROWS_MAX);
         let rows = Layout::vertical([
             Constraint::Length(1),
             Constraint::Min(1),
             Constraint::Length(1),
-            Constraint::Length(1),
+            Constraint::Length(notice_rows),
             Constraint::Length(1),
         ]);
         let [header, body, input, notice, keys] = rows.areas(area);
@@ -76,11 +80,15 @@ impl Desk {
         if let Some(cursor) = self.draw_input(input, frame.buffer_mut()) {
             frame.set_cursor_position(cursor);
         }
-        if let Some(told) = &self.notice {
-            let style = if told.wrong { BAD } else { ODD };
-            frame.render_widget(Line::styled(format!(" {}", told.text), style), notice);
-        }
+        frame.render_widget(Paragraph::new(told), notice);
         frame.render_widget(Line::styled(self.keys(), DIM), keys);
+    }
+
+    fn notice_lines(&self, columns: usize) -> Vec<Line<'static>> {
+        let Some(told) = &self.notice else { return Vec::new() };
+        let style = if told.wrong { BAD } else { ODD };
+        let rows = thread::wrap(&told.text, columns.saturating_sub(2)).into_iter();
+        rows.map(|row| Line::styled(format!(" {row}"), style)).collect()
     }
 
     fn header(&self) -> Line<'static> {
@@ -177,7 +185,7 @@ impl Desk {
 
     fn draw_thread(&self, area: Rect, buffer: &mut Buffer) {
         let Some((n, talk)) = self.focused() else {
-            let text = "  nothing offered, nothing yours: wait for an offer";
+            let text = "  nothing offered, nothing yours";
             return panel(area, buffer, "nobody", vec![Line::styled(text, DIM)]);
         };
         let columns = usize::from(area.width.saturating_sub(BORDERS));

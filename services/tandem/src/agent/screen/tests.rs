@@ -2,7 +2,7 @@
 
 use api::v1::{
     Assigned, AuthorKind, CollectedField, Contact, Conversation, Delivery, Floor, Message, Offer,
-    Presence, Refused, SendMessage, Snapshot, ThreadMessage, WrapUp, command_result,
+    Presence, Refused, SendMessage, Snapshot, ThreadMessage, Unassigned, WrapUp, command_result,
     desk_event::Event,
     desk_request::Request as Ask,
     floor::{self, Holder},
@@ -194,6 +194,9 @@ fn a_refused_answer_is_told_and_said_all_the_same_by_a_key() {
     let shown = frame(&desk, 80, 24);
     assert!(shown.contains("refused: the phone speaks"), "{shown}");
     assert!(shown.contains("not sent: Too late"), "{shown}");
+    // A message that ends nothing here takes no word away.
+    desk.take(event(Event::Unassigned(Unassigned { conversation_id: "c3".to_owned() })));
+    assert!(frame(&desk, 80, 24).contains("refused: the phone speaks"));
     key(&mut desk, '!');
     let Ask::Send(send) = asked(press(&mut desk, KeyCode::Enter)) else { panic!("no request") };
     assert!(send.take_floor);
@@ -240,7 +243,7 @@ fn what_is_typed_goes_to_nobody_else_when_its_conversation_is_gone() {
     for letter in "secret".chars() {
         key(&mut desk, letter);
     }
-    let gone = api::v1::Unassigned { conversation_id: "c1".to_owned() };
+    let gone = Unassigned { conversation_id: "c1".to_owned() };
     desk.take(event(Event::Unassigned(gone)));
     assert_eq!(press(&mut desk, KeyCode::Enter), None);
     assert!(frame(&desk, 80, 24).contains("it is no longer yours"));
