@@ -147,6 +147,7 @@ fn channel_of(config: &Config, business: &Business, channel: &Channel) -> Number
         rate_per_s: channel.rate_per_second,
         reconcile_ms: config.limits.reconcile_ms,
         call_over_ms: config.limits.start_by_ms + config.limits.call_hard_limit_ms,
+        start_by_ms: config.limits.start_by_ms,
     }
 }
 
@@ -160,5 +161,6 @@ fn number_of(config: &Config, business: &Business, number: &Number) -> NumberCon
         rate_per_s: number.rate(),
         reconcile_ms: config.limits.reconcile_ms,
         call_over_ms: config.limits.start_by_ms + config.limits.call_hard_limit_ms,
+        start_by_ms: config.limits.start_by_ms,
     }
 }

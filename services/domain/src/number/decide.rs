@@ -65,6 +65,7 @@ impl Number {
             Occasion::CallResult { key, answer } => on_result::on_result(&mut turn, key, answer),
             Occasion::Wake => settle::on_wake(&mut turn),
         }
+        settle::let_go_of_inherited(&mut turn);
         settle::run_timers(&mut turn);
         lanes::grant(&mut turn);
         turn.out

@@ -46,7 +46,7 @@ pub struct PauseCause {
     pub times: u32,
 }
 
-fn is_zero(ms: &Millis) -> bool {
+pub(super) fn is_zero(ms: &Millis) -> bool {
     *ms == 0
 }
 

@@ -46,6 +46,9 @@ pub struct NumberConfig {
     pub reconcile_ms: Millis,
     /// Longest a call can take from the record that asked for it: `start_by` plus hard limit, ms (12,000).
     pub call_over_ms: Millis,
+    /// A call starts within this of being asked for, or not at all, ms.
+    #[serde(default, skip_serializing_if = "super::event::is_zero")]
+    pub start_by_ms: Millis,
 }
 
 /// An input of a number.

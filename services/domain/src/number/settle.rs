@@ -45,6 +45,35 @@ pub(super) fn on_wake(turn: &mut Turn<'_>) {
     }
 }
 
+/// What an earlier owner asked for starts within `start_by` of the take-over or never (design.md 4.5): from then on it is no
+/// longer ahead of the door, though it may still run. Else a number that was killed with its grants out would stand still until
+/// all of them must be over.
+pub(super) fn let_go_of_inherited(turn: &mut Turn<'_>) {
+    let over_ms = turn.foreign_calls_over_ms;
+    let Some(config) = &turn.draft.core().config else { return };
+    let taken_over_ms = over_ms.saturating_sub(config.call_over_ms);
+    let none_starts = turn.now_ms >= taken_over_ms.saturating_add(config.start_by_ms);
+    if over_ms == 0 || !none_starts || turn.draft.ahead().iter().all(|n| *n == 0) {
+        return;
+    }
+    let is_inherited = |id: &RequestId| {
+        turn.draft.live(*id).is_some_and(|live| {
+            live.is_ahead()
+                && matches!(live.stage, Stage::Calling { over_ms: own } if own <= over_ms)
+        })
+    };
+    let due = turn.draft.keys(due_range(over_ms)).filter_map(|key| match key {
+        Key::Due(_, id) => Some(*id),
+        _ => None,
+    });
+    let inherited: Vec<RequestId> = due.filter(is_inherited).collect();
+    for request in inherited {
+        if turn.has_room() {
+            turn.record(NumberEvent::Departed { request });
+        }
+    }
+}
+
 /// Calls without a result, reconciliations without a status, requests whose time has passed.
 pub(super) fn run_timers(turn: &mut Turn<'_>) {
     while turn.has_room() {

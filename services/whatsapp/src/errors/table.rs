@@ -48,7 +48,8 @@ const MANAGEMENT: &str = "WhatsApp did not accept the change to the account.";
 pub(super) static ROWS: &[Row] = &[
     code(0, StopChannel, TOKEN),
     code(1, wait(1000, Some(3), Scope::Message), TROUBLE),
-    code(2, wait(2000, None, Scope::Number), TROUBLE),
+    // One such answer says nothing of the number: pausing it for each would stop a busy one most of the time.
+    code(2, wait(2000, None, Scope::Message), TROUBLE),
     code(3, NoPermission, PERMISSION),
     code(4, wait(MINUTE_MS, None, Scope::App), BUSY),
     code(10, NoPermission, PERMISSION),
@@ -86,7 +87,7 @@ pub(super) static ROWS: &[Row] = &[
     code(131_000, wait(1000, Some(3), Scope::Message), TROUBLE),
     code(131_005, NoPermission, PERMISSION),
     codes(131_008, 131_009, NoRetry, INVALID),
-    code(131_016, wait(2000, None, Scope::Number), TROUBLE),
+    code(131_016, wait(2000, None, Scope::Message), TROUBLE),
     code(131_020, NoRetry, GROUPS),
     code(131_021, NoRetry, "The customer's number is the business's own. Check whom you write to."),
     code(

@@ -76,11 +76,11 @@ fn every_code_that_waits_says_what_waits_and_how_long() {
     const MINUTE: u64 = 60_000;
     for (code, expected) in [
         (1, (Scope::Message, 1000, Some(3))),
-        (2, (Scope::Number, 2000, None)),
+        (2, (Scope::Message, 2000, None)),
         (4, (Scope::App, MINUTE, None)),
         (80_007, (Scope::Account, MINUTE, None)),
         (131_000, (Scope::Message, 1000, Some(3))),
-        (131_016, (Scope::Number, 2000, None)),
+        (131_016, (Scope::Message, 2000, None)),
         (131_053, (Scope::Message, 5000, Some(3))),
         (131_057, (Scope::Number, MINUTE, None)),
         (132_069, (Scope::Message, 60 * MINUTE, None)),

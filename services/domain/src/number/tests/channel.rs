@@ -1,6 +1,8 @@
 //! A channel account: fetched in order, again until confirmed, and nothing of WhatsApp's rules.
 
-use super::kit::{CALL_OVER_MS, HOUR_MS, START_MS, conversation, id, me, message, request};
+use super::kit::{
+    CALL_OVER_MS, HOUR_MS, START_BY_MS, START_MS, conversation, id, me, message, request,
+};
 use crate::{
     Millis, RequestId, Sealed, ToEntity,
     conversation::{ConversationInput, SendOutcome},
@@ -29,6 +31,7 @@ impl Account {
             rate_per_s: 20,
             reconcile_ms: 30_000,
             call_over_ms: CALL_OVER_MS,
+            start_by_ms: START_BY_MS,
         }));
         account
     }

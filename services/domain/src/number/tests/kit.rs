@@ -18,6 +18,7 @@ use crate::{
 pub(super) const START_MS: Millis = 1_700_000_000_000;
 pub(super) const RECONCILE_MS: Millis = 30_000;
 pub(super) const CALL_OVER_MS: Millis = 12_000;
+pub(super) const START_BY_MS: Millis = 2_000;
 pub(super) const HOUR_MS: Millis = 3_600_000;
 
 pub(super) struct World {
@@ -61,6 +62,7 @@ pub(super) fn config(rate_per_s: u32) -> NumberConfig {
         rate_per_s,
         reconcile_ms: RECONCILE_MS,
         call_over_ms: CALL_OVER_MS,
+        start_by_ms: START_BY_MS,
     }
 }
 

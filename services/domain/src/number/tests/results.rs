@@ -1,8 +1,8 @@
 //! What an attempt's result is followed by.
 
 use super::kit::{
-    CALL_OVER_MS, HOUR_MS, RECONCILE_MS, START_MS, World, accepted, config, id, key, not_started,
-    refused, request, unknown,
+    CALL_OVER_MS, HOUR_MS, RECONCILE_MS, START_BY_MS, START_MS, World, accepted, config, id, key,
+    not_started, refused, request, unknown,
 };
 use crate::{
     conversation::SendOutcome,
@@ -210,6 +210,29 @@ fn a_call_of_an_earlier_owner_is_not_judged_before_it_must_be_over() {
     assert_eq!(world.calls.len(), 1);
     world.pass(1);
     assert_eq!(world.calls.len(), 2);
+}
+
+/// A process that died with everything granted that may be ahead of the door: its successor need not wait until all of that
+/// must be over, only until none of it can start any more.
+#[test]
+fn a_number_that_died_with_its_grants_out_goes_on_after_start_by() {
+    let mut world = World::new(20);
+    for customer in 1..=8 {
+        world.ask(request(customer, 1, Lane::Agent));
+    }
+    assert_eq!(world.calls.len(), 5, "a quarter of a second's rate is ahead of the door");
+    world.reload();
+    world.foreign_calls_over_ms = START_MS + CALL_OVER_MS;
+    world.pass(START_BY_MS - 1);
+    world.ask(request(9, 1, Lane::Agent));
+    assert_eq!(world.calls.len(), 5, "they may still leave");
+    world.pass(1);
+    world.ask(request(10, 1, Lane::Agent));
+    assert_eq!(world.calls.len(), 10);
+    // They are not judged sooner for that, nor granted twice.
+    world.pass(CALL_OVER_MS - START_BY_MS - 1);
+    assert_eq!(world.outcome(id(1, 1)), None);
+    assert_eq!(world.calls.len(), 10);
 }
 
 #[test]
