@@ -28,6 +28,7 @@ pub(super) async fn find(
         let mut request = Request::new(GetConversationRequest {
             conversation_id: conversation.to_owned(),
             at_least,
+            read_mask: None,
         });
         request.metadata_mut().insert("authorization", bearer(token)?);
         if let Ok(answer) = client.get(request).await

@@ -77,7 +77,7 @@ pub(crate) async fn probe_isolation(
         for thread in threads.iter().filter(|thread| thread.reader != reader).take(PROBES) {
             let conversation_id = thread.conversation.clone();
             let request =
-                client.request(GetConversationRequest { conversation_id, at_least: None });
+                client.request(GetConversationRequest { conversation_id, ..Default::default() });
             if client.client.get(request).await.is_ok() {
                 leaks.push(format!("{} was shown {}", business.id, thread.conversation));
             }

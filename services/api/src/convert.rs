@@ -6,6 +6,7 @@ mod bot;
 mod content;
 mod desk;
 mod id;
+mod number;
 mod outbound;
 mod rich;
 mod send;
@@ -16,13 +17,15 @@ pub use answer::{command_answer, invalid, refusal, unavailable, workspace_answer
 pub use bot::{SAID_BYTES_MAX, SAYS_MAX, check_turn, contact, heard_message};
 pub use content::{detail, pricing, referral};
 pub use desk::{
-    agent_state, offer, offer_end, presence, presence_from_wire, waiting_item, workspace_change,
+    agent_state, handed_over, offer, offer_end, presence, presence_from_wire, waiting_item,
+    workspace_change,
 };
 pub use id::{
     Place, conversation_id, message_id, offer_id, opaque_id, parse_conversation_id,
     parse_message_id, parse_offer_id, parse_position, position,
 };
-pub use outbound::{Address, Submitted, check_submit};
+pub use number::{advice, channel_state, send_wait};
+pub use outbound::{Address, Submitted, check_key, check_submit};
 pub use send::{
     Invalid, NOTE_CHARS_MAX, Outgoing, TEXT_CHARS_MAX, check_note, check_send, target_of,
 };

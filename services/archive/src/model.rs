@@ -34,6 +34,10 @@ pub struct ConversationRow {
     pub free_entry_until_ms: Millis,
     /// Whether the customer wants marketing, and since when; `None` where nothing was said.
     pub marketing: Option<(bool, Millis)>,
+    /// The customer is a VIP.
+    pub vip: bool,
+    /// An agent has put it aside until then; 0 when none has.
+    pub snoozed_until_ms: Millis,
     /// Partition and position of the newest decision contained.
     pub position: Option<(PartitionId, Position)>,
 }
@@ -137,6 +141,10 @@ pub struct ConversationFilter {
     pub number: Option<Hash16>,
     /// Only those assigned to this agent.
     pub assigned: Option<AgentId>,
+    /// Only those of VIPs, or of others.
+    pub vip: Option<bool>,
+    /// Only those that are put aside, or are not.
+    pub snoozed: Option<bool>,
 }
 
 /// Place in the list of conversations.

@@ -244,6 +244,24 @@ impl Archive {
         Ok(row.map(|row| self.message_view(business, row)))
     }
 
+    /// What a program submitted under one key (the client its command named), at most `limit`, the newest first: one message
+    /// for each customer it used the key for.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn submitted(
+        &self,
+        business: &BusinessId,
+        client: Hash16,
+        limit: usize,
+        at_least: Option<(PartitionId, Position)>,
+    ) -> Result<Fresh<Vec<MessageView>>, ArchiveError> {
+        let stale = self.is_stale(at_least).await;
+        let rows = self.repository.submitted(business, client, limit).await?;
+        let value = rows.into_iter().map(|row| self.message_view(business, row)).collect();
+        Ok(Fresh { value, stale })
+    }
+
     /// Opens sealed content of a business; empty when its key was destroyed.
     #[must_use]
     pub fn content(&self, business: &BusinessId, sealed: &Sealed) -> Content {

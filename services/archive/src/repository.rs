@@ -96,6 +96,13 @@ pub trait Repository: Send + Sync + 'static {
         conversation: Hash16,
         message: MessageId,
     ) -> Result<Option<MessageRow>, ArchiveError>;
+    /// The sends that were the first command of `client`, at most `limit`, the newest first.
+    async fn submitted(
+        &self,
+        business: &BusinessId,
+        client: Hash16,
+        limit: usize,
+    ) -> Result<Vec<MessageRow>, ArchiveError>;
 
     /// Dead letters of all businesses, for the operator, after `after` in the order of partitions and positions.
     async fn dead_letters(

@@ -130,6 +130,16 @@ impl Repository for SqliteRepository {
         self.connections.read(move |db| thread::message(db, &business, conversation, message)).await
     }
 
+    async fn submitted(
+        &self,
+        business: &BusinessId,
+        client: Hash16,
+        limit: usize,
+    ) -> Result<Vec<MessageRow>, ArchiveError> {
+        let business = business.clone();
+        self.connections.read(move |db| thread::submitted(db, &business, client, limit)).await
+    }
+
     async fn dead_letters(
         &self,
         after: Option<LetterId>,

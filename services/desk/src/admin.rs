@@ -10,9 +10,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use api::v1::{
     BackupRequest, BackupResponse, ConfirmSendsRequest, ConfirmSendsResponse, GetDeadLetterRequest,
-    GetDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
-    ListUnknownSendsRequest, ListUnknownSendsResponse, PingRequest, PingResponse,
-    ReplayDeadLetterRequest, ReplayDeadLetterResponse, StatusRequest, StatusResponse,
+    GetDeadLetterResponse, GetVersionRequest, GetVersionResponse, ListDeadLettersRequest,
+    ListDeadLettersResponse, ListUnknownSendsRequest, ListUnknownSendsResponse, PingRequest,
+    PingResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse, StatusRequest, StatusResponse,
     admin_server::Admin,
 };
 use subtle::ConstantTimeEq as _;
@@ -95,6 +95,18 @@ impl Admin for AdminService {
         Ok(Response::new(PingResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: self.shared.context.node.clone(),
+        }))
+    }
+
+    async fn get_version(
+        &self,
+        request: Request<GetVersionRequest>,
+    ) -> Result<Response<GetVersionResponse>, Status> {
+        self.check(&request, "get version", "")?;
+        Ok(Response::new(GetVersionResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_commit: option_env!("TANDEM_GIT_COMMIT").unwrap_or_default().to_owned(),
+            format_level: u32::from(domain::persist::VERSION.max(bus::FORMAT_VERSION)),
         }))
     }
 

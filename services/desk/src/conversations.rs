@@ -21,6 +21,7 @@ use crate::{
     BusinessContext, board,
     command::Act,
     fault::{self, Fault},
+    mask::Mask,
     metrics, page, routing,
     server::Shared,
     tokens::Principal,
@@ -108,7 +109,7 @@ fn filter(
     };
     let agent = request.assigned_agent_id.as_str();
     let assigned = (!agent.is_empty()).then(|| AgentId::from(agent));
-    Ok(ConversationFilter { number, assigned })
+    Ok(ConversationFilter { number, assigned, vip: request.vip, snoozed: request.snoozed })
 }
 
 #[tonic::async_trait]
@@ -120,17 +121,20 @@ impl Conversations for ConversationsService {
         let (principal, business) = self.caller(&request)?;
         let request = request.into_inner();
         let id = conversation(&request.conversation_id)?.hash;
+        let mask = Mask::of_get(request.read_mask.as_ref())?;
         let at_least = wire::at_least(request.at_least.as_ref());
         let read = self.0.commands.archive.conversation(&principal.business, id, at_least).await;
         let read = read.map_err(Fault::from)?;
         let view = read.value.ok_or(Fault::NoConversation)?;
         let notes = view.notes.iter().map(|(note, text)| wire::note(note, text.clone()));
-        Ok(Response::new(GetConversationResponse {
+        let mut answer = GetConversationResponse {
             conversation: Some(wire::conversation(business, &view)),
             episodes: view.episodes.iter().map(wire::episode).collect(),
             notes: notes.collect(),
             stale: read.stale,
-        }))
+        };
+        mask.leave_in_answer(&mut answer);
+        Ok(Response::new(answer))
     }
 
     async fn list(
@@ -140,6 +144,7 @@ impl Conversations for ConversationsService {
         let (principal, business) = self.caller(&request)?;
         let request = request.into_inner();
         let filter = filter(business, &request)?;
+        let mask = Mask::of_list(request.read_mask.as_ref())?;
         let after = page::conversations_cursor(&request.page_token)?;
         let size = page::size(request.page_size, LIST_DEFAULT, LIST_MAX);
         let archive = &self.0.commands.archive;
@@ -151,7 +156,12 @@ impl Conversations for ConversationsService {
             Some(last) => page::conversations_token(cursor(last)),
             None => String::new(),
         };
-        let conversations = views.iter().map(|view| wire::conversation(business, view)).collect();
+        let conversations = views.iter().map(|view| {
+            let mut conversation = wire::conversation(business, view);
+            mask.leave(&mut conversation);
+            conversation
+        });
+        let conversations = conversations.collect();
         Ok(Response::new(ListConversationsResponse { conversations, next_page_token }))
     }
 

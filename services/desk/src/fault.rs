@@ -1,6 +1,6 @@
 //! Why a request was not carried out, as a status of a call and as a refusal on a stream.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use api::{
     convert,
@@ -27,6 +27,17 @@ pub(crate) enum Fault {
     Forbidden(&'static str),
     /// The entity did not answer.
     Ask(AskError),
+    /// Too much waits on a number.
+    NoRoom {
+        /// Messages that wait on it.
+        waiting: u32,
+        /// Messages that may.
+        limit: u32,
+        /// There is room then, ms.
+        retry_after_ms: u64,
+    },
+    /// Nothing was taken on under a program's key.
+    NothingSubmitted,
     /// The read model failed.
     Store,
 }
@@ -40,6 +51,8 @@ const NO_CONVERSATION: &str = "there is no such conversation; check its id";
 const NO_REPLY: &str = "the channel has no such reply; confirm with the opaque_id it came with";
 const UNKNOWN_TOKEN: &str = "unknown token: send metadata `authorization: Bearer <token>` with the token of an agent, \
                              of the business or of a channel";
+const NOTHING_SUBMITTED: &str = "key: nothing was taken on under it; of a message just submitted pass the position of its answer as \
+                                 at_least, else submit it again";
 const STORE: &str = "the read model cannot be read now; repeat later";
 
 impl From<AskError> for Fault {
@@ -69,6 +82,8 @@ impl Fault {
             }
             Self::Forbidden(text) => (RefusalReason::NotAllowed, (*text).to_owned()),
             Self::NoReply => (RefusalReason::Unknown, NO_REPLY.to_owned()),
+            Self::NoRoom { .. } => return convert::unavailable(self.clone().text()),
+            Self::NothingSubmitted => (RefusalReason::Unknown, NOTHING_SUBMITTED.to_owned()),
             Self::UnknownToken => (RefusalReason::StaleSession, UNKNOWN_TOKEN.to_owned()),
             Self::Ask(error @ (AskError::TooLarge | AskError::SetAside)) => {
                 (RefusalReason::Invalid, error.to_string())
@@ -84,6 +99,8 @@ impl Fault {
             Self::Invalid(_) | Self::Ask(AskError::TooLarge) => "invalid",
             Self::NoConversation => "unknown_conversation",
             Self::NoReply => "unknown_reply",
+            Self::NoRoom { .. } => "no_room",
+            Self::NothingSubmitted => "unknown_key",
             Self::UnknownToken => "unauthenticated",
             Self::Forbidden(_) => "forbidden",
             Self::Ask(AskError::Full) => "full",
@@ -99,11 +116,11 @@ impl Fault {
     fn code(&self) -> Code {
         match self {
             Self::Invalid(_) | Self::Ask(AskError::TooLarge) => Code::InvalidArgument,
-            Self::NoConversation | Self::NoReply => Code::NotFound,
+            Self::NoConversation | Self::NoReply | Self::NothingSubmitted => Code::NotFound,
             Self::UnknownToken => Code::Unauthenticated,
             Self::Forbidden(_) => Code::PermissionDenied,
             Self::Store | Self::Ask(AskError::Closed) => Code::Unavailable,
-            Self::Ask(AskError::Full) => Code::ResourceExhausted,
+            Self::NoRoom { .. } | Self::Ask(AskError::Full) => Code::ResourceExhausted,
             Self::Ask(AskError::NoAnswer) => Code::DeadlineExceeded,
             Self::Ask(AskError::SetAside) => Code::Internal,
         }
@@ -114,6 +131,10 @@ impl Fault {
             Self::Invalid(text) => text,
             Self::NoConversation => NO_CONVERSATION.to_owned(),
             Self::NoReply => NO_REPLY.to_owned(),
+            Self::NoRoom { waiting, limit, retry_after_ms } => format!(
+                "{waiting} messages wait on this number, {limit} may; nothing was taken on: repeat in {retry_after_ms} ms"
+            ),
+            Self::NothingSubmitted => NOTHING_SUBMITTED.to_owned(),
             Self::UnknownToken => UNKNOWN_TOKEN.to_owned(),
             Self::Forbidden(text) => text.to_owned(),
             Self::Store => STORE.to_owned(),
@@ -136,12 +157,20 @@ impl From<Fault> for Status {
             Fault::Invalid(text) => field_of(text).map(str::to_owned),
             _ => None,
         };
+        let (after, facts) = match &fault {
+            Fault::NoRoom { waiting, limit, retry_after_ms } => {
+                let facts = [("waiting", waiting), ("limit", limit)];
+                let facts = facts.map(|(name, n)| (name.to_owned(), n.to_string()));
+                (Duration::from_millis(*retry_after_ms), HashMap::from(facts))
+            }
+            _ => (RETRY_AFTER, HashMap::new()),
+        };
         let text = fault.text();
-        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, facts);
         if let Some(field) = field {
             details.add_bad_request_violation(field, text.clone());
         }
-        retry(&mut details, code);
+        retry(&mut details, code, after);
         Self::with_error_details(code, text, details)
     }
 }
@@ -153,9 +182,9 @@ fn field_of(text: &str) -> Option<&str> {
     (!field.is_empty() && field.chars().all(plain)).then_some(field)
 }
 
-fn retry(details: &mut ErrorDetails, code: Code) {
+fn retry(details: &mut ErrorDetails, code: Code, after: Duration) {
     if matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded) {
-        details.set_retry_info(Some(RETRY_AFTER));
+        details.set_retry_info(Some(after));
     }
 }
 
@@ -171,7 +200,7 @@ pub(crate) fn refused(refused: v1::Refused) -> Status {
     };
     let name = reason_name(reason);
     let mut details = ErrorDetails::with_error_info(name, DOMAIN, []);
-    retry(&mut details, code);
+    retry(&mut details, code, RETRY_AFTER);
     let mut metadata = MetadataMap::new();
     if let Ok(value) = name.parse() {
         metadata.insert("refusal-reason", value);
@@ -197,6 +226,12 @@ mod tests {
         let details = status.get_error_details();
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_AFTER));
         assert!(details.bad_request().is_none());
+        let full = Fault::NoRoom { waiting: 500, limit: 500, retry_after_ms: 2_500 };
+        let details = Status::from(full).get_error_details();
+        let wait = Duration::from_millis(2_500);
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(wait));
+        let info = details.error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.metadata["waiting"].as_str()), ("NO_ROOM", "500"));
     }
 
     #[test]

@@ -1,29 +1,34 @@
 //! The `Outbound` service: messages to an address. The conversation decides each one, as for every other send; the number says
 //! first whether it has room.
 
-use std::{sync::Arc, time::Duration};
+mod state;
+mod stream;
+
+use std::{pin::Pin, sync::Arc};
 
 use api::{
     convert::{self, Address},
     v1::{
-        self, SubmitAccepted, SubmitBackpressure, SubmitRefused, SubmitRequest, SubmitResponse,
-        SubmitResult, command_result, outbound_server::Outbound, submit_result,
+        self, GetOutboundRequest, GetOutboundResponse, SubmitAccepted, SubmitRefused,
+        SubmitRequest, SubmitResponse, SubmitResult, SubmitStreamRequest, SubmitStreamResponse,
+        command_result, outbound_server::Outbound, submit_result,
     },
 };
 use domain::{
-    CommandId, EntityId, EntityKind,
+    BusinessId, CommandId, EntityId, EntityKind,
     content::Identity,
     conversation::{CommandAnswer, CommandKind, ConversationCommand, OutboundSend, Via},
     naming::{self, IdentityKey},
     number::{NumberAnswer, NumberInput},
     persist,
 };
-use prost::Message as _;
-use tonic::{Request, Response, Status, metadata::MetadataValue};
+use futures::Stream;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     BusinessContext,
-    command::{Commands, Decided, raw_json},
+    ask::AskError,
+    command::{Commands, Decided, raw_json, unreadable},
     fault::{self, Fault},
     metrics,
     server::Shared,
@@ -44,18 +49,25 @@ struct Sender<'a> {
     phone_number_id: &'a str,
 }
 
+/// How full a number is.
+struct Room {
+    waiting: u32,
+    limit: u32,
+    /// There is room then, ms; 0: now.
+    retry_after_ms: u64,
+}
+
 #[tonic::async_trait]
 impl Outbound for OutboundService {
+    type SubmitStreamStream =
+        Pin<Box<dyn Stream<Item = Result<SubmitStreamResponse, Status>> + Send>>;
+
     async fn submit(
         &self,
         request: Request<SubmitRequest>,
     ) -> Result<Response<SubmitResponse>, Status> {
-        let principal = self.0.tokens.check(request.metadata())?;
+        let principal = self.program(&request)?;
         let business = self.0.business(&principal)?;
-        if principal.agent.is_some() {
-            let text = "outbound messages are for programs: use the token of the business";
-            return Err(Fault::Forbidden(text).into());
-        }
         let request = request.into_inner();
         let count = request.messages.len();
         if count == 0 || count > MESSAGES_MAX {
@@ -66,6 +78,23 @@ impl Outbound for OutboundService {
         let submitting = request.messages.iter().map(|message| self.submit_one(&sender, message));
         let results = futures::future::join_all(submitting).await;
         Ok(Response::new(SubmitResponse { results }))
+    }
+
+    async fn submit_stream(
+        &self,
+        request: Request<Streaming<SubmitStreamRequest>>,
+    ) -> Result<Response<Self::SubmitStreamStream>, Status> {
+        let principal = self.program(&request)?;
+        let answers = stream::answers(self.clone(), principal, request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn get(
+        &self,
+        request: Request<GetOutboundRequest>,
+    ) -> Result<Response<GetOutboundResponse>, Status> {
+        let principal = self.program(&request)?;
+        self.states(&principal, request.get_ref()).await.map(Response::new)
     }
 }
 
@@ -82,31 +111,39 @@ fn sender<'a>(
 }
 
 impl OutboundService {
+    /// Lets only programs of a business in.
+    fn program<T>(&self, request: &Request<T>) -> Result<Arc<Principal>, Status> {
+        let principal = self.0.tokens.check(request.metadata())?;
+        if principal.agent.is_some() {
+            let text = "outbound messages are for programs: use the token of the business";
+            return Err(Fault::Forbidden(text).into());
+        }
+        Ok(principal)
+    }
+
     /// Refuses the whole request while too much waits on the number.
-    async fn check_room(&self, sender: &Sender<'_>, count: usize) -> Result<(), Status> {
-        let commands = &self.0.commands;
+    async fn check_room(&self, sender: &Sender<'_>, count: usize) -> Result<(), Fault> {
         let wanted = u32::try_from(count).unwrap_or(u32::MAX);
-        let answer = room(commands, sender, wanted, self.0.random()?).await?;
-        let NumberAnswer::Room { waiting, limit, retry_after_ms } = answer else {
-            return Err(Status::unavailable("the number is being configured; repeat in a moment"));
-        };
+        let Room { waiting, limit, retry_after_ms } = self.room(sender, wanted).await?;
         if retry_after_ms == 0 {
             return Ok(());
         }
         metrics::command("submit", "full");
-        let text = format!(
-            "{waiting} messages wait on this number, {limit} may; nothing was taken on: repeat in {retry_after_ms} ms"
-        );
-        let mut status = Status::resource_exhausted(text);
-        let retry_after =
-            prost_types::Duration::try_from(Duration::from_millis(retry_after_ms)).ok();
-        let full = SubmitBackpressure { waiting, limit, retry_after };
-        let detail = MetadataValue::from_bytes(&full.encode_to_vec());
-        status.metadata_mut().insert_bin("submit-backpressure-bin", detail);
-        if let Ok(value) = retry_after_ms.to_string().parse() {
-            status.metadata_mut().insert("retry-after-ms", value);
+        Err(Fault::NoRoom { waiting, limit, retry_after_ms })
+    }
+
+    /// Asks the number whether `wanted` more may wait.
+    async fn room(&self, sender: &Sender<'_>, wanted: u32) -> Result<Room, Fault> {
+        let (commands, business) = (&self.0.commands, &sender.principal.business);
+        let random = self.0.random().map_err(|_| Fault::Ask(AskError::Closed))?;
+        let input = NumberInput::Room { wanted };
+        match ask_number(commands, business, sender.via.number, &input, random).await? {
+            NumberAnswer::Room { waiting, limit, retry_after_ms } => {
+                Ok(Room { waiting, limit, retry_after_ms })
+            }
+            // Only a build that does not know the question answers anything else.
+            _ => Err(Fault::Ask(AskError::SetAside)),
         }
-        Err(status)
     }
 
     async fn submit_one(&self, sender: &Sender<'_>, message: &v1::OutboundMessage) -> SubmitResult {
@@ -121,10 +158,7 @@ impl OutboundService {
             Ok((conversation, decided)) => answer(conversation, decided),
             Err(fault) => {
                 metrics::command("submit", fault.label());
-                match fault.to_answer() {
-                    command_result::Result::Refused(why) => refused(&why),
-                    _ => refused(&v1::Refused::default()),
-                }
+                refused(&fault)
             }
         };
         SubmitResult { key: message.key.clone(), result: Some(result) }
@@ -144,17 +178,27 @@ fn answer(conversation: EntityId, decided: Decided) -> submit_result::Result {
         }
         _ => {
             metrics::command("submit", "refused");
-            match convert::command_answer(&answer) {
-                command_result::Result::Refused(why) => refused(&why),
-                _ => refused(&v1::Refused::default()),
-            }
+            refusal(&convert::command_answer(&answer))
         }
     }
 }
 
-fn refused(why: &v1::Refused) -> submit_result::Result {
+fn refused(fault: &Fault) -> submit_result::Result {
+    refusal(&fault.to_answer())
+}
+
+fn refusal(answer: &command_result::Result) -> submit_result::Result {
+    let nothing = v1::Refused::default();
+    let why = match answer {
+        command_result::Result::Refused(why) => why,
+        _ => &nothing,
+    };
     let reason = fault::reason_name(why.reason()).to_owned();
-    submit_result::Result::Refused(SubmitRefused { reason, text: why.text.clone() })
+    submit_result::Result::Refused(SubmitRefused {
+        reason,
+        text: why.text.clone(),
+        retry_after: None,
+    })
 }
 
 /// The command that asks the conversation of the address.
@@ -198,18 +242,15 @@ fn command(
     Ok((conversation, ConversationCommand { id, agent: None, kind }))
 }
 
-async fn room(
+/// Asks a number something that changes nothing.
+async fn ask_number(
     commands: &Commands,
-    sender: &Sender<'_>,
-    wanted: u32,
+    business: &BusinessId,
+    number: EntityId,
+    question: &NumberInput,
     random: [u8; 16],
 ) -> Result<NumberAnswer, Fault> {
-    let input = NumberInput::Room { wanted };
-    let key = commands.key("room", &[&random]);
-    let input = commands.input(&sender.principal.business, sender.via.number, key, &input)?;
-    let answered = commands.asker.ask(input).await?.answer().await?;
-    persist::decode(&answered.body).map_err(|error| {
-        tracing::error!(%error, "a number's answer cannot be read");
-        Fault::Ask(crate::ask::AskError::SetAside)
-    })
+    let key = commands.key("ask_number", &[&random]);
+    let answered = commands.ask(business, number, key, question).await?;
+    persist::decode(&answered.body).map_err(|error| unreadable(&error))
 }

@@ -4,9 +4,12 @@
 mod admin;
 mod channel;
 mod commands;
+mod complaints;
 mod conversations;
 mod edge;
 mod entities;
+mod outbound;
+mod rich;
 mod routing;
 mod session;
 mod tail;

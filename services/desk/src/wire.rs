@@ -56,6 +56,8 @@ pub(crate) fn conversation(
         marketing_consent: row
             .marketing
             .map(|(allowed, at_ms)| v1::MarketingConsent { allowed, timestamp_ms: ms(at_ms) }),
+        vip: row.vip,
+        snoozed_until_ms: ms(row.snoozed_until_ms),
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `decide`, `on_*` | one handler per input |
 //! | `lanes` | what leaves next |
 //! | `on_fetch` | channel accounts: what a platform fetches |
+//! | `look` | what a request without an outcome waits for |
 //! | `pace` | how fast the number goes, and whose turn it is among its lanes |
 //! | `pair` | the debt with one customer |
 //! | `retry` | what a refused or unknown attempt is followed by |
@@ -29,6 +30,7 @@ mod index;
 mod input;
 mod lanes;
 pub mod limiter;
+mod look;
 mod on_echo;
 mod on_fetch;
 mod on_request;
@@ -48,4 +50,5 @@ pub use input::{
     CallAnswer, Lane, NumberAnswer, NumberConfig, NumberInput, NumberMode, Parked, PauseReason,
     Reply, Retry, SendRequest, Wait, WaitScope,
 };
+pub use look::SendWait;
 pub use state::{Number, Part};

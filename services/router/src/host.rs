@@ -1,9 +1,9 @@
 //! Makes the entities of the product for the runtime.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chassis::{config::Config, seal::Sealer, task::Shutdown};
-use domain::EntityKind;
+use domain::{EntityKind, naming};
 use runtime::{
     bus::{EntityId, SavedPart},
     host::{EntityError, Host, LiveEntity},
@@ -23,6 +23,8 @@ use crate::{
 pub struct RouterHost {
     rules: Arc<RuleBook>,
     opener: Opener,
+    /// Meta's ids of the numbers.
+    numbers: BTreeMap<domain::EntityId, String>,
 }
 
 impl RouterHost {
@@ -32,7 +34,14 @@ impl RouterHost {
     /// [`FlowsError`] when a flow file cannot be used.
     pub fn new(config: &Config, sealer: Arc<Sealer>) -> Result<Self, FlowsError> {
         let rules = Arc::new(RuleBook::new(config, &sealer)?);
-        Ok(Self { rules, opener: Opener::new(sealer) })
+        let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+        let numbers = config.businesses.iter().flat_map(|business| &business.numbers);
+        let numbers = numbers.map(|number| {
+            let id = naming::number_id(&hash, &number.phone_number_id);
+            (id, number.phone_number_id.clone())
+        });
+        let numbers = numbers.collect();
+        Ok(Self { rules, opener: Opener::new(sealer), numbers })
     }
 
     /// Reads flow files again when they change, until the process stops.
@@ -54,7 +63,10 @@ impl Host for RouterHost {
                 self.opener.clone(),
             )?),
             EntityKind::Workspace => Box::new(HostedWorkspace::load(own, parts)?),
-            EntityKind::Number => Box::new(HostedNumber::load(own, parts)?),
+            EntityKind::Number => {
+                let phone_number_id = self.numbers.get(&own).cloned();
+                Box::new(HostedNumber::load(own, parts, phone_number_id)?)
+            }
         })
     }
 }

@@ -39,6 +39,14 @@ pub const ITEMS: &str = "tandem_router_items";
 /// `business` and `queue`.
 pub const WAITING_SINCE_SECONDS: &str = "tandem_router_waiting_since_timestamp_seconds";
 
+/// Whether a number sends: 1 for the state it is in and 0 for the others; labels `number` (Meta's id of it) and `state`
+/// (`sending`, or what a person has to mend: `token`, `permission`, `policy`, `registration`, `payment`).
+pub const NUMBER_STATE: &str = "tandem_router_number_state";
+
+/// Every state of a number.
+pub(crate) const NUMBER_STATES: [&str; 6] =
+    ["sending", "token", "permission", "policy", "registration", "payment"];
+
 /// Describes them to the recorder.
 pub fn describe() {
     describe_counter!(SENDS_TOTAL, "sends by lane and result");
@@ -53,6 +61,7 @@ pub fn describe() {
     describe_counter!(FLOW_RELOADS_TOTAL, "flow files read again while running, by result");
     describe_counter!(DEPARTURES_TOTAL, "calls that departed by a number's door");
     describe_gauge!(RATE_PER_SECOND, "configured rate of a number, calls per second");
+    describe_gauge!(NUMBER_STATE, "1 for the state a number is in: sending, or why it is paused");
     describe_gauge!(ITEMS, "work items by queue and place");
     describe_gauge!(
         WAITING_SINCE_SECONDS,
@@ -109,6 +118,14 @@ pub(crate) fn cross_business() {
 pub(crate) fn door(phone_number_id: &str, rate_per_second: u32) -> Counter {
     gauge!(RATE_PER_SECOND, "number" => phone_number_id.to_owned()).set(rate_per_second);
     counter!(DEPARTURES_TOTAL, "number" => phone_number_id.to_owned())
+}
+
+/// The state a number is in now.
+pub(crate) fn number_state(phone_number_id: &str, now: &'static str) {
+    for state in NUMBER_STATES {
+        let is_now = if state == now { 1.0 } else { 0.0 };
+        gauge!(NUMBER_STATE, "number" => phone_number_id.to_owned(), "state" => state).set(is_now);
+    }
 }
 
 pub(crate) fn items(business: &str, queue: &str, place: &'static str) -> Gauge {

@@ -14,7 +14,7 @@ use runtime::{
     },
 };
 
-use crate::{bridge, send::Report};
+use crate::{bridge, metrics, send::Report};
 
 /// Memory of one part, about, bytes.
 const PART_WEIGHT: usize = 1024;
@@ -22,10 +22,16 @@ const PART_WEIGHT: usize = 1024;
 pub(crate) struct HostedNumber {
     id: EntityId,
     state: Number,
+    /// Meta's id of it; none where it is not configured, or a channel.
+    phone_number_id: Option<String>,
 }
 
 impl HostedNumber {
-    pub(crate) fn load(id: EntityId, parts: &[SavedPart]) -> Result<Self, EntityError> {
+    pub(crate) fn load(
+        id: EntityId,
+        parts: &[SavedPart],
+        phone_number_id: Option<String>,
+    ) -> Result<Self, EntityError> {
         let mut state = Number::default();
         for part in parts {
             if let Some(bytes) = &part.bytes {
@@ -33,7 +39,16 @@ impl HostedNumber {
                 state.put_part(&part.name.0, value);
             }
         }
-        Ok(Self { id, state })
+        let number = Self { id, state, phone_number_id };
+        number.tell_state();
+        Ok(number)
+    }
+
+    /// Tells metrics whether it sends.
+    fn tell_state(&self) {
+        if let Some(number) = &self.phone_number_id {
+            metrics::number_state(number, state_of(&self.state));
+        }
     }
 
     /// What the executor reported; where the runtime answered for it (hard limit, door), the attempt is found by
@@ -49,6 +64,11 @@ impl HostedNumber {
         let key = self.state.in_flight().find(|key: &CallKey| bridge::call_id(*key) == call);
         Ok(key.map(|key| Report { key, answer }))
     }
+}
+
+/// The state of a number, for metrics.
+fn state_of(number: &Number) -> &'static str {
+    number.paused().map_or("sending", |(cause, _)| cause.reason.name())
 }
 
 fn part_of(event: &NumberEvent) -> PartName {
@@ -79,6 +99,11 @@ impl LiveEntity for HostedNumber {
     fn apply(&mut self, event: &Event) -> Result<(), EntityError> {
         let event: NumberEvent = persist::decode(&event.body).map_err(bridge::refused)?;
         self.state.apply(&event);
+        if let NumberEvent::Paused { .. } | NumberEvent::Resumed | NumberEvent::Configured(_) =
+            event
+        {
+            self.tell_state();
+        }
         Ok(())
     }
 
@@ -92,5 +117,34 @@ impl LiveEntity for HostedNumber {
 
     fn weight(&self) -> usize {
         self.state.n_parts() * PART_WEIGHT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::number::{PauseCause, PauseReason};
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_in_the_state_of_its_pause_until_it_goes_on() {
+        let mut number = Number::default();
+        assert_eq!(state_of(&number), "sending");
+        let paused = |cause| NumberEvent::Paused { until_ms: 9, cause };
+        number.apply(&paused(None));
+        assert_eq!(state_of(&number), "sending", "a throttle ends by itself");
+        for reason in [
+            PauseReason::Token,
+            PauseReason::Permission,
+            PauseReason::Policy,
+            PauseReason::Registration,
+            PauseReason::Payment,
+        ] {
+            number.apply(&paused(Some(PauseCause { reason, code: 1, times: 1 })));
+            assert_eq!(state_of(&number), reason.name());
+            assert!(metrics::NUMBER_STATES.contains(&reason.name()));
+        }
+        number.apply(&NumberEvent::Resumed);
+        assert_eq!(state_of(&number), "sending");
     }
 }

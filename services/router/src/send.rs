@@ -317,3 +317,89 @@ impl SendExecutor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use whatsapp::errors::{Backoff, ErrorClass as Class};
+
+    use super::*;
+
+    /// Every class, with what becomes of the message, its lane and its channel. A class that is added to the fact sheet is
+    /// decided here: the match below does not compile without it.
+    fn expected(class: Class) -> Retry {
+        match class {
+            Class::StopChannel => Retry::Stop(PauseReason::Token),
+            Class::NoPermission => Retry::Stop(PauseReason::Permission),
+            Class::AccountLocked => Retry::Stop(PauseReason::Policy),
+            Class::NumberNotRegistered => Retry::Stop(PauseReason::Registration),
+            Class::PaymentNeeded => Retry::Stop(PauseReason::Payment),
+            Class::Throttled => Retry::NumberBackoff,
+            Class::PairBackoff => Retry::PairBackoff,
+            Class::RetryOnceInWindow => Retry::OnceIfWindowOpen,
+            Class::SpamLimited => wait(WaitScope::Lane(Lane::Campaign), 3_600_000),
+            Class::MisclassificationCap => wait(WaitScope::Lane(Lane::Utility), 3_600_000),
+            Class::MarketingHeld => wait(WaitScope::Message, 86_400_000),
+            Class::TemplatePaused => wait(WaitScope::Message, 10_800_000),
+            Class::Backoff(backoff) => Retry::Wait(Wait {
+                scope: match backoff.scope {
+                    Scope::Message => WaitScope::Message,
+                    Scope::Number | Scope::Account | Scope::App => WaitScope::Number,
+                },
+                first_ms: backoff.first_ms,
+                attempts_max: backoff.attempts_max.map(u32::from),
+            }),
+            // Sending the same again gives the same answer, or must not happen.
+            Class::CountryBlocked
+            | Class::MarketingOptedOut
+            | Class::Undeliverable
+            | Class::NeedsPhone
+            | Class::WrongApi
+            | Class::TemplateDisabled
+            | Class::TemplateWrong
+            | Class::IdentityChanged
+            | Class::AlreadyDone
+            | Class::InboundNotice
+            | Class::NoRetry
+            | Class::Reconcile => Retry::Never,
+        }
+    }
+
+    #[test]
+    fn every_class_of_error_has_what_follows() {
+        let scopes = [Scope::Message, Scope::Number, Scope::Account, Scope::App];
+        let backoffs = scopes.into_iter().flat_map(|scope| {
+            [Some(3), None].map(|attempts_max| {
+                Class::Backoff(Backoff { first_ms: 5_000, attempts_max, scope })
+            })
+        });
+        let plain = [
+            Class::StopChannel,
+            Class::AccountLocked,
+            Class::NumberNotRegistered,
+            Class::NoPermission,
+            Class::PaymentNeeded,
+            Class::CountryBlocked,
+            Class::Throttled,
+            Class::PairBackoff,
+            Class::SpamLimited,
+            Class::MisclassificationCap,
+            Class::MarketingHeld,
+            Class::MarketingOptedOut,
+            Class::RetryOnceInWindow,
+            Class::Undeliverable,
+            Class::NeedsPhone,
+            Class::WrongApi,
+            Class::TemplatePaused,
+            Class::TemplateDisabled,
+            Class::TemplateWrong,
+            Class::IdentityChanged,
+            Class::AlreadyDone,
+            Class::InboundNotice,
+            Class::NoRetry,
+            Class::Reconcile,
+        ];
+        for class in backoffs.chain(plain) {
+            assert_eq!(retry_of(class), expected(class), "{class:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use domain::workspace::{
     AgentView, OfferEnd, OfferView, Presence, ReservedFor, WaitReason, WaitingView,
     WorkspaceChange, WrapUpView,
 };
-use domain::{Sealed, flow::Field};
+use domain::{Sealed, conversation::Brief, flow::Field};
 
 use super::{
     id::{conversation_id, offer_id},
@@ -36,17 +36,32 @@ pub fn presence_from_wire(presence: v1::Presence) -> Option<Presence> {
 pub fn offer(view: &OfferView, fields: &impl Fn(&Sealed) -> Vec<Field>) -> v1::Offer {
     let brief = view.brief.as_deref();
     let collected = brief.and_then(|brief| brief.fields.as_ref()).map(fields).unwrap_or_default();
-    let field = |field: Field| v1::CollectedField { name: field.name, value: field.value };
     v1::Offer {
         handoff_why: brief.map(|brief| brief.why.code().to_owned()).unwrap_or_default(),
         handoff_reason: brief.map(|brief| brief.reason.clone()).unwrap_or_default(),
-        fields: collected.into_iter().map(field).collect(),
+        fields: collected.into_iter().map(collected_field).collect(),
         offer_id: offer_id(view.offer),
         conversation_id: conversation_id(view.conversation.hash),
         queue_id: view.queue.0.clone(),
         waiting_since_ms: ms(view.since_ms),
         deadline_ms: ms(view.deadline_ms),
         reason: view.reason.clone(),
+    }
+}
+
+fn collected_field(field: Field) -> v1::CollectedField {
+    v1::CollectedField { name: field.name, value: field.value }
+}
+
+/// A bot's hand-over. `fields` opens what it collected.
+#[must_use]
+pub fn handed_over(brief: &Brief, fields: impl Fn(&Sealed) -> Vec<Field>) -> v1::HandedOver {
+    let collected = brief.fields.as_ref().map(fields).unwrap_or_default();
+    v1::HandedOver {
+        why: brief.why.code().to_owned(),
+        reason: brief.reason.clone(),
+        fields: collected.into_iter().map(collected_field).collect(),
+        priority: brief.priority,
     }
 }
 

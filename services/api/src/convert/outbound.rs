@@ -42,9 +42,7 @@ pub struct Submitted {
 /// [`Invalid`].
 pub fn check_submit(message: &v1::OutboundMessage, now_ms: u64) -> Result<Submitted, Invalid> {
     use outbound_message::Content as Wire;
-    if message.key.is_empty() || message.key.len() > KEY_BYTES_MAX {
-        return invalid(format!("key: use 1 to {KEY_BYTES_MAX} bytes"));
-    }
+    check_key(&message.key)?;
     let content = match message.content.clone() {
         None => return invalid("content: set template, text, media, location or interactive"),
         Some(Wire::Template(it)) => send_message::Content::Template(it),
@@ -66,6 +64,17 @@ pub fn check_submit(message: &v1::OutboundMessage, now_ms: u64) -> Result<Submit
         not_after_ms: not_after(message.not_after_ms, now_ms)?,
         outgoing: check_send(&send)?,
     })
+}
+
+/// Checks the key of a message.
+///
+/// # Errors
+/// [`Invalid`].
+pub fn check_key(key: &str) -> Result<(), Invalid> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return invalid(format!("key: use 1 to {KEY_BYTES_MAX} bytes"));
+    }
+    Ok(())
 }
 
 fn not_after(given_ms: i64, now_ms: u64) -> Result<u64, Invalid> {

@@ -1,7 +1,10 @@
 //! One batch, one transaction: rows and position together, or nothing.
 
 use bus::{Incarnation, PartitionId};
-use domain::{BusinessId, Hash16, conversation::ConversationEvent as Event};
+use domain::{
+    BusinessId, Hash16,
+    conversation::{CommandAnswer, ConversationEvent as Event},
+};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
@@ -256,6 +259,11 @@ impl<'a> At<'a> {
             | Event::BillingWindowMoved { .. }
             | Event::FreeEntryMoved { .. }
             | Event::MarketingWished { .. } => billing::told(self, event),
+            Event::CommandAnswered { id, answer: CommandAnswer::Sent { request } } => {
+                messages::submitted(self, *id, *request)
+            }
+            Event::RoutingActed { act, .. } => routing::acted(self, act),
+            Event::SnoozeEnded { .. } => routing::snoozed(self, 0),
             // Told by events of their own where they change what is shown (a cancelled send by its end).
             Event::SendCancelled { .. }
             | Event::CommandAnswered { .. }
@@ -276,8 +284,6 @@ impl<'a> At<'a> {
             | Event::Joining { .. }
             | Event::JoinEnded { .. }
             | Event::Absorbed { .. }
-            | Event::RoutingActed { .. }
-            | Event::SnoozeEnded { .. }
             | Event::AgentGone { .. }
             | Event::KeySeen { .. } => Ok(()),
         }

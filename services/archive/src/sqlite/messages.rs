@@ -2,7 +2,7 @@
 //! answer, its statuses and its echo is known first.
 
 use domain::{
-    MessageId, Millis, RequestId, Sealed,
+    CommandId, MessageId, Millis, RequestId, Sealed,
     conversation::{MessageRecord, SendOutcome, SendRecord, StatusKind},
 };
 use rusqlite::{OptionalExtension, Row, params};
@@ -98,6 +98,23 @@ pub(super) fn requested(at: &At<'_>, record: &SendRecord) -> Result<(), ArchiveE
             record.content.bytes,
             record.episode.unwrap_or(0)
         ],
+    )
+}
+
+/// A command was answered with a send. Messages of programs are each the first command of a client of its own, named after
+/// the program's key; of all other clients only one send is noted.
+pub(super) fn submitted(
+    at: &At<'_>,
+    id: CommandId,
+    request: RequestId,
+) -> Result<(), ArchiveError> {
+    if id.n != 1 {
+        return Ok(());
+    }
+    at.update(
+        "UPDATE messages SET client = ?4
+         WHERE business = ?1 AND request_conversation = ?2 AND request_n = ?3",
+        params![at.business.0, request.conversation.0, int(request.n), id.client.0],
     )
 }
 

@@ -81,6 +81,12 @@ pub(super) fn list(
     if let Some(agent) = &filter.assigned {
         condition(" AND assigned_agent = #", Value::from(agent.0.clone()));
     }
+    if let Some(vip) = filter.vip {
+        condition(" AND vip = #", Value::from(vip));
+    }
+    if let Some(snoozed) = filter.snoozed {
+        condition(" AND (snoozed_until_ms > 0) = #", Value::from(snoozed));
+    }
     if let Some(cursor) = after {
         condition(" AND (last_message_ms, id) < (#,", Value::from(int(cursor.last_message_ms)));
         condition(" #)", Value::from(cursor.id.0.to_vec()));
@@ -139,6 +145,8 @@ fn conversation_row(
             0 => None,
             code => Some((code == 1, unsigned(row, "marketing_ms")?)),
         },
+        vip: row.get("vip")?,
+        snoozed_until_ms: unsigned(row, "snoozed_until_ms")?,
         position,
     })
 }

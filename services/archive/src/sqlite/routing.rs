@@ -1,6 +1,9 @@
 //! Notes, episodes, work items and assignments.
 
-use domain::{AgentId, ItemId, Millis, QueueId, Sealed, conversation::ResolvedBy};
+use domain::{
+    AgentId, ItemId, Millis, QueueId, Sealed,
+    conversation::{ResolvedBy, RoutingAct},
+};
 use rusqlite::params;
 
 use super::{apply::At, codes::int};
@@ -37,11 +40,35 @@ pub(super) fn episode_resolved(
         ResolvedBy::Agent(agent) => Some(agent.0.as_str()),
         ResolvedBy::Api | ResolvedBy::Bot => None,
     };
+    snoozed(at, 0)?;
     // Without a row the episode began at an address that joined this one.
     at.update(
         "INSERT INTO episodes VALUES (?1, ?2, ?3, 0, ?4, ?5)
          ON CONFLICT DO UPDATE SET resolved_ms = excluded.resolved_ms, resolved_by = excluded.resolved_by",
         params![at.business.0, at.id.0, n, int(at_ms), agent],
+    )
+}
+
+/// What somebody did to the routing, as far as no other event tells it.
+pub(super) fn acted(at: &At<'_>, act: &RoutingAct) -> Result<(), ArchiveError> {
+    match act {
+        RoutingAct::Vip { vip } => at.update(
+            "UPDATE conversations SET vip = ?3 WHERE business = ?1 AND id = ?2",
+            params![at.business.0, at.id.0, vip],
+        ),
+        RoutingAct::Snooze { until_ms } => snoozed(at, *until_ms),
+        RoutingAct::Transfer { .. }
+        | RoutingAct::Assign { .. }
+        | RoutingAct::Requeue { .. }
+        | RoutingAct::WrapUp { .. } => Ok(()),
+    }
+}
+
+/// Put aside until then; 0: no longer.
+pub(super) fn snoozed(at: &At<'_>, until_ms: Millis) -> Result<(), ArchiveError> {
+    at.update(
+        "UPDATE conversations SET snoozed_until_ms = ?3 WHERE business = ?1 AND id = ?2",
+        params![at.business.0, at.id.0, int(until_ms)],
     )
 }
 

@@ -10,7 +10,7 @@ use crate::ArchiveError;
 /// "TdRm": marks the file as ours.
 const APPLICATION_ID: i32 = 0x5464_526d;
 /// Raised with every change of the tables; an older file is emptied and projected anew.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// All tables, for clearing and dumping.
 pub(super) const TABLES: [&str; 12] = [
@@ -53,13 +53,15 @@ CREATE TABLE conversations (
     last_message_ms INTEGER NOT NULL DEFAULT 0,
     free_entry_until_ms INTEGER NOT NULL DEFAULT 0,
     marketing INTEGER NOT NULL DEFAULT 0, marketing_ms INTEGER NOT NULL DEFAULT 0,
+    vip INTEGER NOT NULL DEFAULT 0, snoozed_until_ms INTEGER NOT NULL DEFAULT 0,
     partition INTEGER, generation INTEGER, seq INTEGER, step INTEGER,
     PRIMARY KEY (business, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX conversations_newest ON conversations (business, last_message_ms, id)
     WHERE forwarded_to IS NULL;
 CREATE INDEX conversations_root ON conversations (business, root);
--- conversation: who recorded it. thread: whose thread it is in now.
+-- conversation: who recorded it. thread: whose thread it is in now. client: of a send that was the first command of its
+-- client, that client: what programs submit is found by it.
 CREATE TABLE messages (
     row INTEGER PRIMARY KEY,
     business TEXT NOT NULL, conversation BLOB NOT NULL, thread BLOB NOT NULL,
@@ -72,11 +74,12 @@ CREATE TABLE messages (
     target BLOB, episode INTEGER NOT NULL,
     outcome INTEGER NOT NULL DEFAULT 0, accepted_ms INTEGER NOT NULL DEFAULT 0,
     error_code INTEGER NOT NULL DEFAULT 0, told TEXT NOT NULL DEFAULT '',
-    repeated INTEGER NOT NULL DEFAULT 0
+    repeated INTEGER NOT NULL DEFAULT 0, client BLOB
 ) STRICT;
 CREATE UNIQUE INDEX messages_id ON messages (business, message) WHERE message IS NOT NULL;
 CREATE UNIQUE INDEX messages_request ON messages (business, request_conversation, request_n)
     WHERE request_n IS NOT NULL;
+CREATE INDEX messages_client ON messages (business, client) WHERE client IS NOT NULL;
 CREATE INDEX messages_thread ON messages (business, thread, at_ms);
 -- Reactions, edits and deletions by the message they act on.
 CREATE INDEX messages_marks ON messages (business, target)

@@ -68,6 +68,21 @@ pub(super) fn message(
     Ok(rows(db, &one, params![business.0, message.0.0, root.0])?.pop())
 }
 
+/// The sends that were the first command of a client, the newest first.
+pub(super) fn submitted(
+    db: &Connection,
+    business: &BusinessId,
+    client: Hash16,
+    limit: usize,
+) -> Result<Vec<MessageRow>, ArchiveError> {
+    let newest = format!(
+        "{COLUMNS} WHERE m.business = ?1 AND m.client = ?2 AND m.client IS NOT NULL
+         ORDER BY m.at_ms DESC, m.row DESC LIMIT ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    rows(db, &newest, params![business.0, client.0, limit])
+}
+
 pub(super) fn marks(
     db: &Connection,
     business: &BusinessId,

@@ -2,9 +2,10 @@
 
 use bus::{DeadLetter, Input, RecordBody, Steps};
 use domain::{
-    BusinessId,
+    BusinessId, CommandId,
     conversation::{
-        Author, ConversationEvent, Floor, FloorCause, ResolvedBy, SendOutcome, StatusKind,
+        Author, CommandAnswer, ConversationEvent, Floor, FloorCause, ResolvedBy, RoutingAct,
+        SendOutcome, StatusKind,
     },
 };
 
@@ -294,4 +295,77 @@ async fn lists_are_filtered_and_paged_newest_first() {
     assert_eq!(assigned.iter().map(|view| view.row.id).collect::<Vec<_>>(), [hash(3)]);
     filter.number = Some(hash(199));
     assert_eq!(model.archive.conversations(&shop, &filter, None, 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_vip_and_a_snooze_are_shown_and_listed_by() {
+    let model = Model::new();
+    let mut log = Log::new(0);
+    let act = |act| ConversationEvent::RoutingActed {
+        act,
+        by: Some("ana".into()),
+        from: None,
+        note: None,
+        at_ms: 20,
+    };
+    let snoozed = act(RoutingAct::Snooze { until_ms: 900 });
+    let ended = ConversationEvent::EpisodeResolved { n: 1, by: ResolvedBy::Api, at_ms: 40 };
+    let vip = |vip| act(RoutingAct::Vip { vip });
+    log.step(1, &[identity(Some("1"), None), inbound(1, 10, "hi"), vip(true), snoozed.clone()]);
+    log.step(
+        2,
+        &[inbound(2, 10, "hi"), snoozed.clone(), ConversationEvent::SnoozeEnded { at_ms: 30 }],
+    );
+    log.step(3, &[inbound(3, 10, "hi"), snoozed, ended, vip(true), vip(false)]);
+    model.apply_log(&log).await;
+    let business = BusinessId::from(SHOP);
+    let list = async |vip, snoozed| {
+        let filter = ConversationFilter { vip, snoozed, ..ConversationFilter::default() };
+        let listed = model.archive.conversations(&business, &filter, None, 9).await.unwrap();
+        let row = |view: &crate::model::ConversationView| {
+            (view.row.id, view.row.vip, view.row.snoozed_until_ms)
+        };
+        listed.iter().map(row).collect::<Vec<_>>()
+    };
+    let (first, others) = ((hash(1), true, 900), [(hash(3), false, 0), (hash(2), false, 0)]);
+    assert_eq!(list(Some(true), None).await, [first]);
+    assert_eq!(list(None, Some(true)).await, [first]);
+    assert_eq!(list(Some(false), None).await, others);
+    assert_eq!(list(Some(false), Some(false)).await, others);
+    assert_eq!(list(Some(true), Some(false)).await, []);
+}
+
+#[tokio::test]
+async fn what_a_program_submitted_is_found_by_its_key() {
+    let model = Model::new();
+    let mut log = Log::new(0);
+    let answered = |client: u8, n, request| ConversationEvent::CommandAnswered {
+        id: CommandId { client: hash(client), n },
+        answer: CommandAnswer::Sent { request },
+    };
+    let failed = SendOutcome::Failed { code: 131_050, told: "stopped".to_owned() };
+    let (one, two) = (request(1, 1), request(2, 1));
+    log.step(1, &[asked(one, 10, "offer"), answered(7, 1, one)]);
+    log.step(2, &[asked(two, 20, "offer"), answered(7, 1, two)]);
+    log.step(
+        1,
+        &[
+            ConversationEvent::SendResolved { request: one, outcome: failed, at_ms: 30 },
+            asked(request(1, 2), 40, "offer"),
+            answered(8, 2, request(1, 2)),
+        ],
+    );
+    model.apply_log(&log).await;
+    let of = async |client: u8| {
+        let found = model.archive.submitted(&SHOP.into(), hash(client), 9, None).await.unwrap();
+        let row = |view: &crate::model::MessageView| {
+            (view.row.request.unwrap(), view.row.delivery.delivery(), view.row.error_code)
+        };
+        found.value.iter().map(row).collect::<Vec<_>>()
+    };
+    let both = [(two, Delivery::Pending, 0), (one, Delivery::Failed, 131_050)];
+    assert_eq!(of(7).await, both, "one for each customer, the newest first");
+    assert_eq!(of(8).await, [], "a later command of a client is no submitted message");
+    let foreign = model.archive.submitted(&"bank".into(), hash(7), 9, None).await.unwrap();
+    assert_eq!(foreign.value.len(), 0);
 }

@@ -119,9 +119,11 @@ impl Outbox {
         let answered = commands.ask(&self.business, account, key, &fetch).await?;
         match persist::decode(&answered.body).map_err(|error| unreadable(&error))? {
             NumberAnswer::Replies { replies, more } => Ok((replies, more)),
-            NumberAnswer::NoChannel | NumberAnswer::Room { .. } => Err(Stop::Status(
-                Status::unavailable("the channel is being configured; repeat in a moment"),
-            )),
+            NumberAnswer::NoChannel | NumberAnswer::Room { .. } | NumberAnswer::Waits { .. } => {
+                Err(Stop::Status(Status::unavailable(
+                    "the channel is being configured; repeat in a moment",
+                )))
+            }
         }
     }
 

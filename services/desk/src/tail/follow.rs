@@ -184,8 +184,13 @@ impl Follow {
     }
 
     fn map(&self, seq: u64, step: &Step) -> Result<Vec<(u32, Event)>, Stop> {
-        let events = step_events(step).map_err(|error| self.unreadable(seq, &error))?;
-        Ok(map::step(&self.shared.commands.archive, &self.business, step, &events))
+        let unreadable = |error| self.unreadable(seq, &error);
+        let events = step_events(step).map_err(unreadable)?;
+        let mut shown = map::step(&self.shared.commands.archive, &self.business, step, &events);
+        if let Some(context) = self.shared.context.businesses.get(&self.business) {
+            shown.extend(map::number_step(context, step).map_err(unreadable)?);
+        }
+        Ok(shown)
     }
 
     async fn send(&self, place: Place, event: Event) -> Result<(), Stop> {

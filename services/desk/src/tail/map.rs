@@ -12,11 +12,13 @@ use api::{
 use archive::Archive;
 use bus::Step;
 use domain::{
-    BusinessId,
+    BusinessId, EntityKind, Hash16, Sealed,
     conversation::{ConversationEvent, ResolvedBy, RoutingAct, SendOutcome},
+    number::{Number, NumberEvent},
+    persist::{self, PersistError},
 };
 
-use crate::command::conversation_of;
+use crate::{BusinessContext, command::conversation_of};
 
 /// The shown events of a step, each with its place in the step.
 pub(super) fn step(
@@ -45,6 +47,32 @@ pub(super) fn step(
         shown.push((place, tail_response::Event::DeadLettered(event)));
     }
     shown
+}
+
+/// The shown events of a number's step: that it is paused until a person acts, or goes on.
+pub(super) fn number_step(
+    context: &BusinessContext,
+    step: &Step,
+) -> Result<Vec<(u32, tail_response::Event)>, PersistError> {
+    let mut shown = Vec::new();
+    if step.entity.kind != EntityKind::Number.code() {
+        return Ok(shown);
+    }
+    let hash = Hash16(step.entity.hash);
+    // Of each request there are many events, and none of them says how the number stands.
+    let own = (0u32..).zip(&step.events).filter(|(_, event)| event.part.0 == Number::PART);
+    for (place, event) in own {
+        let event: NumberEvent = persist::decode(&event.body)?;
+        let Some(state) = convert::channel_state(&event) else { continue };
+        let state = v1::ChannelState {
+            phone_number_id: context.numbers.get(&hash).cloned().unwrap_or_default(),
+            channel_id: context.channel_of(hash).unwrap_or_default().to_owned(),
+            timestamp_ms: ms(step.now_ms),
+            ..state
+        };
+        shown.push((place, tail_response::Event::ChannelState(state)));
+    }
+    Ok(shown)
 }
 
 /// An event and its time; `None` for what only the conversation itself needs.
@@ -77,6 +105,13 @@ fn show(
         | E::RoutingActed { .. }
         | E::SnoozeEnded { .. }
         | E::ItemEnded { .. } => return care(event, now_ms),
+        E::HandedOver { brief, at_ms } => {
+            let fields = |sealed: &Sealed| {
+                let plain = archive.opened(business, sealed.key_id, &sealed.bytes);
+                plain.and_then(|plain| persist::decode(&plain).ok()).unwrap_or_default()
+            };
+            (Event::HandedOver(convert::handed_over(brief, fields)), *at_ms)
+        }
         E::FloorChanged { floor, at_ms, .. } => {
             (Event::FloorChanged(convert::floor(floor)), *at_ms)
         }
@@ -109,7 +144,6 @@ fn show(
         | E::BotAsked { .. }
         | E::BotAnswered { .. }
         | E::BotFailed { .. }
-        | E::HandedOver { .. }
         | E::TimerSet { .. }
         | E::Joining { .. }
         | E::JoinEnded { .. }

@@ -1,8 +1,8 @@
 //! The operator's service.
 
 use api::v1::{
-    ConfirmSendsRequest, GetDeadLetterRequest, ListDeadLettersRequest, PingRequest,
-    ReplayDeadLetterRequest, StatusRequest, admin_client::AdminClient,
+    ConfirmSendsRequest, GetDeadLetterRequest, GetVersionRequest, ListDeadLettersRequest,
+    PingRequest, ReplayDeadLetterRequest, StatusRequest, admin_client::AdminClient,
 };
 use bus::{Cause, DeadLetter, Header, InboxEntry, Input, ReadLimit};
 use domain::{
@@ -81,6 +81,11 @@ async fn only_the_operators_token_is_let_in() {
     assert_eq!(refused.code(), Code::Unauthenticated);
     let pong = bounded(admin.ping(as_("operator", PingRequest {}))).await.unwrap().into_inner();
     assert_eq!(pong.node, "node-1");
+    let version = bounded(admin.get_version(as_("operator", GetVersionRequest {}))).await.unwrap();
+    let version = version.into_inner();
+    assert_eq!((version.version, version.format_level), (pong.version, 1));
+    let refused = bounded(admin.get_version(as_("shop", GetVersionRequest {}))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
     let status = bounded(admin.status(as_("operator", StatusRequest {}))).await.unwrap();
     assert!(status.into_inner().segments);
     let confirm = as_("operator", ConfirmSendsRequest::default());

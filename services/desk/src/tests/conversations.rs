@@ -7,7 +7,9 @@ use api::v1::{
 use domain::{
     EntityId, EntityKind, RequestId,
     content::{Content, ContentKind, Identity},
-    conversation::{Author, ConversationEvent, SendOutcome, SendRecord, StatusKind, Via},
+    conversation::{
+        Author, ConversationEvent, RoutingAct, SendOutcome, SendRecord, StatusKind, Via,
+    },
     number::Lane,
     persist,
 };
@@ -40,7 +42,8 @@ fn asked(request: RequestId, at_ms: u64) -> ConversationEvent {
 }
 
 async fn get(world: &World, who: &str, n: u8) -> Result<Conversation, Code> {
-    let request = GetConversationRequest { conversation_id: id(n), at_least: None };
+    let request =
+        GetConversationRequest { conversation_id: id(n), at_least: None, read_mask: None };
     let answer = world.conversations().get(as_(who, request)).await;
     answer.map(|answer| answer.into_inner().conversation.unwrap()).map_err(|status| status.code())
 }
@@ -167,10 +170,16 @@ async fn bad_requests_are_named() {
     assert!(bad.message().starts_with("page_token"), "{bad:?}");
     let bad = list(|request| request.phone_number_id = "77".to_owned()).await.unwrap_err();
     assert_eq!(bad.code(), Code::InvalidArgument);
+    let mask = |path: &str| Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
+    let request = ListConversationsRequest { read_mask: mask("wip"), ..Default::default() };
+    let bad = world.conversations().list(as_("shop", request)).await.unwrap_err();
+    assert_eq!(bad.code(), Code::InvalidArgument);
+    assert!(bad.message().starts_with("read_mask: `wip`"), "{bad:?}");
     let of_bo = list(|request| request.assigned_agent_id = "bo".to_owned()).await.unwrap();
     assert_eq!(of_bo.conversations, []);
     let mut anonymous = world.conversations();
-    let request = GetConversationRequest { conversation_id: id(3), at_least: None };
+    let request =
+        GetConversationRequest { conversation_id: id(3), at_least: None, read_mask: None };
     assert_eq!(anonymous.get(request).await.unwrap_err().code(), Code::Unauthenticated);
 }
 
@@ -181,7 +190,11 @@ async fn a_query_waits_for_the_position_it_names_or_says_stale() {
     let newborn = step("shop", 3, &[inbound("shop", 1, 10, "hi")]);
     let reached = world.append(partition, vec![newborn]).await;
     let read = async |at_least: Position| {
-        let request = GetConversationRequest { conversation_id: id(3), at_least: Some(at_least) };
+        let request = GetConversationRequest {
+            conversation_id: id(3),
+            at_least: Some(at_least),
+            read_mask: None,
+        };
         world.conversations().get(as_("shop", request)).await.unwrap().into_inner()
     };
     let wanted = wire::position(partition, reached);
@@ -189,4 +202,56 @@ async fn a_query_waits_for_the_position_it_names_or_says_stale() {
     assert!(read(Position { sequence: wanted.sequence + 1, ..wanted }).await.stale);
     let own = read(wanted).await.conversation.unwrap().position.unwrap();
     assert!(!read(own).await.stale);
+}
+
+#[tokio::test]
+async fn vips_and_snoozed_conversations_are_shown_and_listed_by() {
+    let world = World::new().await;
+    let act = |act| ConversationEvent::RoutingActed {
+        act,
+        by: Some("ana".into()),
+        from: None,
+        note: None,
+        at_ms: 5,
+    };
+    let (vip, snoozed) =
+        (act(RoutingAct::Vip { vip: true }), act(RoutingAct::Snooze { until_ms: 900 }));
+    world.decide("shop", 3, &[inbound("shop", 1, 10, "hi"), vip]).await;
+    world.decide("shop", 4, &[inbound("shop", 2, 20, "hi"), snoozed]).await;
+    let list = async |vip, snoozed| {
+        let request = ListConversationsRequest { vip, snoozed, ..Default::default() };
+        let page = world.conversations().list(as_("shop", request)).await.unwrap().into_inner();
+        page.conversations.into_iter().map(|it| it.conversation_id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(Some(true), None).await, [id(3)]);
+    assert_eq!(list(None, Some(true)).await, [id(4)]);
+    assert_eq!(list(None, None).await, [id(4), id(3)]);
+    assert!(get(&world, "ana", 3).await.unwrap().vip);
+    assert_eq!(get(&world, "ana", 4).await.unwrap().snoozed_until_ms, 900);
+}
+
+#[tokio::test]
+async fn a_mask_leaves_out_what_was_not_asked_for() {
+    let world = World::new().await;
+    let opened = ConversationEvent::EpisodeOpened { n: 1, at_ms: 10 };
+    world.decide("shop", 3, &[identity("shop", "55"), opened, inbound("shop", 1, 10, "hi")]).await;
+    let read = async |paths: &[&str]| {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        let request = GetConversationRequest {
+            conversation_id: id(3),
+            read_mask: Some(prost_types::FieldMask { paths }),
+            ..Default::default()
+        };
+        world.conversations().get(as_("shop", request)).await.unwrap().into_inner()
+    };
+    let all = read(&["*"]).await;
+    assert_eq!((all.episodes.len(), read(&[]).await), (1, all.clone()));
+    let some = read(&["contact", "last_message_ms"]).await;
+    let wanted = Conversation {
+        contact: all.conversation.as_ref().unwrap().contact.clone(),
+        last_message_ms: 10,
+        ..Conversation::default()
+    };
+    assert_eq!((some.conversation, some.episodes.len()), (Some(wanted), 0));
+    assert_eq!(read(&["episodes"]).await.episodes, all.episodes);
 }

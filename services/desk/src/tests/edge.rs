@@ -55,13 +55,18 @@ async fn requests_and_headers_beyond_the_limits_are_refused() {
     let large = bounded(world.conversations().send(as_("shop", request))).await.unwrap_err();
     assert_eq!(large.code(), Code::OutOfRange, "{large:?}");
 
-    let mut request =
-        as_("shop", GetConversationRequest { conversation_id: id(1), at_least: None });
+    let mut request = as_(
+        "shop",
+        GetConversationRequest { conversation_id: id(1), at_least: None, read_mask: None },
+    );
     let header = "x".repeat(40_000).parse().unwrap();
     request.metadata_mut().insert("padding", header);
     assert!(bounded(world.conversations().get(request)).await.is_err());
     // Neither took the connection down.
-    let request = as_("shop", GetConversationRequest { conversation_id: id(1), at_least: None });
+    let request = as_(
+        "shop",
+        GetConversationRequest { conversation_id: id(1), at_least: None, read_mask: None },
+    );
     let after = bounded(world.conversations().get(request)).await.unwrap_err();
     assert_eq!(after.code(), Code::NotFound);
 }
@@ -71,7 +76,12 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
     let options = Options { connections_max: 1, ..Options::default() };
     let world = World::with(options).await;
     let endpoint = Channel::from_shared(format!("http://{}", world.address)).unwrap();
-    let request = || as_("shop", GetConversationRequest { conversation_id: id(1), at_least: None });
+    let request = || {
+        as_(
+            "shop",
+            GetConversationRequest { conversation_id: id(1), at_least: None, read_mask: None },
+        )
+    };
     let channel = endpoint.connect_lazy();
     let mut client = api::v1::conversations_client::ConversationsClient::new(channel);
     let waiting = tokio::time::timeout(Duration::from_millis(200), client.get(request())).await;

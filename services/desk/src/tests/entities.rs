@@ -13,7 +13,7 @@ use domain::{
     SessionId,
     conversation::{Brief, CommandAnswer, CommandKind, ConversationInput, ConversationSignal},
     flow::{Field, Why},
-    number::{NumberAnswer, NumberInput, Reply as ChannelReply},
+    number::{NumberAnswer, NumberInput, Reply as ChannelReply, SendWait},
     persist,
     workspace::{
         DeskCommand, OfferView, Presence, SnapshotMore, WorkspaceAnswer, WorkspaceChange,
@@ -39,6 +39,10 @@ struct Script {
     desks: VecDeque<WorkspaceAnswer>,
     /// Answers of workspaces to questions.
     boards: VecDeque<WorkspaceAnswer>,
+    /// Answers of numbers about room; the last one stays.
+    rooms: VecDeque<NumberAnswer>,
+    /// What every message waits for.
+    wait: Option<SendWait>,
     /// Further facts of every snapshot.
     more: SnapshotMore,
     remembered: BTreeMap<(Hash16, CommandId), CommandAnswer>,
@@ -93,6 +97,21 @@ impl Entities {
     /// The next answers of workspaces to questions.
     pub(super) fn answer_board(&self, answers: impl IntoIterator<Item = WorkspaceAnswer>) {
         self.script().boards.extend(answers);
+    }
+
+    /// The next answers of numbers about room: how many wait, how many may, and when there is room. The last one stays.
+    pub(super) fn answer_room(&self, rooms: impl IntoIterator<Item = (u32, u32, u64)>) {
+        let rooms = rooms.into_iter().map(|(waiting, limit, retry_after_ms)| NumberAnswer::Room {
+            waiting,
+            limit,
+            retry_after_ms,
+        });
+        self.script().rooms.extend(rooms);
+    }
+
+    /// What every message waits for.
+    pub(super) fn every_message_waits_for(&self, wait: SendWait) {
+        self.script().wait = Some(wait);
     }
 
     /// What every snapshot says beside.
@@ -189,7 +208,7 @@ impl Entities {
             Some(answer) => answer.clone(),
             None => {
                 let answer = scripted.unwrap_or(match command.kind {
-                    CommandKind::Send { .. } => {
+                    CommandKind::Send { .. } | CommandKind::Outbound(_) => {
                         CommandAnswer::Sent { request: RequestId { conversation: hash, n: 1 } }
                     }
                     _ => CommandAnswer::Done,
@@ -203,11 +222,27 @@ impl Entities {
         persist::encode(&answer).unwrap()
     }
 
-    /// A channel account: everything after the asked sequence, marked when it was fetched before.
+    /// Room and waits by script. A channel account: everything after the asked sequence, marked when it was fetched before.
     fn number(&self, input: &Input) -> Vec<u8> {
         let told: NumberInput = persist::decode(&input.body).unwrap();
-        let NumberInput::Fetch { after } = told else { panic!("{told:?}") };
         let mut script = self.script();
+        let after = match told {
+            NumberInput::Fetch { after } => after,
+            NumberInput::Room { .. } => {
+                let room = match script.rooms.len() {
+                    0 => NumberAnswer::Room { waiting: 0, limit: 500, retry_after_ms: 0 },
+                    1 => script.rooms[0].clone(),
+                    _ => script.rooms.pop_front().unwrap(),
+                };
+                return persist::encode(&room).unwrap();
+            }
+            NumberInput::Look { requests } => {
+                let wait = script.wait.clone().unwrap_or(SendWait::Turn);
+                let waits = requests.into_iter().map(|id| (id, wait.clone())).collect();
+                return persist::encode(&NumberAnswer::Waits { waits }).unwrap();
+            }
+            other => panic!("{other:?}"),
+        };
         let account = Hash16(input.target.hash);
         let waiting = script.replies.iter_mut().filter(|(of, _)| *of == account);
         let mut replies = Vec::new();

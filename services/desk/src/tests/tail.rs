@@ -3,8 +3,17 @@
 use api::v1::{
     Position, TailRequest, TailResponse, conversation_event::Event as Shown, tail_response::Event,
 };
-use bus::{Incarnation, PartitionId, Record, RecordBody, RecordHead, Steps};
-use domain::conversation::{ConversationEvent, Floor, FloorCause};
+use bus::{
+    Event as LogEvent, Incarnation, PartName, PartitionId, Record, RecordBody, RecordHead, Step,
+    Steps,
+};
+use domain::{
+    EntityKind, Sealed,
+    conversation::{Brief, ConversationEvent, Floor, FloorCause, RoutingAct},
+    flow::{Field, Why},
+    number::{NumberEvent, PauseCause, PauseReason},
+    persist,
+};
 use tonic::{Code, Status, Streaming};
 
 use super::world::*;
@@ -148,4 +157,72 @@ async fn a_reader_of_an_older_generation_is_rebased() {
     assert_eq!(events.len(), 2);
     let resumed = read(&world, &[events[0].position.unwrap()]).await.unwrap();
     assert_eq!(resumed, events[1..]);
+}
+
+/// A step of a number, as its events are recorded.
+fn number_step(business: &str, number: u8, events: &[NumberEvent]) -> Step {
+    let events = events.iter().map(|event| LogEvent {
+        part: PartName(event.part()),
+        body: persist::encode(event).unwrap().into(),
+    });
+    let entity = bus::EntityId { kind: EntityKind::Number.code(), hash: [number; 16] };
+    Step { entity, events: events.collect(), ..step(business, 1, &[]) }
+}
+
+#[tokio::test]
+async fn a_paused_channel_is_told_until_it_goes_on() {
+    let world = World::new().await;
+    let cause = PauseCause { reason: PauseReason::Payment, code: 131_042, times: 1 };
+    let events = [
+        NumberEvent::Slowed { permille: 500, at_ms: 5 },
+        NumberEvent::Paused { until_ms: 7, cause: None },
+        NumberEvent::Paused { until_ms: 9, cause: Some(cause) },
+        NumberEvent::Resumed,
+    ];
+    let steps = vec![number_step("shop", 200, &events), number_step("bank", 200, &events)];
+    world.append(PartitionId(0), steps).await;
+    let told = read(&world, &[]).await.unwrap();
+    let states: Vec<_> = told
+        .into_iter()
+        .map(|response| match response.event {
+            Some(Event::ChannelState(state)) => state,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [paused, goes_on] = &states[..] else { panic!("{states:?}") };
+    assert_eq!((paused.phone_number_id.as_str(), paused.reason.as_str()), ("1055", "payment"));
+    assert_eq!((paused.paused, paused.error_code, paused.until_ms), (true, 131_042, 9));
+    assert_eq!((goes_on.paused, goes_on.reason.as_str()), (false, ""));
+}
+
+#[tokio::test]
+async fn a_hand_over_is_told_with_what_the_bot_collected() {
+    let world = World::new().await;
+    let fields = vec![Field { name: "order".to_owned(), value: "AB-1".to_owned() }];
+    let sealed = sealer().seal(b"shop", &persist::encode(&fields).unwrap());
+    let brief = Brief {
+        why: Why::Rule,
+        reason: "refund".to_owned(),
+        fields: Some(Sealed { key_id: sealed.key_id, bytes: sealed.bytes }),
+        priority: 100,
+    };
+    let vip = ConversationEvent::RoutingActed {
+        act: RoutingAct::Vip { vip: true },
+        by: None,
+        from: None,
+        note: None,
+        at_ms: 8,
+    };
+    let events = [ConversationEvent::HandedOver { brief, at_ms: 8 }, vip];
+    world.append(partition_of(3), vec![step("shop", 3, &events)]).await;
+    let told = read(&world, &[]).await.unwrap();
+    let shown = |at: usize| match &told[at].event {
+        Some(Event::Conversation(event)) => event.event.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let Shown::HandedOver(handed_over) = shown(0) else { panic!() };
+    assert_eq!((handed_over.why.as_str(), handed_over.reason.as_str()), ("rule", "refund"));
+    assert_eq!((handed_over.fields[0].value.as_str(), handed_over.priority), ("AB-1", 100));
+    let Shown::RoutingAct(act) = shown(1) else { panic!() };
+    assert_eq!(act.act, Some(api::v1::routing_act::Act::Vip(true)));
 }

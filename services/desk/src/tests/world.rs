@@ -11,7 +11,7 @@ use std::{
 use api::v1::{
     self, DeskEvent, DeskRequest, SignIn, agent_desk_client::AgentDeskClient,
     channel_client::ChannelClient, conversations_client::ConversationsClient, desk_event::Event,
-    desk_request, events_client::EventsClient,
+    desk_request, events_client::EventsClient, outbound_client::OutboundClient,
 };
 use archive::{Projector, sqlite::SqliteRepository};
 use bus::{
@@ -234,6 +234,10 @@ impl World {
 
     pub(super) fn conversations(&self) -> ConversationsClient<Channel> {
         ConversationsClient::new(self.channel())
+    }
+
+    pub(super) fn outbound(&self) -> OutboundClient<Channel> {
+        OutboundClient::new(self.channel())
     }
 
     pub(super) fn events(&self) -> EventsClient<Channel> {

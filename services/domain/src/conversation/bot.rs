@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Author, ConversationEvent, Floor, FloorCause, Inbound, Opened, ResolvedBy, decide::Step,
-    floor::ToSend,
+    Author, ConversationEvent, Floor, FloorCause, Inbound, Opened, ResolvedBy, RoutingAct,
+    decide::Step, floor::ToSend, on_routing,
 };
 use crate::{
     Millis, Sealed,
@@ -150,6 +150,9 @@ impl Step<'_> {
             },
             at_ms: self.now_ms,
         });
+        if told.vip && !self.core.routing.vip {
+            on_routing::record(self, None, RoutingAct::Vip { vip: true }, None);
+        }
         self.want_item(told.queue.clone());
     }
 

@@ -2,7 +2,7 @@
 //! assigned before waiting, then the older.
 
 use super::{
-    Author, ConversationEvent, Floor, FloorCause,
+    Author, ConversationEvent, Floor, FloorCause, RoutingAct,
     decide::Step,
     state::{Conversation, Core, Item},
 };
@@ -32,6 +32,7 @@ pub(super) fn absorb(step: &mut Step<'_>, from: EntityId, state: &[u8]) {
         let (via, who, at_ms) = (changed.via, changed.who.clone(), changed.at_ms);
         step.emit(ConversationEvent::IdentityChanged { via, who, at_ms });
     }
+    tell_routing(step, &own, &lower);
     step.absorb_billing(&lower.billing);
     match lower.marketing.filter(|wish| Some(*wish) > own.marketing) {
         Some(wish) => step.wish_marketing(wish),
@@ -52,6 +53,17 @@ pub(super) fn absorb(step: &mut Step<'_>, from: EntityId, state: &[u8]) {
     step.time_snooze();
     merge_floor(step, &own, &lower);
     silence_who_lost_the_floor(step, &own, &lower);
+}
+
+/// A VIP and a snooze that came along are told again, for those who read this conversation's events only.
+fn tell_routing(step: &mut Step<'_>, own: &Core, lower: &Core) {
+    let vip = (lower.routing.vip && !own.routing.vip).then_some(RoutingAct::Vip { vip: true });
+    let snooze = lower.routing.snooze.as_ref().filter(|_| own.routing.snooze.is_none());
+    let snooze = snooze.map(|snooze| RoutingAct::Snooze { until_ms: snooze.until_ms });
+    for act in [vip, snooze].into_iter().flatten() {
+        let (by, from, note, at_ms) = (None, None, None, step.now_ms);
+        step.emit(ConversationEvent::RoutingActed { act, by, from, note, at_ms });
+    }
 }
 
 fn merge_items(step: &mut Step<'_>, theirs: &Item) {

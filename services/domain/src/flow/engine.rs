@@ -304,6 +304,7 @@ impl<'a> Run<'a> {
             reason: node.map(|node| node.reason.clone()).unwrap_or_default(),
             fields: std::mem::take(&mut self.state.fields),
             priority: node.map_or(0, |node| node.priority),
+            vip: node.is_some_and(|node| node.vip),
         })
     }
 

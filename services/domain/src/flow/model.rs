@@ -179,5 +179,6 @@ pub(super) struct HandOffNode {
     pub(super) queue: Option<QueueId>,
     pub(super) reason: String,
     pub(super) priority: i32,
+    pub(super) vip: bool,
     pub(super) text: Option<Text>,
 }

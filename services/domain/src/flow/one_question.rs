@@ -59,6 +59,7 @@ impl Flow {
                 queue: Some(option.queue.clone()),
                 reason: String::new(),
                 priority: 0,
+                vip: false,
                 text: None,
             };
             nodes.insert(next.clone(), Node::HandOff(node));

@@ -124,8 +124,11 @@ pub struct HandOff {
     pub reason: String,
     /// What the bot has collected, in the order asked.
     pub fields: Vec<Field>,
-    /// Added to the queue's priority (VIP).
+    /// Added to the queue's priority.
     pub priority: i32,
+    /// The customer is a VIP from now on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vip: bool,
 }
 
 /// Why a bot handed over. Also a label of metrics.

@@ -1,8 +1,8 @@
 //! One decision: the handler of the input, then what is due, then what may leave.
 
 use super::{
-    CallAnswer, NumberAnswer, NumberEvent, NumberInput, draft::Draft, lanes, on_echo, on_fetch,
-    on_request, on_result, on_status, settle, state::Number,
+    CallAnswer, NumberAnswer, NumberEvent, NumberInput, draft::Draft, lanes, look, on_echo,
+    on_fetch, on_request, on_result, on_status, settle, state::Number,
 };
 use crate::{
     EntityId, Millis, Outcome, RequestId, ToEntity,
@@ -102,6 +102,9 @@ impl Turn<'_> {
             }
             NumberInput::Room { wanted } => {
                 self.out.reply = Some(lanes::room(&self.draft, *wanted, self.now_ms));
+            }
+            NumberInput::Look { requests } => {
+                self.out.reply = Some(look::waits(&self.draft, requests, self.now_ms));
             }
             NumberInput::Departed { calls } => on_request::on_departed(self, calls),
             NumberInput::Mark { request, message, typing } => {

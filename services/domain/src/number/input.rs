@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SendWait;
 use crate::{
     BusinessId, EntityId, Hash16, MessageId, Millis, RequestId, Sealed, content::ContentKind,
     effect::CallKey,
@@ -104,6 +105,11 @@ pub enum NumberInput {
         /// How many.
         wanted: u32,
     },
+    /// Asks what these requests wait for; answered with [`NumberAnswer::Waits`].
+    Look {
+        /// The requests.
+        requests: Vec<RequestId>,
+    },
     /// A phone echo joined a thread within 8 s of the customer's message.
     EchoSeen {
         /// Conversation.
@@ -149,6 +155,11 @@ pub enum NumberAnswer {
         limit: u32,
         /// There is room then, ms; 0: now.
         retry_after_ms: Millis,
+    },
+    /// What those requests wait for that have no outcome yet.
+    Waits {
+        /// Each with what it waits for.
+        waits: Vec<(RequestId, SendWait)>,
     },
 }
 

@@ -83,6 +83,12 @@ impl Core {
     pub fn paused_until_ms(&self) -> Millis {
         self.paused_until_ms
     }
+
+    /// Why it is paused, where a person has to act.
+    #[must_use]
+    pub fn pause(&self) -> Option<PauseCause> {
+        self.pause
+    }
 }
 
 /// An echo's text.
@@ -257,6 +263,9 @@ pub(super) fn lane_at(lane: Lane) -> usize {
 }
 
 impl Number {
+    /// Name of the part that is the number itself: its configuration, pauses and pace.
+    pub const PART: &'static str = "number";
+
     /// The named part as it is to be saved; `None` when there is none (any more).
     #[must_use]
     pub fn part(&self, name: &str) -> Option<Part> {
@@ -342,14 +351,14 @@ impl PartKey {
     /// Its name on the bus.
     pub(super) fn name(self) -> String {
         match self {
-            Self::Number => "number".to_owned(),
+            Self::Number => Number::PART.to_owned(),
             Self::Request(id) => format!("request/{}.{}", id.conversation, id.n),
         }
     }
 
     /// Reads a name.
     pub(super) fn parse(name: &str) -> Option<Self> {
-        if name == "number" {
+        if name == Number::PART {
             return Some(Self::Number);
         }
         let (conversation, n) = name.strip_prefix("request/")?.split_once('.')?;

@@ -2,10 +2,12 @@
 
 mod cancels;
 mod channel;
+mod complaints;
 mod consent;
 mod echoes;
 mod kit;
 mod lanes;
+mod look;
 mod pairs;
 mod policy;
 mod pressure;

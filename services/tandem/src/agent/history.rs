@@ -29,7 +29,7 @@ pub(super) async fn read(
     id: &str,
     at_least: Option<Position>,
 ) -> Option<History> {
-    let get = GetConversationRequest { conversation_id: id.to_owned(), at_least };
+    let get = GetConversationRequest { conversation_id: id.to_owned(), at_least, read_mask: None };
     let got = client.get(with_token(get, bearer)).await.ok()?.into_inner();
     let mut messages = Vec::new();
     let mut page_token = String::new();

@@ -3,14 +3,18 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use api::{
-    convert::ms,
+    convert::{self, ms},
     v1::{BackupResponse, PartitionState, PausedNumber, StatusResponse},
 };
 use archive::{Archive, Trimmer, segments::Segments};
 use bus::{Bus, PartitionId, sqlite::Store};
 use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer};
 use desk::Operator;
-use domain::{naming, number::Part, persist};
+use domain::{
+    naming,
+    number::{Part, PauseCause},
+    persist,
+};
 use runtime::{NodeWatch, PartitionStatus, shard::ShardStatus};
 use tokio::sync::Semaphore;
 use tonic::Status;
@@ -146,14 +150,17 @@ impl LocalOperator {
                 let entity = bus::EntityId { kind: id.kind.code(), hash: id.hash.0 };
                 let partition: PartitionId = entity.partition(self.config.partitions);
                 let parts = self.bus.states.load(partition, entity).await.unwrap_or_default();
-                let until_ms = parts.iter().find_map(|part| {
+                let found = parts.iter().find_map(|part| {
                     match persist::decode::<Part>(part.bytes.as_ref()?).ok()? {
-                        Part::Number(core) => Some(core.paused_until_ms()),
+                        Part::Number(core) => Some((core.paused_until_ms(), core.pause())),
                         Part::Request(_) => None,
                     }
                 });
-                if let Some(until_ms) = until_ms.filter(|until_ms| *until_ms > now_ms) {
-                    paused.push(pause(&business.id, &number.phone_number_id, until_ms));
+                // A cause stands until a call is accepted, also while one tries.
+                let paused_now =
+                    found.filter(|(until_ms, cause)| *until_ms > now_ms || cause.is_some());
+                if let Some((until_ms, cause)) = paused_now {
+                    paused.push(pause(&business.id, &number.phone_number_id, until_ms, cause));
                 }
             }
         }
@@ -161,18 +168,24 @@ impl LocalOperator {
     }
 }
 
-fn pause(business: &str, phone_number_id: &str, until_ms: u64) -> PausedNumber {
+fn pause(
+    business: &str,
+    phone_number_id: &str,
+    until_ms: u64,
+    cause: Option<PauseCause>,
+) -> PausedNumber {
     let stopped = until_ms == u64::MAX;
-    let reason = if stopped {
-        "the Graph API refused the access token or the account: put it right, then start again"
-    } else {
-        "the Graph API refused the throughput: it goes on by itself"
+    let reason = match cause {
+        None if !stopped => "the Graph API refused the throughput: it goes on by itself",
+        cause => convert::advice(cause),
     };
     PausedNumber {
         phone_number_id: phone_number_id.to_owned(),
         business_id: business.to_owned(),
         until_ms: if stopped { 0 } else { ms(until_ms) },
         reason: reason.to_owned(),
+        cause: cause.map(|cause| cause.reason.name().to_owned()).unwrap_or_default(),
+        error_code: cause.map_or(0, |cause| cause.code),
     }
 }
 

@@ -94,6 +94,14 @@ fn taps_lead_through_the_flow_and_people_get_reason_and_fields() {
     let vip =
         |input: &WorkspaceInput| matches!(input, WorkspaceInput::Wanted { priority: 100, .. });
     assert!(world.workspace.iter().all(vip));
+    assert!(hints.vip, "the item is a VIP's");
+    let marked = world.events.iter().filter(|event| {
+        matches!(
+            event,
+            ConversationEvent::RoutingActed { act: RoutingAct::Vip { vip: true }, by: None, .. }
+        )
+    });
+    assert_eq!(marked.count(), 1, "and so is the customer, from now on");
     let fields: Vec<Field> = persist::decode(&told.fields.unwrap().bytes).unwrap();
     assert_eq!(fields, [Field { name: "order".into(), value: "42".into() }]);
     assert_eq!(world.floor(), Floor::Nobody);

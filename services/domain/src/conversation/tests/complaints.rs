@@ -159,3 +159,46 @@ proptest! {
         prop_assert_eq!(open, Some(Some(agent("ann"))));
     }
 }
+
+/// "Free text allowed outside 24 hours, fails silently": the composer was open, the message was shown as sent, and Meta's refusal
+/// (131047) reached nobody.
+#[test]
+fn complaint_48_a_closed_window_is_said_and_not_found_out() {
+    /// Shows whatever is typed as sent.
+    #[derive(Default)]
+    struct Composer {
+        shown_as_sent: Vec<&'static str>,
+    }
+    let mut naive = Composer::default();
+    naive.shown_as_sent.push("still there?");
+    assert_eq!(naive.shown_as_sent, ["still there?"], "the complaint: the customer never gets it");
+
+    let mut world = World::new(plain_rules());
+    world.inbound(1, T0);
+    world.assign("ann");
+    let closed_ms = T0 + 24 * H;
+    world.at(closed_ms);
+    let answer = world.command(Some("ann"), send_of(false));
+    assert_eq!(answer, CommandAnswer::Refused(Refusal::WindowClosed { closed_ms }));
+    assert!(world.requests().is_empty(), "nothing was sent that cannot arrive");
+    let template = CommandKind::Send {
+        kind: ContentKind::Template,
+        content: sealed("we are here"),
+        take_floor: false,
+        marketing: false,
+    };
+    let answer = world.command(Some("ann"), template);
+    assert!(matches!(answer, CommandAnswer::Sent { .. }), "the way that is open: {answer:?}");
+
+    // Asked in time and refused all the same: the agent is told what and why.
+    let mut world = World::new(plain_rules());
+    world.inbound(1, T0);
+    world.assign("ann");
+    let request = world.sent(Some("ann"), false);
+    let told = "More than 24 hours since the customer's last message. Send a template.";
+    let outcome = SendOutcome::Failed { code: 131_047, told: told.to_owned() };
+    world.outcome(request, outcome.clone());
+    let signal = ConversationSignal::Resolved { request, outcome };
+    assert!(world.signals.contains(&signal), "{:?}", world.signals);
+    assert!(world.get(B).waiting_since_ms().is_some(), "the customer still waits");
+}

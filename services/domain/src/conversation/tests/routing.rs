@@ -205,3 +205,19 @@ fn closing_with_a_code_records_it_and_asks_for_wrap_up() {
     let finished = world.workspace.last();
     assert!(matches!(finished, Some(WorkspaceInput::Finished { wrap_up: true, .. })));
 }
+
+/// Who reads only the conversation's own events knows of a VIP and a snooze that an address brought along.
+#[test]
+fn a_join_tells_again_what_the_other_address_was() {
+    let mut world = World::new(plain_rules());
+    world.say(P, inbound(1, T0), "hello");
+    world.command_n(P, None, 1, CommandKind::SetVip { vip: true });
+    world.say(B, inbound(2, T0), "hello");
+    let before = world.events.len();
+    world.say(B, Inbound { paired: Some(address(P)), ..inbound(3, T0 + S) }, "more");
+    let told = world.events[before..].iter().filter(|event| {
+        matches!(event, ConversationEvent::RoutingActed { act: RoutingAct::Vip { vip: true }, .. })
+    });
+    assert_eq!(told.count(), 1);
+    assert!(hints(&world).vip);
+}

@@ -95,6 +95,7 @@ impl Reader<'_, '_> {
             queue: self.queue(tab),
             reason: reason.map(|reason| reason.value).unwrap_or_default(),
             priority: priority.unwrap_or(if vip { VIP_PRIORITY } else { 0 }),
+            vip,
             text: self.optional_text(tab, "text", 4_096),
         })
     }
