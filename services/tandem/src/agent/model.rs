@@ -72,7 +72,7 @@ impl Model {
         match event.event {
             Some(Event::Snapshot(snapshot)) => self.snapshot(snapshot),
             Some(Event::Offered(offer)) => {
-                let (_, talk) = self.talk_of(&offer.conversation_id.clone());
+                let (_, talk) = self.talk_of(&offer.conversation_id);
                 // Told with its history, which comes next.
                 talk.offer = Some(offer);
                 Vec::new()
@@ -97,7 +97,7 @@ impl Model {
                 vec![told]
             }
             Some(Event::WrapUpBegan(wrap_up)) => {
-                let (n, talk) = self.talk_of(&wrap_up.conversation_id.clone());
+                let (n, talk) = self.talk_of(&wrap_up.conversation_id);
                 talk.wrap_up = Some(wrap_up);
                 vec![format!("[{n}] wrap-up; `done {n}` ends it")]
             }
@@ -166,7 +166,7 @@ impl Model {
             (talk.offer, talk.assigned, talk.wrap_up) = (None, false, None);
         }
         for offer in snapshot.offers {
-            let (_, talk) = self.talk_of(&offer.conversation_id.clone());
+            let (_, talk) = self.talk_of(&offer.conversation_id);
             talk.offer = Some(offer);
         }
         for assigned in snapshot.assigned {
@@ -174,7 +174,7 @@ impl Model {
             self.assign(n);
         }
         for wrap_up in snapshot.wrap_ups {
-            let (_, talk) = self.talk_of(&wrap_up.conversation_id.clone());
+            let (_, talk) = self.talk_of(&wrap_up.conversation_id);
             talk.wrap_up = Some(wrap_up);
         }
         self.close_what_is_gone();
