@@ -58,6 +58,7 @@ fn config() -> NumberConfig {
         rate_per_s: 20,
         reconcile_ms: 30_000,
         call_over_ms: 12_000,
+        start_by_ms: 0,
     }
 }
 
