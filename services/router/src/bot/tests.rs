@@ -309,6 +309,7 @@ async fn beyond_the_bound_turns_wait_for_room_and_then_fail() {
     for _ in 0..client::UNDER_WAY_MAX {
         held.push(client.room().await);
     }
+    assert!(held.iter().all(Option::is_some));
     assert_eq!(world.ask().await, Err(BotFault::Busy));
     assert_eq!(world.times(), 0);
     held.pop();
