@@ -269,7 +269,7 @@ impl Keeper {
         first: bool,
     ) -> Result<(), End> {
         session.check_number(&event).await?;
-        let conversations = session.to_read(&event);
+        let conversations = session.histories_due(&event);
         match &event.event {
             Some(Event::CommandResult(result)) => {
                 let own = result.command_id.as_ref().filter(|id| id.client == self.client);
@@ -339,7 +339,7 @@ impl Session {
 
     /// Conversations whose history is read now. A snapshot that was not asked for because of a change means that something of any
     /// of them may have been missed.
-    fn to_read(&mut self, event: &DeskEvent) -> Vec<String> {
+    fn histories_due(&mut self, event: &DeskEvent) -> Vec<String> {
         if let Some(Event::DeliveryChanged(changed)) = &event.event
             && changed.delivery() == Delivery::Failed
             && changed.error_text.is_empty()
