@@ -15,4 +15,4 @@ mod wait;
 
 pub use file_system::{repository_root, temp_dir};
 pub use net::free_port;
-pub use wait::{TimedOut, wait_until, wait_until_blocking};
+pub use wait::{TimedOut, wait_for, wait_until, wait_until_blocking};

@@ -4,6 +4,8 @@ use std::{thread, time::Duration};
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How often somebody is asked: an answer costs more than a look.
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// The condition was not met within the bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +35,27 @@ pub async fn wait_until(
         tokio::time::sleep(LOOK_EVERY).await;
     }
     if predicate() { Ok(()) } else { Err(TimedOut { what: what.to_owned(), bound }) }
+}
+
+/// Asks until there is an answer; also in virtual time.
+///
+/// # Errors
+/// [`TimedOut`] after `bound`, naming `what`.
+pub async fn wait_for<T>(
+    bound: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> Result<T, TimedOut> {
+    let asked = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    };
+    let answered = tokio::time::timeout(bound, asked).await;
+    answered.map_err(|_| TimedOut { what: what.to_owned(), bound })
 }
 
 /// As [`wait_until`], for code outside a runtime.
@@ -71,6 +94,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wait_says_what_did_not_happen() {
         let never = wait_until(Duration::from_secs(1), "rain", || false).await;
+        assert_eq!(never.unwrap_err().to_string(), "rain did not happen within 1s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_asked_for_until_it_comes_or_the_time_is_over() {
+        let mut asked = 0;
+        let third = async || {
+            asked += 1;
+            (asked == 3).then_some("yes")
+        };
+        assert_eq!(wait_for(Duration::from_secs(1), "yes", third).await, Ok("yes"));
+        // Also where the one who is asked says nothing at all.
+        let mute = async || std::future::pending::<Option<()>>().await;
+        let never = wait_for(Duration::from_secs(1), "rain", mute).await;
         assert_eq!(never.unwrap_err().to_string(), "rain did not happen within 1s");
     }
 

@@ -10,16 +10,16 @@ use tokio::{
 
 use super::play::{Play, programs};
 
-const CUSTOMER: &str = "15551000000";
+pub(crate) const CUSTOMER: &str = "15551000000";
 /// Long enough for a loaded machine; every wait ends at once when the line comes.
-const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// A command that runs on, and its lines.
 pub(crate) struct Talking {
     child: Child,
     typed: Option<ChildStdin>,
     said: Lines<BufReader<ChildStdout>>,
-    all: Vec<String>,
+    pub(crate) all: Vec<String>,
 }
 
 impl Talking {
@@ -68,8 +68,15 @@ impl Talking {
         self.child.kill().await.unwrap();
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    }
+
     /// Ends its input. Answers whether it ended well.
-    async fn bye(mut self) -> bool {
+    pub(crate) async fn bye(mut self) -> bool {
         self.typed = None;
         while let Some(line) = self.said.next_line().await.unwrap() {
             self.all.push(line);
@@ -89,7 +96,7 @@ pub(crate) async fn loadtest(control: &str, args: &[&str]) -> String {
 }
 
 /// The word after `flag` in the instructions.
-fn told(instructions: &str, flag: &str) -> String {
+pub(crate) fn told(instructions: &str, flag: &str) -> String {
     let mut words = instructions.split_whitespace().skip_while(|word| *word != flag);
     words.nth(1).unwrap_or_else(|| panic!("no {flag} in {instructions}")).to_owned()
 }
@@ -140,7 +147,17 @@ async fn a_customer_an_agent_and_a_phone_talk_by_the_commands_that_the_demo_prin
     agent.hear("[1] delivered").await;
     agent.type_line("note likes apples").await;
     agent.hear("ok").await;
-    agent.type_line("resolve").await;
+    agent.type_line("snooze 1h").await;
+    agent.hear("[1] no longer yours").await;
+    loadtest(&control, &["customer", "say", "--from", CUSTOMER, "--wait", "0", "three"]).await;
+    agent.hear("offer [1]").await;
+    agent.type_line("accept 1").await;
+    agent.hear("[1] yours").await;
+    agent.type_line("transfer billing mind the bill").await;
+    agent.hear("offer [1]").await;
+    agent.type_line("accept 1").await;
+    agent.hear("[1] yours").await;
+    agent.type_line("resolve sold").await;
     agent.hear("[1] resolved").await;
     assert!(!agent.bye().await, "a refused command shows in the exit status");
 
@@ -155,13 +172,13 @@ async fn a_customer_an_agent_and_a_phone_talk_by_the_commands_that_the_demo_prin
         "you   | two",
         "phone | I bring them myself",
         "shop  | Our colleague comes by",
+        "you   | three",
     ] {
         assert_eq!(screen.hear(line).await, line);
     }
     assert!(screen.bye().await);
 
-    let pid = rustix::process::Pid::from_raw(i32::try_from(demo.child.id().unwrap()).unwrap());
-    rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::INT).unwrap();
+    demo.interrupt();
     assert!(demo.bye().await);
 }
 

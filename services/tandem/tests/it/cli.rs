@@ -7,30 +7,20 @@ use tandem::stage::Stage;
 use tokio::process::Command;
 
 use super::{
+    command::{run, said, text},
     conversations::Conversations,
     ordeal::{Ordeal, business_tokens},
-    play::{Play, assert_clean, get, programs, scenario, set},
+    play::{Play, assert_clean, get, programs, scenario, set, settled},
     shop::{CLINIC_SECRET, SECRET, TOKEN, config},
 };
 
 const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
 
-/// Runs a command to its end, with none of this process's own settings.
-async fn tandem(args: &[&str], config: &Path) -> Output {
-    let mut command = Command::new(programs().tandem);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TANDEM_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(args).arg("--config").arg(config).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
-    output.expect("the command ends").unwrap()
-}
+const BOUND: Duration = Duration::from_secs(60);
 
-fn said(output: &Output) -> String {
-    let (out, err) = (&output.stdout, &output.stderr);
-    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+/// Runs a command with this configuration.
+async fn tandem(args: &[&str], config: &Path) -> Output {
+    run(&[args, &["--config", text(config)]].concat(), BOUND).await
 }
 
 #[tokio::test]
@@ -111,13 +101,13 @@ async fn one_process_per_directory_a_good_stop_under_load_and_a_rebuild() {
 
     // Agents who come back would go on answering.
     ordeal.stage.simulator.stop().await.unwrap();
-    let before = everything(&ordeal).await;
+    let before = settled(async || everything(&ordeal).await).await;
     assert!(before.len() > 20);
     ordeal.product.stop(Duration::from_secs(30)).await.unwrap();
     let rebuilt = tandem(&["archive", "rebuild"], &config).await;
     assert!(rebuilt.status.success(), "{}", said(&rebuilt));
     ordeal.product = ordeal.stage.start_product(&[]).await.unwrap();
-    assert_eq!(everything(&ordeal).await, before);
+    assert_eq!(settled(async || everything(&ordeal).await).await, before);
 
     ordeal.product.stop(Duration::from_secs(30)).await.unwrap();
     std::fs::remove_file(play.dir().join("data/installation.key")).unwrap();
@@ -128,22 +118,8 @@ async fn one_process_per_directory_a_good_stop_under_load_and_a_rebuild() {
 
 type Everything = Vec<(Conversation, Vec<Message>)>;
 
-/// All conversations of all businesses with their threads, once the read model stands still.
+/// All conversations of all businesses with their threads, without what changes when agents are gone.
 async fn everything(ordeal: &Ordeal) -> Everything {
-    let mut last = read_everything(ordeal).await;
-    for _ in 0..200 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let next = read_everything(ordeal).await;
-        if next == last {
-            return last;
-        }
-        last = next;
-    }
-    panic!("the threads do not come to rest");
-}
-
-/// Without what changes when agents are gone.
-async fn read_everything(ordeal: &Ordeal) -> Everything {
     let mut all = Vec::new();
     for token in business_tokens(&ordeal.stage.config_file()) {
         let mut api = Conversations::connect(ordeal.product.addresses.desk, &token).await;
@@ -176,7 +152,7 @@ async fn plain(args: &[&str], input: &str) -> Output {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).await.unwrap();
     drop(stdin);
-    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
+    let output = tokio::time::timeout(BOUND, child.wait_with_output()).await;
     output.expect("the command ends").unwrap()
 }
 

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use super::{
     conversations::Conversations,
     play::{Play, assert_no_errors, programs},
+    shop::HEAD,
 };
 
 const AGENT_TOKEN: &str = "ana-agent-token-0001";
@@ -18,14 +19,6 @@ const PROGRAM_TOKEN: &str = "shop-program-token-0001";
 const BOUND: Duration = Duration::from_secs(60);
 
 const CONFIG: &str = r#"
-data_dir = "DIR/data"
-[gateway]
-listen = "127.0.0.1:0"
-[desk]
-listen = "127.0.0.1:0"
-[admin]
-listen = "127.0.0.1:0"
-
 [[business]]
 id = "shop"
 app_secrets = ["shop-secret-0123456789abcdef0000"]
@@ -81,7 +74,7 @@ async fn python(program: &str, arguments: &[String]) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_python_client_plays_an_agent_and_a_channel() {
     let play = Play::begin("clients").await;
-    let text = CONFIG.replace("DIR", &play.dir().display().to_string());
+    let text = [HEAD, CONFIG].concat().replace("DIR", &play.dir().display().to_string());
     std::fs::write(play.dir().join("tandem.toml"), text).unwrap();
     let tandem = programs().tandem;
     let started = Product::start(&tandem, play.dir(), &[], Duration::from_secs(30));

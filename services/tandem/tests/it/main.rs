@@ -20,8 +20,10 @@
 mod by_hand;
 mod cli;
 mod clients;
+mod command;
 mod conversations;
 mod demo;
+mod desk_screen;
 mod disk;
 mod endurance;
 mod kill;
@@ -36,4 +38,5 @@ mod play;
 mod power;
 mod sabotage;
 mod shop;
+mod terminal;
 mod view;

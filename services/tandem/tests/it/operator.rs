@@ -3,20 +3,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    process::Output,
     time::Duration,
 };
 
 use api::v1::{Conversation, Message, SendMessage, SendRequest, send_message};
 use serde_json::Value;
 use tandem::stage::{Product, Stage};
-use tokio::process::Command;
+use testkit::wait_for;
 
 use super::{
+    command::{run, said, text},
     conversations::Conversations,
     kill,
     ordeal::{Ordeal, business_tokens},
-    play::{Play, assert_clean, assert_no_errors, count, programs, scenario, set, until},
+    play::{Play, assert_clean, assert_no_errors, count, programs, scenario, set, settled, until},
     shop::{Shop, payload_of_today},
 };
 
@@ -24,33 +24,17 @@ use super::{
 pub(crate) const LIVELY_ARCHIVE: &str = "[archive]\nsegment_bytes = 65536\nsegment_age_ms = 500\n\
                               trim_interval_ms = 200\n[limits]\ncheckpoint_interval_ms = 500\n";
 
-/// Runs a command to its end, with none of this process's own settings.
-async fn tandem(args: &[&str]) -> Output {
-    let mut command = Command::new(programs().tandem);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TANDEM_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(args).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(120), command.output()).await;
-    output.expect("the command ends").unwrap()
-}
+const BOUND: Duration = Duration::from_secs(120);
 
-fn said(output: &Output) -> String {
-    let (out, err) = (&output.stdout, &output.stderr);
-    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
-}
-
-/// As [`tandem`], for what must succeed; what it said.
+/// Runs a command that must succeed; what it said.
 async fn succeeds(args: &[&str]) -> String {
-    let output = tandem(args).await;
+    let output = run(args, BOUND).await;
     assert!(output.status.success(), "{args:?}: {}", said(&output));
     said(&output)
 }
 
 async fn fails(args: &[&str], why: &str) {
-    let output = tandem(args).await;
+    let output = run(args, BOUND).await;
     assert!(!output.status.success(), "{args:?}: {}", said(&output));
     assert!(said(&output).contains(why), "{args:?} does not say {why:?}: {}", said(&output));
 }
@@ -100,10 +84,6 @@ fn second_config(config: &Path, dir: &Path) -> PathBuf {
     file
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
 async fn started(dir: &Path) -> Product {
     Product::start(&programs().tandem, dir, &[], Duration::from_secs(60)).await.unwrap()
 }
@@ -138,7 +118,7 @@ async fn a_backup_under_load_restores_to_equal_threads_and_sends_nothing_until_c
     let sends = async || count(&ordeal.control().report().await.unwrap(), "sends");
     let sent_before = sends().await;
     let mut product = started(&second).await;
-    let restored = settled(&product, &config).await;
+    let restored = settled(async || threads(&product, &config).await).await;
     println!(
         "backup: {} messages before, {} restored, {} at the end",
         messages(&before),
@@ -150,14 +130,14 @@ async fn a_backup_under_load_restores_to_equal_threads_and_sends_nothing_until_c
     assert_within(&restored, &after, "the original's threads");
     let waiting = succeeds(&["sends", "list-unknown", "--config", text(&config)]).await;
     assert!(waiting.contains("waits") && waiting.contains("nothing is sent"), "{waiting}");
-    let status = tandem(&["status", "--config", text(&config)]).await;
+    let status = run(&["status", "--config", text(&config)], BOUND).await;
     assert!(said(&status).contains("generation 2"), "{}", said(&status));
     assert_eq!(sends().await, sent_before, "the restored process sent something");
 
     // Nor does it after another start.
     product.stop(Duration::from_secs(30)).await.unwrap();
     let mut product = started(&second).await;
-    settled(&product, &config).await;
+    settled(async || threads(&product, &config).await).await;
     assert_eq!(sends().await, sent_before, "it sent something after another start");
     let confirmed = succeeds(&["sends", "confirm", "--config", text(&config)]).await;
     assert!(confirmed.contains("ended as unknown"), "{confirmed}");
@@ -171,21 +151,6 @@ async fn a_backup_under_load_restores_to_equal_threads_and_sends_nothing_until_c
     let enough = |report: &Value| count(report, "sends") > sent_before;
     until(ordeal.control(), "a send", Duration::from_secs(30), enough).await;
     product.stop(Duration::from_secs(30)).await.unwrap();
-}
-
-/// The threads, once they are the same for two seconds.
-async fn settled(product: &Product, config: &Path) -> Threads {
-    let (mut last, mut same) = (threads(product, config).await, 0);
-    for _ in 0..100 {
-        tokio::time::sleep(Duration::from_millis(250)).await;
-        let next = threads(product, config).await;
-        same = if next == last { same + 1 } else { 0 };
-        if same == 8 {
-            return last;
-        }
-        last = next;
-    }
-    panic!("the threads do not come to rest");
 }
 
 /// A reply in the first conversation that takes one.
@@ -225,7 +190,7 @@ async fn a_rebuild_of_a_trimmed_directory_is_equal_and_tampered_segments_are_nam
     assert!(trimmed > 100.0, "only {trimmed} records were trimmed");
     ordeal.stage.simulator.stop().await.unwrap();
     let config = ordeal.stage.config_file();
-    let before = settled(&ordeal.product, &config).await;
+    let before = settled(async || threads(&ordeal.product, &config).await).await;
     ordeal.product.stop(Duration::from_secs(30)).await.unwrap();
     assert_no_errors(&ordeal.log(), &[]);
     succeeds(&["archive", "rebuild", "--config", text(&config)]).await;
@@ -233,7 +198,7 @@ async fn a_rebuild_of_a_trimmed_directory_is_equal_and_tampered_segments_are_nam
     let verify = ["segments", "verify", text(&segments)];
     assert!(succeeds(&verify).await.contains("complete and linked"));
     let mut product = ordeal.stage.start_product(&[]).await.unwrap();
-    assert_eq!(settled(&product, &config).await, before);
+    assert_eq!(settled(async || threads(&product, &config).await).await, before);
     product.stop(Duration::from_secs(30)).await.unwrap();
 
     let file = a_segment(&segments);
@@ -305,12 +270,11 @@ async fn a_poisonous_message_is_set_aside_and_decided_when_it_is_replayed() {
 }
 
 async fn letter_of(config: &str, shop: &Shop) -> String {
-    for _ in 0..100 {
+    let listed = async || {
         let listed = succeeds(&["dead-letters", "list", "--config", config]).await;
-        if let Some(line) = listed.lines().find(|line| line.contains("conversation")) {
-            return line.split_whitespace().next().unwrap().to_owned();
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("nothing was set aside; see {}", shop.log().display());
+        let line = listed.lines().find(|line| line.contains("conversation"))?;
+        line.split_whitespace().next().map(str::to_owned)
+    };
+    let letter = wait_for(Duration::from_secs(30), "a dead letter", listed).await;
+    letter.unwrap_or_else(|error| panic!("{error}; see {}", shop.log().display()))
 }

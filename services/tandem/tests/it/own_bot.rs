@@ -19,6 +19,7 @@ use api::v1::{
 };
 use chassis::task::{self, TaskKind};
 use tandem::stage::{Product, Stage};
+use testkit::wait_for;
 use tokio::{net::TcpListener, process::Command, sync::mpsc};
 use tokio_stream::{
     Stream,
@@ -131,18 +132,13 @@ async fn a_python_bot_answers_hands_over_and_is_replaced_when_it_dies() {
     let thanked = say(CUSTOMERS[1], "thank you").await;
     assert!(thanked.contains("You are welcome."), "{thanked}");
     let mut reader = Conversations::connect(product.addresses.desk, &program_token).await;
-    let resolved = async {
-        // The read model follows within moments.
-        loop {
-            let open = reader.list().await.into_iter().filter(|it| it.episode.is_some());
-            let open: Vec<_> = open.map(|it| it.conversation_id).collect();
-            if open == [offer.conversation_id.clone()] {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-    };
-    tokio::time::timeout(BOUND, resolved).await.expect("only the first episode stays open");
+    // The read model follows within moments.
+    let resolved = wait_for(BOUND, "only the first episode stays open", async || {
+        let open = reader.list().await.into_iter().filter(|it| it.episode.is_some());
+        let open: Vec<_> = open.map(|it| it.conversation_id).collect();
+        (open == [offer.conversation_id.clone()]).then_some(())
+    });
+    resolved.await.unwrap();
 
     // It dies: the question of the configuration takes over, and leads to people.
     bot.kill().await;

@@ -7,6 +7,7 @@ use api::v1::{
     tail_response,
 };
 use serde_json::{Value, json};
+use testkit::wait_for;
 
 use super::shop::{SECRET, Shop, TOKEN, as_meta_writes, now_s};
 
@@ -60,16 +61,9 @@ async fn complaint_33_integrators_are_told_everything_once() {
     shop.until("every message", |all| all.len() == MESSAGES).await;
     let mut last: BTreeMap<u32, Position> = BTreeMap::new();
     let (mut messages, mut prices) = (BTreeMap::new(), BTreeMap::new());
-    let mut tries = 0;
-    loop {
+    let followed = wait_for(Duration::from_secs(60), "every price told", async || {
         let told = tail(&shop, last.values().copied().collect(), 7).await;
-        if told.is_empty() {
-            tries += 1;
-            if prices.len() == MESSAGES || tries > 200 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let at_end = told.is_empty();
         for response in told {
             let position = response.position.unwrap();
             let place = |at: &Position| (at.generation, at.sequence, at.index);
@@ -87,7 +81,9 @@ async fn complaint_33_integrators_are_told_everything_once() {
                 _ => {}
             }
         }
-    }
+        (at_end && prices.len() == MESSAGES).then_some(())
+    });
+    followed.await.unwrap();
     assert_eq!((messages.len(), prices.len()), (MESSAGES, MESSAGES));
     assert!(messages.values().chain(prices.values()).all(|times| *times == 1), "told twice");
     shop.close().await;

@@ -7,6 +7,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;
 use tandem::stage::{Control, Programs};
 use tempfile::TempDir;
+use testkit::wait_for;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use toml::Table;
 
@@ -14,6 +15,10 @@ use toml::Table;
 static TURN: Semaphore = Semaphore::const_new(1);
 /// Lines of the product's log that a failed test shows.
 const LOG_TAIL: usize = 40;
+/// What does not change for so long is at rest.
+const STILL_MS: u64 = 2_000;
+/// What does not come to rest within this never will.
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// A test's turn and its directory.
 #[derive(Debug)]
@@ -130,16 +135,28 @@ pub(crate) async fn until(
     bound: Duration,
     enough: impl Fn(&Value) -> bool,
 ) -> Value {
+    let mut last = Value::Null;
+    let report = wait_for(bound, what, async || {
+        last = control.report().await.unwrap();
+        enough(&last).then(|| last.clone())
+    });
+    let report = report.await;
+    report.unwrap_or_else(|error| panic!("{error}: {last:#}"))
+}
+
+/// What is read, once it has not changed for two seconds.
+pub(crate) async fn settled<T: PartialEq>(read: impl AsyncFn() -> T) -> T {
     let clock = Clock::system();
-    let end_ms = clock.boot_ms() + u64::try_from(bound.as_millis()).unwrap();
-    loop {
-        let report = control.report().await.unwrap();
-        if enough(&report) {
-            return report;
+    let (mut last, mut since_ms) = (read().await, clock.boot_ms());
+    let still = wait_for(SETTLE, "rest", async || {
+        let next = read().await;
+        if next != last {
+            (last, since_ms) = (next, clock.boot_ms());
         }
-        assert!(clock.boot_ms() < end_ms, "{what} did not happen within {bound:?}: {report:#}");
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
+        (clock.boot_ms() - since_ms >= STILL_MS).then_some(())
+    });
+    still.await.unwrap_or_else(|error| panic!("it goes on changing: {error}"));
+    last
 }
 
 /// The world came to rest and the judge found nothing: what was acknowledged is in the threads, in order, once.

@@ -15,6 +15,7 @@ use chassis::{
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use tandem::stage::Product;
+use testkit::wait_for;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -32,7 +33,8 @@ pub(crate) const CLINIC_TOKEN: &str = "clinic-program-token-0001";
 /// When everything in the recorded webhooks happens, epoch seconds.
 pub(crate) const RECORDED_S: u64 = 1_795_176_000;
 
-const CONFIG: &str = r#"
+/// How every configuration of a test begins; DIR is the test's own directory.
+pub(crate) const HEAD: &str = r#"
 data_dir = "DIR/data"
 [gateway]
 listen = "127.0.0.1:0"
@@ -40,6 +42,9 @@ listen = "127.0.0.1:0"
 listen = "127.0.0.1:0"
 [admin]
 listen = "127.0.0.1:0"
+"#;
+
+const CONFIG: &str = r#"
 [graph]
 base_url = "GRAPH"
 
@@ -78,7 +83,8 @@ id = "desk"
 
 /// The configuration of the two businesses.
 pub(crate) fn config(dir: &Path, graph_url: &str) -> String {
-    CONFIG.replace("DIR", &dir.display().to_string()).replace("GRAPH", graph_url)
+    let text = [HEAD, CONFIG].concat();
+    text.replace("DIR", &dir.display().to_string()).replace("GRAPH", graph_url)
 }
 
 /// A running product and its Graph API.
@@ -156,15 +162,14 @@ impl Shop {
         enough: impl Fn(&[(Conversation, Vec<Message>)]) -> bool,
     ) -> Vec<(Conversation, Vec<Message>)> {
         let mut last = Vec::new();
-        for _ in 0..200 {
+        let met = wait_for(Duration::from_secs(10), what, async || {
             last = self.read(TOKEN).await;
-            if enough(&last) {
-                // The list was read before the threads: once more, so that both are of one moment.
-                return self.read(TOKEN).await;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{what} did not happen within 10 s: {last:#?}");
+            enough(&last).then_some(())
+        });
+        let met = met.await;
+        met.unwrap_or_else(|error| panic!("{error}: {last:#?}"));
+        // The list was read before the threads: once more, so that both are of one moment.
+        self.read(TOKEN).await
     }
 
     /// The only conversation there is, once it has so many messages.

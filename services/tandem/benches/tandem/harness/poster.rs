@@ -72,11 +72,7 @@ pub(crate) async fn flat_out(
             })
         })
         .collect();
-    let mut all = histogram();
-    for worker in workers {
-        all.add(worker.await.unwrap()).unwrap();
-    }
-    all
+    all_of(workers).await
 }
 
 /// Posts request `n` at `n / rate` whatever became of the others, so that a slow answer delays nothing it should not. The
@@ -111,6 +107,11 @@ pub(crate) async fn paced(
             })
         })
         .collect();
+    all_of(workers).await
+}
+
+/// What all workers measured, together.
+async fn all_of(workers: Vec<task::TaskHandle<Histogram<u64>>>) -> Histogram<u64> {
     let mut all = histogram();
     for worker in workers {
         all.add(worker.await.unwrap()).unwrap();

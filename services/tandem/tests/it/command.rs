@@ -1,0 +1,31 @@
+//! Commands as an operator runs them: to their end, with what they said.
+
+use std::{path::Path, process::Output, time::Duration};
+
+use tokio::process::Command;
+
+use super::play::programs;
+
+/// Runs `tandem` to its end within `bound`, with none of this process's own settings.
+pub(crate) async fn run(args: &[&str], bound: Duration) -> Output {
+    let mut command = Command::new(programs().tandem);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TANDEM_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args).kill_on_drop(true);
+    let output = tokio::time::timeout(bound, command.output()).await;
+    output.unwrap_or_else(|_| panic!("{args:?} did not end within {bound:?}")).unwrap()
+}
+
+/// What a command said, output and errors.
+pub(crate) fn said(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
