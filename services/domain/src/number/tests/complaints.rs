@@ -9,14 +9,14 @@ use crate::{
     number::{Lane, Retry},
 };
 
-/// "All WhatsApp inboxes silent for hours": one queue for everything, and a campaign of thousands in front of the answers.
+/// "All WhatsApp inboxes silent for hours": one queue for everything, and a campaign of minutes in front of the answers.
 #[test]
 fn complaint_29_a_campaign_does_not_silence_the_desk() {
-    const RATE: u32 = 20;
+    const RATE: u32 = 1;
     let mut world = World::new(RATE);
     let mut naive: VecDeque<RequestId> = VecDeque::new();
-    for customer in 1..=200 {
-        for n in 1..=20 {
+    for customer in 1..=20 {
+        for n in 1..=12 {
             naive.push_back(id(customer, n));
             world.ask(request(customer, n, Lane::Campaign));
         }
@@ -27,12 +27,12 @@ fn complaint_29_a_campaign_does_not_silence_the_desk() {
     let behind = naive.iter().position(|queued| *queued == answer.request).unwrap();
     assert!(behind as u64 / u64::from(RATE) >= 200, "the complaint: minutes on this number alone");
 
-    // What was granted before may leave first: a quarter of a second.
+    // What was granted before may leave first: a quarter of a second, or one message.
     let mut met = 0;
     while !world.left().contains(&answer.request) {
         let call = world.calls[met].key;
         met += 1;
-        assert!(met <= RATE as usize / 4, "the answer waits behind the campaign");
+        assert!(met <= (RATE as usize / 4).max(1), "the answer waits behind the campaign");
         world.result(call, &accepted(1));
     }
     assert_eq!(world.now_ms, START_MS);
