@@ -20,6 +20,9 @@ const WEBHOOKS_PER_S_MIN_BUSY: u64 = 250;
 /// Messages that begin something; with the answers to the bot about half as many again. Replies to all of them stay below
 /// what the pair rate lets out to the scenario's customers (one in 6 s each: 290/s), or the world needs minutes to come to rest.
 const INBOUND_PER_S: f64 = 140.0;
+/// Webhooks between a start and the next kill. In the first second after a start nothing leaves (a number's second counts as
+/// used up); shorter lives would mostly show that.
+const TRAFFIC_BETWEEN: std::ops::Range<u64> = 1_500..4_500;
 const OPEN_CONVERSATIONS_MIN: usize = 200;
 /// Reconciliation alone takes 45 s; a send may need it twice.
 pub(crate) const SETTLE: Duration = Duration::from_secs(180);
@@ -46,7 +49,7 @@ async fn after_kills_under_load_all_threads_are_equal() {
     ordeal.traffic(3_000).await;
     let kills = times("TANDEM_KILLS", 6);
     for n in 1..=kills {
-        ordeal.traffic(rng.random_range(300..1_500)).await;
+        ordeal.traffic(rng.random_range(TRAFFIC_BETWEEN)).await;
         let open = ordeal.open_conversations().await;
         let flight = ordeal.strike(&mut rng).await;
         println!("kill {n}: {open} conversations open, in flight {flight}");
