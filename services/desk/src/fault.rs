@@ -1,6 +1,6 @@
 //! Why a request was not carried out, as a status of a call and as a refusal on a stream.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use api::{
     convert,
@@ -157,16 +157,16 @@ impl From<Fault> for Status {
             Fault::Invalid(text) => field_of(text).map(str::to_owned),
             _ => None,
         };
-        let (after, facts) = match &fault {
+        let (after, mut details) = match &fault {
             Fault::NoRoom { waiting, limit, retry_after_ms } => {
                 let facts = [("waiting", waiting), ("limit", limit)];
                 let facts = facts.map(|(name, n)| (name.to_owned(), n.to_string()));
-                (Duration::from_millis(*retry_after_ms), HashMap::from(facts))
+                let details = ErrorDetails::with_error_info(reason, DOMAIN, facts);
+                (Duration::from_millis(*retry_after_ms), details)
             }
-            _ => (RETRY_AFTER, HashMap::new()),
+            _ => (RETRY_AFTER, ErrorDetails::with_error_info(reason, DOMAIN, [])),
         };
         let text = fault.text();
-        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, facts);
         if let Some(field) = field {
             details.add_bad_request_violation(field, text.clone());
         }

@@ -103,7 +103,8 @@ mod tests {
         let conversation = messages.into_iter().find(|it| it.name() == "Conversation").unwrap();
         let mut fields: Vec<&str> = conversation.field.iter().map(|field| field.name()).collect();
         let mut known: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
-        (fields.sort_unstable(), known.sort_unstable());
+        fields.sort_unstable();
+        known.sort_unstable();
         assert_eq!(known, fields);
     }
 

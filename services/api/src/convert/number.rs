@@ -33,10 +33,11 @@ pub fn send_wait(wait: &SendWait) -> v1::OutboundWait {
             plain(Reason::CustomerLimit, *until_ms, "too many messages to this customer for now")
         }
         SendWait::Retry { at_ms, refused } => {
-            let Refused { code, told } = refused
-                .clone()
-                .unwrap_or(Refused { code: 0, told: "the last attempt did not leave".to_owned() });
-            v1::OutboundWait { error_code: code, ..plain(Reason::Retry, *at_ms, &told) }
+            let (code, told) = match refused {
+                Some(Refused { code, told }) => (*code, told.as_str()),
+                None => (0, "the last attempt did not leave"),
+            };
+            v1::OutboundWait { error_code: code, ..plain(Reason::Retry, *at_ms, told) }
         }
         SendWait::Calling => plain(Reason::Call, 0, "WhatsApp was called and has not answered"),
         SendWait::Status { until_ms } => plain(

@@ -3,7 +3,7 @@
 use bus::{Incarnation, PartitionId};
 use domain::{
     BusinessId, Hash16,
-    conversation::{CommandAnswer, ConversationEvent as Event},
+    conversation::{CommandAnswer, ConversationEvent as Event, Floor},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -236,14 +236,7 @@ impl<'a> At<'a> {
             Event::EpisodeResolved { n, by, at_ms } => {
                 routing::episode_resolved(self, *n, by, *at_ms)
             }
-            Event::FloorChanged { floor, .. } => {
-                let (code, agent, turn) = floor_columns(floor);
-                self.update(
-                    "UPDATE conversations SET floor = ?3, floor_agent = ?4, floor_turn = ?5
-                     WHERE business = ?1 AND id = ?2",
-                    params![self.business.0, self.id.0, code, agent, turn],
-                )
-            }
+            Event::FloorChanged { floor, .. } => self.floor_changed(floor),
             // Told with the step as a whole.
             Event::WindowMoved { .. } => Ok(()),
             Event::ItemWanted { item, queue, since_ms, .. } => {
@@ -287,6 +280,15 @@ impl<'a> At<'a> {
             | Event::AgentGone { .. }
             | Event::KeySeen { .. } => Ok(()),
         }
+    }
+
+    fn floor_changed(&self, floor: &Floor) -> Result<(), ArchiveError> {
+        let (code, agent, turn) = floor_columns(floor);
+        self.update(
+            "UPDATE conversations SET floor = ?3, floor_agent = ?4, floor_turn = ?5
+             WHERE business = ?1 AND id = ?2",
+            params![self.business.0, self.id.0, code, agent, turn],
+        )
     }
 
     fn identity_seen(&self, number: Hash16, who: &domain::Sealed) -> Result<(), ArchiveError> {
