@@ -12,7 +12,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use crate::sim::Sim;
 use crate::task;
 
-pub(crate) use reader::{ReadError, probe_isolation, read_threads};
+pub(crate) use reader::{probe_isolation, read_threads};
 
 /// Starts every agent; they connect once the desk's address is known.
 pub(crate) fn start(sim: &Arc<Sim>) {

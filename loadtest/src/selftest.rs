@@ -150,7 +150,12 @@ async fn bursts_over_the_rate_are_violations() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn held_bot_turns_are_violations() {
     let seen = found("the bot spoke after desk or phone took the floor");
-    play(quick(|_| {}), Some(Sabotage::StaleBotTurn), seen).await;
+    // Agents keep the floor they have: a held turn meets it whenever it is looked at. Enough customers to hold some of.
+    let kept = quick(|scenario| {
+        scenario.desk.resolve_after = 1_000;
+        scenario.businesses.iter_mut().flat_map(|b| &mut b.numbers).for_each(|n| n.customers = 60);
+    });
+    play(kept, Some(Sabotage::StaleBotTurn), seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

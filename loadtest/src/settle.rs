@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::agents::{ReadError, probe_isolation, read_threads};
+use crate::agents::{probe_isolation, read_threads};
 use crate::judge::{Findings, SendState, Side, Thread, Verdict, compare, decided};
 use crate::sim::Sim;
 
@@ -40,37 +40,43 @@ pub(crate) async fn settle(sim: &Arc<Sim>, timeout: Duration) -> Judged {
         now_us
     });
     let deadline_us = began_us + u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
-    let mut last: Option<(u64, Vec<Thread>)> = None;
+    let mut stable = Stable::default();
     let mut still_open = Vec::new();
-    let mut settled = false;
-    while !settled && sim.clock.now_us() < deadline_us {
+    let mut verdict = None;
+    while verdict.is_none() && sim.clock.now_us() < deadline_us {
+        let moves = sim.with(|state, _| state.ledger.moves());
         still_open = moving(sim);
         if still_open.is_empty() {
             match read_threads(sim).await {
                 Err(error) => still_open.push(error.to_string()),
                 Ok(threads) => {
                     still_open.extend(pending(&threads));
-                    let now_us = sim.clock.now_us();
-                    match last.take().filter(|(_, before)| *before == threads) {
-                        Some((since_us, before)) => {
-                            settled = still_open.is_empty() && now_us - since_us >= STABLE_US;
-                            last = Some((since_us, before));
-                        }
-                        None => last = Some((now_us, threads)),
+                    let at_rest = stable.take(threads, sim.clock.now_us()) >= STABLE_US;
+                    if at_rest && still_open.is_empty() {
+                        verdict = stable.judge(sim, Some(moves));
                     }
                 }
             }
         }
         tokio::time::sleep(POLL).await;
     }
-    let threads = match last {
-        Some((_, threads)) if settled => threads,
+    let settled = verdict.is_some();
+    let (mut findings, decided) = match verdict {
+        Some(verdict) => verdict,
         // Not at rest: judge by the newest reading all the same.
-        last => read_threads(sim).await.unwrap_or_else(|error: ReadError| {
-            still_open.push(error.to_string());
-            last.map(|(_, threads)| threads).unwrap_or_default()
-        }),
+        None => {
+            match read_threads(sim).await {
+                Ok(threads) => drop(stable.take(threads, sim.clock.now_us())),
+                Err(error) => still_open.push(error.to_string()),
+            }
+            stable.judge(sim, None).unwrap_or_default()
+        }
     };
+    let threads = &stable.threads;
+    for leak in probe_isolation(sim, threads).await.unwrap_or_default() {
+        let kind = "a conversation of one business read by another";
+        findings.add(Verdict::Violation, kind, || leak);
+    }
     let rest = Rest {
         settled,
         waited_ms: (sim.clock.now_us() - began_us) / 1_000,
@@ -78,18 +84,35 @@ pub(crate) async fn settle(sim: &Arc<Sim>, timeout: Duration) -> Judged {
         threads: threads.len(),
         thread_messages: threads.iter().map(|thread| thread.messages.len()).sum(),
     };
-    let leaks = probe_isolation(sim, &threads).await.unwrap_or_default();
-    sim.with(|state, _| {
-        let mut findings = compare(&state.world, &state.ledger, &threads);
-        for leak in leaks {
-            findings.add(
-                Verdict::Violation,
-                "a conversation of one business read by another",
-                || leak,
-            );
-        }
-        Judged { findings, decided: decided(&state.ledger, &threads), rest }
-    })
+    Judged { findings, decided, rest }
+}
+
+/// The newest reading of the threads, and since when they read the same.
+#[derive(Default)]
+struct Stable {
+    threads: Vec<Thread>,
+    since_us: Option<u64>,
+}
+
+impl Stable {
+    /// Takes a reading and gives how long it has been the same.
+    fn take(&mut self, threads: Vec<Thread>, now_us: u64) -> u64 {
+        let since_us = self.since_us.filter(|_| self.threads == threads).unwrap_or(now_us);
+        (self.threads, self.since_us) = (threads, Some(since_us));
+        now_us - since_us
+    }
+
+    /// Compares the reading with the ledger. With `moves`, only while the ledger still stands where it stood before the
+    /// threads were read: what happened since cannot be in them (an offer missed earlier may be answered by now).
+    fn judge(&self, sim: &Sim, moves: Option<u64>) -> Option<(Findings, usize)> {
+        sim.with(|state, _| {
+            if moves.is_some_and(|moves| moves != state.ledger.moves()) {
+                return None;
+            }
+            let findings = compare(&state.world, &state.ledger, &self.threads);
+            Some((findings, decided(&state.ledger, &self.threads)))
+        })
+    }
 }
 
 /// What still moves on our side.
@@ -114,4 +137,52 @@ fn pending(threads: &[Thread]) -> Option<String> {
     let messages = threads.iter().flat_map(|thread| &thread.messages);
     let count = messages.filter(|m| m.side == Side::Ours && m.state == SendState::Pending).count();
     (count > 0).then(|| format!("{count} messages pending in the product's threads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::judge::{Arrival, Progress, SendFacts};
+    use crate::table::Key;
+    use crate::world::{BusinessId, ChatId};
+
+    use super::*;
+
+    /// A missed offer comes again after the threads stood still for a second: its answer left between their reading and the
+    /// verdict, and only "sent" of it was acknowledged.
+    fn answered_late(sim: &Sim) {
+        sim.with(|state, now_us| {
+            let arrival = Arrival {
+                chat: ChatId::from_row(0),
+                wamid: "wamid.late".to_owned(),
+                ts_s: 0,
+                at_us: now_us,
+                plain: true,
+                text: "late".to_owned(),
+            };
+            let opaque = Some("o".to_owned());
+            let facts = SendFacts { arrival, opaque, answer_withheld: false, status_held: false };
+            let id = state.ledger.send_accepted(BusinessId::from_row(0), facts);
+            state.ledger.status_acked(id, Progress::Sent, now_us);
+        });
+    }
+
+    #[tokio::test]
+    async fn a_message_sent_while_the_threads_are_read_is_not_called_lost() {
+        let sim = Sim::new(crate::fixture::scenario(), None);
+        let moves = sim.with(|state, _| state.ledger.moves());
+        let mut stable = Stable::default();
+        stable.take(Vec::new(), 0);
+        assert!(stable.judge(&sim, Some(moves)).is_some(), "nothing moved");
+        answered_late(&sim);
+        assert!(stable.judge(&sim, Some(moves)).is_none(), "it is read again");
+        // The naive judge compares what it has.
+        let (findings, _) = stable.judge(&sim, None).unwrap();
+        assert_eq!(findings.count(Verdict::Lost), 1);
+    }
+
+    #[test]
+    fn threads_are_stable_since_the_first_reading_that_was_the_same() {
+        let mut stable = Stable::default();
+        assert_eq!([stable.take(Vec::new(), 5), stable.take(Vec::new(), 9)], [0, 4]);
+    }
 }

@@ -128,6 +128,7 @@ pub(crate) struct Ledger {
     /// Nothing failed between the product and us since then.
     pub(super) calm_since_us: u64,
     pub(super) timers: PhoneTimers,
+    moves: u64,
 }
 
 impl Ledger {
@@ -146,7 +147,13 @@ impl Ledger {
             findings: Findings::default(),
             calm_since_us: 0,
             timers: PhoneTimers::new(answer_ms, silence_ms),
+            moves: 0,
         }
+    }
+
+    /// Grows with everything that a thread must show from then on.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves
     }
 
     pub(crate) fn customer_wrote(&mut self, arrival: Arrival) -> MessageId {
@@ -164,6 +171,7 @@ impl Ledger {
             return;
         }
         message.acked_us = Some(now_us);
+        self.moves += 1;
         if message.origin == Origin::Phone {
             let (chat, ts_s, at_us) = (message.chat, message.ts_s, message.at_us);
             self.floors[chat].phone(ts_s, at_us, now_us);
@@ -172,6 +180,7 @@ impl Ledger {
 
     /// The product answered 200 to a webhook with this status.
     pub(crate) fn status_acked(&mut self, id: MessageId, progress: Progress, now_us: u64) {
+        self.moves += 1;
         let message = &mut self.messages[id];
         message.first_status_acked_us.get_or_insert(now_us);
         message.progress = Some(message.progress.map_or(progress, |before| before.max(progress)));
@@ -186,6 +195,7 @@ impl Ledger {
 
     /// The product answered an agent's reply. A first answer stands.
     pub(crate) fn reply_answered(&mut self, key: CommandKey, fate: CommandFate) {
+        self.moves += 1;
         if let Some(reply) = self.replies.get_mut(&key) {
             if reply.fate == CommandFate::Unanswered {
                 reply.fate = fate;
@@ -238,6 +248,7 @@ impl Ledger {
 
     /// Meta took a send that will never reach the customer: its id exists, no chat has it.
     pub(crate) fn send_undelivered(&mut self, wamid: String, chat: ChatId) {
+        self.moves += 1;
         self.undelivered.insert(wamid, chat);
     }
 
@@ -253,6 +264,7 @@ impl Ledger {
         let Arrival { chat, wamid, ts_s, at_us, plain, text } = arrival;
         let timers = self.timers;
         self.floors[chat].word(origin == Origin::Customer, at_us, timers);
+        self.moves += 1;
         let id = self.messages.push(Message {
             chat,
             wamid: wamid.clone(),
