@@ -158,7 +158,7 @@ impl OutboundService {
             Ok((conversation, decided)) => answer(conversation, decided),
             Err(fault) => {
                 metrics::command("submit", fault.label());
-                refused(&fault)
+                submit_result::Result::Refused(refused(&fault))
             }
         };
         SubmitResult { key: message.key.clone(), result: Some(result) }
@@ -178,27 +178,23 @@ fn answer(conversation: EntityId, decided: Decided) -> submit_result::Result {
         }
         _ => {
             metrics::command("submit", "refused");
-            refusal(&convert::command_answer(&answer))
+            submit_result::Result::Refused(refusal(&convert::command_answer(&answer)))
         }
     }
 }
 
-fn refused(fault: &Fault) -> submit_result::Result {
+fn refused(fault: &Fault) -> SubmitRefused {
     refusal(&fault.to_answer())
 }
 
-fn refusal(answer: &command_result::Result) -> submit_result::Result {
+fn refusal(answer: &command_result::Result) -> SubmitRefused {
     let nothing = v1::Refused::default();
     let why = match answer {
         command_result::Result::Refused(why) => why,
         _ => &nothing,
     };
     let reason = fault::reason_name(why.reason()).to_owned();
-    submit_result::Result::Refused(SubmitRefused {
-        reason,
-        text: why.text.clone(),
-        retry_after: None,
-    })
+    SubmitRefused { reason, text: why.text.clone(), retry_after: None }
 }
 
 /// The command that asks the conversation of the address.

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fmt::Debug, path::PathBuf};
+mod golden_file;
 
 use domain::{
     AgentId, EntityId, EntityKind, Hash16, ItemId, MessageId, OfferId, QueueId, RequestId, Sealed,
@@ -18,27 +18,9 @@ use domain::{
     },
     flow::{Field, State, Why},
     number::{Lane, NumberEvent, NumberInput, SendRequest},
-    persist,
     workspace::{DeskCommand, OfferEnd, WorkspaceEvent, WorkspaceInput},
 };
-use serde::{Serialize, de::DeserializeOwned};
-
-fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
-    let bytes = persist::encode(value).unwrap();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    if !path.exists() && std::env::var_os("TANDEM_GOLDEN_WRITE").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &hex).unwrap();
-    }
-    let stored = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(hex, stored.trim(), "{name} is written differently now");
-    let stored: Vec<u8> = (0..stored.trim().len() / 2)
-        .map(|at| u8::from_str_radix(stored.get(2 * at..2 * at + 2).unwrap(), 16).unwrap())
-        .collect();
-    assert_eq!(persist::decode::<T>(&stored).as_ref(), Ok(value));
-}
+use golden_file::golden;
 
 fn sealed() -> Sealed {
     Sealed { key_id: 1, bytes: vec![1, 2, 3] }

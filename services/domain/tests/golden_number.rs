@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fmt::Debug, path::PathBuf};
+mod golden_file;
 
 use domain::{
     CommandId, EntityId, EntityKind, Hash16, MessageId, RequestId, Sealed,
@@ -20,24 +20,11 @@ use domain::{
     },
     persist,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use golden_file::golden;
 
 const AT_MS: u64 = 1_795_176_000_000;
 const REQUEST: RequestId = RequestId { conversation: Hash16([1; 16]), n: 3 };
 const MESSAGE: MessageId = MessageId(Hash16([2; 16]));
-
-fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
-    let bytes = persist::encode(value).unwrap();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    if !path.exists() && std::env::var_os("TANDEM_GOLDEN_WRITE").is_some() {
-        std::fs::write(&path, &hex).unwrap();
-    }
-    let stored = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(hex, stored.trim(), "{name} is written differently now");
-    assert_eq!(persist::decode::<T>(&bytes).as_ref(), Ok(value));
-}
 
 fn sealed() -> Sealed {
     Sealed { key_id: 1, bytes: vec![1, 2, 3] }

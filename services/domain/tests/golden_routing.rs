@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fmt::Debug, path::PathBuf};
+mod golden_file;
 
 use domain::{
     AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, QueueId, Sealed, SessionId,
@@ -16,22 +16,10 @@ use domain::{
         WorkspaceEvent, WorkspaceInput,
     },
 };
-use serde::{Serialize, de::DeserializeOwned};
+use golden_file::golden;
+use serde::Serialize;
 
 const ITEM: ItemId = ItemId { conversation: Hash16([1; 16]), n: 2 };
-
-fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"));
-    let bytes = persist::encode(value).unwrap();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    if !path.exists() && std::env::var_os("TANDEM_GOLDEN_WRITE").is_some() {
-        std::fs::write(&path, &hex).unwrap();
-    }
-    let stored = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(hex, stored.trim(), "{name} is written differently now");
-    assert_eq!(persist::decode::<T>(&bytes).as_ref(), Ok(value));
-}
 
 fn sealed() -> Sealed {
     Sealed { key_id: 1, bytes: vec![1, 2, 3] }

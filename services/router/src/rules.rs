@@ -56,18 +56,18 @@ impl RuleBook {
         for business in &config.businesses {
             for number in &business.numbers {
                 let (bot, file) = bots.of(business, number.flow.as_deref());
-                let external =
+                let bot_of_own =
                     business.external_bot(number.external.as_ref(), number.flow.as_deref());
-                let external = external.map(|external| external_of(config, external));
+                let external = external_of(config, bot_of_own);
                 let rules = Rules { bot, external, ..rules_of(config, business, number) };
                 let id = naming::number_id(&hash, &number.phone_number_id);
                 by_number.insert(id, Entry { rules: RwLock::new(Arc::new(rules)), file });
             }
             for channel in &business.channels {
                 let (bot, file) = bots.of(business, channel.flow.as_deref());
-                let external =
+                let bot_of_own =
                     business.external_bot(channel.external.as_ref(), channel.flow.as_deref());
-                let external = external.map(|external| external_of(config, external));
+                let external = external_of(config, bot_of_own);
                 let rules = Rules { bot, external, ..channel_rules(config, business, channel) };
                 let account =
                     naming::channel_account(&BusinessId(business.id.clone()), &channel.id);
@@ -214,9 +214,9 @@ fn rules_of(config: &Config, business: &Business, number: &Number) -> Rules {
 }
 
 /// A call is over after `start_by` and its own limit.
-fn external_of(config: &Config, external: &ExternalConfig) -> ExternalBot {
-    let over_ms = config.limits.start_by_ms + external.deadline_ms + WAY_BACK_MS;
-    ExternalBot { over_ms }
+fn external_of(config: &Config, external: Option<&ExternalConfig>) -> Option<ExternalBot> {
+    let over_ms = config.limits.start_by_ms + external?.deadline_ms + WAY_BACK_MS;
+    Some(ExternalBot { over_ms })
 }
 
 /// The configured question as a flow.

@@ -1,13 +1,15 @@
 //! What became of what a program submitted: the read model says how far it came, the number why it waits.
 
+use std::collections::BTreeMap;
+
 use api::{
     convert,
-    v1::{GetOutboundRequest, GetOutboundResponse, OutboundState, OutboundWait},
+    v1::{GetOutboundRequest, GetOutboundResponse, OutboundState},
 };
 use archive::{Delivery, model::MessageView};
 use domain::{
-    EntityId, EntityKind, RequestId, naming,
-    number::{NumberAnswer, NumberInput},
+    EntityId, EntityKind, Hash16, RequestId, naming,
+    number::{NumberAnswer, NumberInput, SendWait},
 };
 use tonic::Status;
 
@@ -34,58 +36,57 @@ impl OutboundService {
         if found.value.is_empty() {
             return Err(Fault::NothingSubmitted.into());
         }
-        let mut messages = Vec::with_capacity(found.value.len());
-        for view in found.value {
-            messages.push(self.state(principal, view).await?);
-        }
-        Ok(GetOutboundResponse { messages, stale: found.stale })
-    }
-
-    async fn state(
-        &self,
-        principal: &Principal,
-        view: MessageView,
-    ) -> Result<OutboundState, Status> {
-        let waits = view.row.delivery.delivery() == Delivery::Pending;
-        let request = view.row.request;
-        let waits_for = match request.filter(|_| waits) {
-            Some(request) => self.waits_for(principal, request).await?,
-            None => None,
-        };
-        let message = wire::message(view);
-        Ok(OutboundState {
-            opaque_id: message.opaque_id,
-            conversation_id: request
-                .map(|request| convert::conversation_id(request.conversation))
-                .unwrap_or_default(),
-            message_id: message.message_id,
-            delivery: message.delivery,
-            delivery_times: message.delivery_times,
-            error_code: message.error_code,
-            error_text: message.error_text,
-            waits_for,
+        let waits = self.waits(principal, &found.value).await?;
+        let state = |view| state(view, &waits);
+        Ok(GetOutboundResponse {
+            messages: found.value.into_iter().map(state).collect(),
+            stale: found.stale,
         })
     }
 
-    /// What the number knows. One that does not answer now is no reason to say nothing at all.
-    async fn waits_for(
+    /// What those without an outcome wait for: each number is asked once. One that does not answer now is no reason to say
+    /// nothing at all.
+    async fn waits(
         &self,
         principal: &Principal,
-        request: RequestId,
-    ) -> Result<Option<OutboundWait>, Status> {
+        views: &[MessageView],
+    ) -> Result<BTreeMap<RequestId, SendWait>, Status> {
         let (commands, business) = (&self.0.commands, &principal.business);
-        let read = commands.archive.conversation(business, request.conversation, None).await;
-        let Some(hash) = read.map_err(Fault::from)?.value.and_then(|view| view.row.number) else {
-            return Ok(None);
-        };
-        let number = EntityId { kind: EntityKind::Number, hash };
-        let input = NumberInput::Look { requests: vec![request] };
-        let answer = ask_number(commands, business, number, &input, self.0.random()?).await;
-        Ok(match answer {
-            Ok(NumberAnswer::Waits { waits }) => {
-                waits.first().map(|(_, wait)| convert::send_wait(wait))
+        let mut by_number: BTreeMap<Hash16, Vec<RequestId>> = BTreeMap::new();
+        let pending = views.iter().filter(|view| view.row.delivery.delivery() == Delivery::Pending);
+        for request in pending.filter_map(|view| view.row.request) {
+            let read = commands.archive.conversation(business, request.conversation, None).await;
+            let view = read.map_err(Fault::from)?.value;
+            if let Some(number) = view.and_then(|view| view.row.number) {
+                by_number.entry(number).or_default().push(request);
             }
-            Ok(_) | Err(_) => None,
-        })
+        }
+        let mut all = BTreeMap::new();
+        for (hash, requests) in by_number {
+            let number = EntityId { kind: EntityKind::Number, hash };
+            let input = NumberInput::Look { requests };
+            let answer = ask_number(commands, business, number, &input, self.0.random()?).await;
+            if let Ok(NumberAnswer::Waits { waits }) = answer {
+                all.extend(waits);
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn state(view: MessageView, waits: &BTreeMap<RequestId, SendWait>) -> OutboundState {
+    let request = view.row.request;
+    let message = wire::message(view);
+    OutboundState {
+        opaque_id: message.opaque_id,
+        conversation_id: request
+            .map(|request| convert::conversation_id(request.conversation))
+            .unwrap_or_default(),
+        message_id: message.message_id,
+        delivery: message.delivery,
+        delivery_times: message.delivery_times,
+        error_code: message.error_code,
+        error_text: message.error_text,
+        waits_for: request.and_then(|request| waits.get(&request)).map(convert::send_wait),
     }
 }

@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt as _, stream};
 use tonic::{Status, Streaming};
 
 use super::{OutboundService, Room, Sender, refused, sender};
-use crate::{fault::Fault, metrics, tokens::Principal};
+use crate::{metrics, tokens::Principal};
 
 /// Messages worked on at once.
 const IN_FLIGHT_MAX: usize = 64;
@@ -130,7 +130,7 @@ impl Intake {
         let phone_number_id = self.phone_number_id.clone();
         let sender = match sender(&principal, business, &phone_number_id) {
             Ok(sender) => sender,
-            Err(fault) => return Ok(Some(refusal_of(&fault))),
+            Err(fault) => return Ok(Some(refused(&fault))),
         };
         if self.left == 0 {
             let now_ms = service.0.commands.clock.boot_us() / 1_000;
@@ -150,7 +150,7 @@ impl Intake {
     async fn ask_room(&mut self, sender: &Sender<'_>, now_ms: u64) -> Option<SubmitRefused> {
         let room = match self.service.room(sender, ROOM_CHUNK).await {
             Ok(room) => room,
-            Err(fault) => return Some(refusal_of(&fault)),
+            Err(fault) => return Some(refused(&fault)),
         };
         let Room { waiting, limit, retry_after_ms } = room;
         self.left = match retry_after_ms {
@@ -172,12 +172,5 @@ fn no_room(wait_ms: u64) -> SubmitRefused {
         reason: "RESOURCE_EXHAUSTED".to_owned(),
         text: format!("the number has no room; nothing was taken on: repeat it in {wait_ms} ms"),
         retry_after: prost_types::Duration::try_from(Duration::from_millis(wait_ms)).ok(),
-    }
-}
-
-fn refusal_of(fault: &Fault) -> SubmitRefused {
-    match refused(fault) {
-        submit_result::Result::Refused(refused) => refused,
-        submit_result::Result::Accepted(_) => SubmitRefused::default(),
     }
 }

@@ -95,6 +95,16 @@ pub(crate) async fn loadtest(control: &str, args: &[&str]) -> String {
     said
 }
 
+/// A demo with nobody in it, and the instructions it printed.
+pub(crate) async fn demo_by_hand(play: &Play) -> (Talking, String) {
+    let mut demo = Command::new(programs().tandem);
+    demo.args(["demo", "--by-hand"]).env("TMPDIR", play.dir());
+    let mut demo = Talking::start(demo);
+    demo.hear("Ctrl-C here ends it").await;
+    let instructions = demo.all.join("\n");
+    (demo, instructions)
+}
+
 /// The word after `flag` in the instructions.
 pub(crate) fn told(instructions: &str, flag: &str) -> String {
     let mut words = instructions.split_whitespace().skip_while(|word| *word != flag);
@@ -104,11 +114,7 @@ pub(crate) fn told(instructions: &str, flag: &str) -> String {
 #[tokio::test]
 async fn a_customer_an_agent_and_a_phone_talk_by_the_commands_that_the_demo_prints() {
     let play = Play::begin("by-hand").await;
-    let mut demo = Command::new(programs().tandem);
-    demo.args(["demo", "--by-hand"]).env("TMPDIR", play.dir());
-    let mut demo = Talking::start(demo);
-    demo.hear("Ctrl-C here ends it").await;
-    let instructions = demo.all.join("\n");
+    let (demo, instructions) = demo_by_hand(&play).await;
     let control = told(&instructions, "--control");
 
     let mut agent = Command::new(programs().tandem);

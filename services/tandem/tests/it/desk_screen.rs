@@ -3,7 +3,7 @@
 use tokio::process::Command;
 
 use super::{
-    by_hand::{BOUND, CUSTOMER, Talking, loadtest, told},
+    by_hand::{BOUND, CUSTOMER, demo_by_hand, loadtest, told},
     play::{Play, programs},
     terminal::Terminal,
 };
@@ -11,11 +11,7 @@ use super::{
 #[tokio::test]
 async fn an_agent_accepts_answers_transfers_and_resolves_with_keys() {
     let play = Play::begin("desk-screen").await;
-    let mut demo = Command::new(programs().tandem);
-    demo.args(["demo", "--by-hand"]).env("TMPDIR", play.dir());
-    let mut demo = Talking::start(demo);
-    demo.hear("Ctrl-C here ends it").await;
-    let instructions = demo.all.join("\n");
+    let (demo, instructions) = demo_by_hand(&play).await;
     let control = told(&instructions, "--control");
 
     let mut terminal = Terminal::open(80, 24);
