@@ -1,22 +1,19 @@
 //! The only module that writes to the terminal: one JSON line per fact on stdout, complaints on stderr.
 
+use std::io::Write as _;
+
 use serde::Serialize;
 
-#[expect(
-    clippy::print_stdout,
-    reason = "stdout is this program's interface to the one who started it"
-)]
 pub(crate) fn line<T: Serialize>(value: &T) {
     match serde_json::to_string(value) {
-        Ok(text) => println!("{text}"),
+        Ok(line) => text(&line),
         Err(error) => complain(&format!("unprintable value: {error}")),
     }
 }
 
-/// A line for a person.
-#[expect(clippy::print_stdout, reason = "a command's result, for the one who typed it")]
+/// A line for a person. Who closed the pipe (`| head`) has read enough.
 pub(crate) fn text(text: &str) {
-    println!("{text}");
+    drop(writeln!(std::io::stdout(), "{text}"));
 }
 
 #[expect(clippy::print_stderr, reason = "complaints of a command-line program")]

@@ -162,6 +162,7 @@ fn hand_off(told: v1::BotHandOff, queues: &BTreeSet<QueueId>) -> HandOff {
         reason,
         fields: words.into_iter().chain(fields).collect(),
         priority: if told.vip { VIP_PRIORITY } else { 0 },
+        vip: told.vip,
         ..HandOff::default()
     };
     hand_off.bounded()
@@ -260,7 +261,7 @@ mod tests {
         let plain = hand_off(|told| told.reason = "lost_card".into());
         assert_eq!((plain.queue, plain.reason.as_str()), (Some("sales".into()), "lost_card"));
         let vip = hand_off(|told| told.vip = true);
-        assert_eq!(vip.priority, 100);
+        assert_eq!((vip.priority, vip.vip), (100, true));
         for elsewhere in ["", "nowhere"] {
             assert_eq!(hand_off(|told| told.queue_id = elsewhere.into()).queue, None);
         }

@@ -12,8 +12,8 @@ use super::{Config, ConfigError, Problem, Secret, validate};
 use crate::failpoint;
 
 const PREFIX: &str = "TANDEM_";
-/// Ours, but no setting: the command line's file name. Nor is what arms [`crate::failpoint`].
-const NO_SETTING: &str = "TANDEM_CONFIG";
+/// Ours, but no settings: what the command line reads. Nor is what arms [`crate::failpoint`].
+const NO_SETTINGS: [&str; 2] = ["TANDEM_CONFIG", "TANDEM_AGENT_TOKEN"];
 
 type Environment = BTreeMap<String, String>;
 
@@ -63,7 +63,8 @@ pub(super) fn from_text(
 /// The key a variable sets, if it is one of ours.
 fn setting_of(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
-    if name == NO_SETTING || failpoint::VARIABLES.contains(&name) || is_service_link(rest) {
+    if NO_SETTINGS.contains(&name) || failpoint::VARIABLES.contains(&name) || is_service_link(rest)
+    {
         return None;
     }
     Some(rest.to_ascii_lowercase().replace("__", "."))

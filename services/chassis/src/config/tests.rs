@@ -106,6 +106,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
             ("TANDEM_GATEWAY__INSECURE_LISTEN", "true"),
             ("TANDEM_LOG__FORMAT", "text"),
             ("TANDEM_CONFIG", "/etc/tandem.toml"),
+            ("TANDEM_AGENT_TOKEN", "of the terminal desk"),
             ("TANDEM_FAILPOINT", "append|200:3"),
             ("UNRELATED", "x"),
         ],

@@ -11,9 +11,15 @@ use std::{
 
 use api::v1::{
     AcceptOffer, AssignRequest, AuthorKind, CommandId, Conversation, DeskRequest, Heartbeat,
-    ListConversationsRequest, OfferDelivered, Presence, Resolve, SendMessage, SendRequest, SignIn,
-    agent_desk_client::AgentDeskClient, conversations_client::ConversationsClient,
-    desk_event::Event, desk_request::Request as Ask, send_message::Content,
+    ListConversationsRequest, OfferDelivered, OutboundLane, OutboundMessage, Presence, Resolve,
+    SendMessage, SendRequest, SignIn, SubmitRequest,
+    agent_desk_client::AgentDeskClient,
+    conversations_client::ConversationsClient,
+    desk_event::Event,
+    desk_request::Request as Ask,
+    outbound_client::OutboundClient,
+    outbound_message::{Content as Said, To},
+    send_message::Content,
 };
 use chassis::{
     clock::Clock,
@@ -23,7 +29,7 @@ use futures::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Request,
+    Code, Request,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
@@ -32,6 +38,10 @@ use super::{programs, world::World};
 
 /// Requests of a program under way at once.
 const AT_ONCE: usize = 64;
+/// Messages of one `Outbound.Submit`.
+const SUBMITTED: u32 = 100;
+/// What agents' replies begin with; the rest makes each its own.
+pub(crate) const REPLY: &str = "it left this morning and is with you tomorrow";
 
 fn bearer(token: &str) -> MetadataValue<Ascii> {
     format!("Bearer {token}").parse().unwrap()
@@ -124,6 +134,40 @@ pub(crate) async fn send_all(world: &World, customers: u32, sends: u32, rate: u3
     stream::iter(0..sends).map(send).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
 }
 
+/// A program submits a campaign to `customers`, round and round, as fast as the number has room for it, until it is dropped.
+pub(crate) async fn submit_campaign(world: &World, customers: std::ops::Range<u32>) {
+    let mut client = OutboundClient::new(connect(world).await);
+    let not_after_ms = i64::try_from(world.clock.wall_ms() + 3_600_000).unwrap();
+    let mut to = customers.clone().cycle();
+    for n in 0_u32.. {
+        let message = |m: u32| OutboundMessage {
+            key: format!("campaign-{n}-{m}"),
+            lane: OutboundLane::Campaign.into(),
+            not_after_ms,
+            to: Some(To::Phone(super::webhook::phone(to.next().unwrap()))),
+            content: Some(Said::Text("our winter sale begins today".to_owned())),
+        };
+        let messages: Vec<_> = (0..SUBMITTED).map(message).collect();
+        let phone_number_id = programs::phone_number_id(0, 0);
+        loop {
+            let asked = SubmitRequest {
+                phone_number_id: phone_number_id.clone(),
+                messages: messages.clone(),
+                ..Default::default()
+            };
+            let mut request = Request::new(asked);
+            request.metadata_mut().insert("authorization", bearer(&programs::api_token(0)));
+            match client.submit(request).await {
+                Ok(_) => break,
+                Err(status) if status.code() == Code::ResourceExhausted => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(status) => panic!("a campaign was refused: {status}"),
+            }
+        }
+    }
+}
+
 /// What agents do with what they are told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Habits {
@@ -142,6 +186,8 @@ pub(crate) struct Seen {
     pub(crate) refused: AtomicU64,
     /// Conversation and when its offer came, microseconds of the boot clock.
     pub(crate) offers: Mutex<Vec<(String, u64)>>,
+    /// Text and when the reply was asked for, microseconds of the boot clock.
+    pub(crate) asked: Mutex<Vec<(String, u64)>>,
 }
 
 /// All agents of a world, signed in; they leave when dropped.
@@ -268,7 +314,8 @@ impl Agent {
                 if !self.habits.replies {
                     return Vec::new();
                 }
-                let text = "it left this morning and is with you tomorrow".to_owned();
+                let text = format!("{REPLY} ({}/{})", self.client, self.commands);
+                self.seen.asked.lock().unwrap().push((text.clone(), self.clock.boot_us()));
                 vec![self.command(Ask::Send(SendMessage {
                     conversation_id: told.conversation_id,
                     content: Some(Content::Text(text)),

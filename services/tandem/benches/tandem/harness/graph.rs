@@ -1,6 +1,7 @@
 //! A Graph API that takes every send at once and reports three statuses of each by webhook.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Arc, OnceLock,
@@ -19,7 +20,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{poster::Connection, programs, webhook};
+use super::{desk::REPLY, poster::Connection, programs, webhook};
 
 /// Connections that carry statuses.
 const CARRIERS: usize = 16;
@@ -40,6 +41,8 @@ struct Shared {
     gateway: OnceLock<SocketAddr>,
     /// When each send left, microseconds of the boot clock.
     departures: std::sync::Mutex<Vec<u64>>,
+    /// When each reply of an agent left, by its text.
+    replies: std::sync::Mutex<BTreeMap<String, u64>>,
 }
 
 pub(crate) struct Graph {
@@ -87,6 +90,11 @@ impl Graph {
     pub(crate) fn departures(&self) -> Vec<u64> {
         self.shared.departures.lock().unwrap().clone()
     }
+
+    /// When agents' replies arrived, by text, microseconds of the boot clock.
+    pub(crate) fn replies(&self) -> BTreeMap<String, u64> {
+        self.shared.replies.lock().unwrap().clone()
+    }
 }
 
 async fn carry(mut sent: mpsc::Receiver<Sent>, shared: Arc<Shared>) {
@@ -125,8 +133,12 @@ async fn answer(mut stream: TcpStream, queues: Vec<mpsc::Sender<Sent>>, shared: 
     loop {
         let Some((path, body)) = request(&mut stream, &mut buffer).await else { return };
         let n = shared.sends.fetch_add(1, Ordering::Relaxed);
-        shared.departures.lock().unwrap().push(clock.boot_us());
+        let now_us = clock.boot_us();
+        shared.departures.lock().unwrap().push(now_us);
         let sent: Value = serde_json::from_slice(&body).unwrap();
+        if let Some(text) = sent["text"]["body"].as_str().filter(|text| text.starts_with(REPLY)) {
+            shared.replies.lock().unwrap().insert(text.to_owned(), now_us);
+        }
         let wamid = format!("wamid.OUT{n}");
         let text = format!(
             r#"{{"messaging_product":"whatsapp","contacts":[{{"input":"1","wa_id":"1"}}],"messages":[{{"id":"{wamid}"}}]}}"#

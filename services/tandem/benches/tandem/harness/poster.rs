@@ -75,31 +75,42 @@ pub(crate) async fn flat_out(
     all_of(workers).await
 }
 
-/// Posts request `n` at `n / rate` whatever became of the others, so that a slow answer delays nothing it should not. The
-/// time of an answer counts from when its request was due. `due_us` is when the first one is due.
+/// Posts request `n` at `n / rate` after `due_us`.
 pub(crate) async fn paced(
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
     rate: u32,
     due_us: u64,
 ) -> Histogram<u64> {
+    let due_us = (0..requests.len()).map(|n| due_us + offset_us(n, rate)).collect();
+    at(address, requests, Arc::new(due_us)).await
+}
+
+/// Posts each request at its time, whatever became of the others, so that a slow answer delays nothing it should not. The
+/// time of an answer counts from when its request was due.
+pub(crate) async fn at(
+    address: SocketAddr,
+    requests: Arc<Vec<Vec<u8>>>,
+    due_us: Arc<Vec<u64>>,
+) -> Histogram<u64> {
     const CONNECTIONS: usize = 64;
     let clock = Clock::system();
     let workers: Vec<_> = (0..CONNECTIONS)
         .map(|worker| {
-            let (requests, clock) = (Arc::clone(&requests), clock.clone());
+            let (requests, due_us) = (Arc::clone(&requests), Arc::clone(&due_us));
+            let clock = clock.clone();
             task::spawn(TaskKind::Call, "poster", async move {
                 let mut answered_us = histogram();
                 let mut connection = Connection::open(address).await;
-                let numbered = requests.iter().enumerate();
-                for (n, request) in numbered.skip(worker).step_by(CONNECTIONS) {
-                    let due_us = due_us + offset_us(n, rate);
+                let timed = requests.iter().zip(due_us.iter());
+                for (request, due_us) in timed.skip(worker).step_by(CONNECTIONS) {
                     let wait_us = due_us.saturating_sub(clock.boot_us());
+                    let mut begun_us = *due_us;
                     if wait_us > 0 {
                         tokio::time::sleep(Duration::from_micros(wait_us)).await;
+                        // The timer's own resolution of a millisecond is not the product's.
+                        begun_us = clock.boot_us().min(due_us + 1_100);
                     }
-                    // The timer's own resolution of a millisecond is not the product's.
-                    let begun_us = due_us.max(clock.boot_us().saturating_sub(1_100));
                     connection.post(request).await;
                     answered_us.saturating_record(clock.boot_us().saturating_sub(begun_us));
                 }

@@ -13,6 +13,8 @@ pub(crate) struct Shape {
     pub(crate) numbers: u32,
     /// Messages per second of each number.
     pub(crate) rate: u32,
+    /// The numbers are on phones, too.
+    pub(crate) coexistence: bool,
     /// Of each business.
     pub(crate) agents: u32,
     /// Of each agent.
@@ -24,7 +26,15 @@ pub(crate) const PARTITIONS: u16 = 8;
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { businesses: 1, numbers: 1, rate: 1_000, agents: 20, capacity: 10_000, bot: false }
+        Self {
+            businesses: 1,
+            numbers: 1,
+            rate: 1_000,
+            coexistence: false,
+            agents: 20,
+            capacity: 10_000,
+            bot: false,
+        }
     }
 }
 
@@ -70,9 +80,10 @@ pub(crate) fn config(dir: &Path, shape: Shape, graph_url: &str) -> String {
             text += &format!(
                 "[[business.number]]\nphone_number_id = \"{}\"\n\
                  display_phone_number = \"1212555{number:04}\"\nwaba_id = \"{}\"\n\
-                 access_token = \"graph-token\"\nmode = \"api\"\nrate_per_second = {}\n",
+                 access_token = \"graph-token\"\nmode = \"{}\"\nrate_per_second = {}\n",
                 phone_number_id(business, number),
                 waba_id(business),
+                if shape.coexistence { "coexistence" } else { "api" },
                 shape.rate
             );
         }
