@@ -124,7 +124,7 @@ pub struct Shard {
 impl Shard {
     /// Begins to serve; call once, before any notice.
     pub fn start(&mut self, now: Now, out: &mut Vec<Action>) {
-        self.checkpoints.started(now);
+        self.checkpoints.started(now, self.owned.partition, self.settings.checkpoint_interval_ms);
         self.suspect_on_start();
         self.pump(now, out);
     }

@@ -147,30 +147,31 @@ impl<'a> At<'a> {
     ) -> Result<Self, ArchiveError> {
         let (message_ms, window_ms) = raised(&step.events);
         let id = Hash16(step.entity.hash);
+        db.prepare_cached(
+            "INSERT INTO conversations (business, id, root, partition, generation, seq, step,
+                 last_message_ms, window_until_ms)
+             VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT DO UPDATE SET partition = excluded.partition,
+                 generation = excluded.generation, seq = excluded.seq, step = excluded.step,
+                 last_message_ms = max(last_message_ms, excluded.last_message_ms),
+                 window_until_ms = max(window_until_ms, excluded.window_until_ms)",
+        )?
+        .execute(params![
+            step.business.0,
+            id.0,
+            partition.0,
+            step.position.generation,
+            int(step.position.seq),
+            step.position.index,
+            int(message_ms),
+            int(window_ms)
+        ])?;
+        // Not by RETURNING: SQLite opens a temporary table for it, which costs more than to look the row up.
         let (root, joined): ([u8; 16], Option<[u8; 16]>) = db
             .prepare_cached(
-                "INSERT INTO conversations (business, id, root, partition, generation, seq, step,
-                     last_message_ms, window_until_ms)
-                 VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT DO UPDATE SET partition = excluded.partition,
-                     generation = excluded.generation, seq = excluded.seq, step = excluded.step,
-                     last_message_ms = max(last_message_ms, excluded.last_message_ms),
-                     window_until_ms = max(window_until_ms, excluded.window_until_ms)
-                 RETURNING root, joined_to",
+                "SELECT root, joined_to FROM conversations WHERE business = ?1 AND id = ?2",
             )?
-            .query_row(
-                params![
-                    step.business.0,
-                    id.0,
-                    partition.0,
-                    step.position.generation,
-                    int(step.position.seq),
-                    step.position.index,
-                    int(message_ms),
-                    int(window_ms)
-                ],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
+            .query_row(params![step.business.0, id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let stays = !step.events.iter().any(|event| matches!(event, Event::Forwarding { .. }));
         let thread = stays.then_some(Hash16(root));
         let at = Self { db, business: &step.business, id, now_ms: step.now_ms, thread };

@@ -16,6 +16,9 @@ const STATEMENTS_MAX: usize = 32;
 /// `WAL_BYTES_KEPT` afterwards, so that one burst does not keep the disk.
 const WAL_PAGES_BEFORE_CHECKPOINT: u32 = 4096;
 const WAL_BYTES_KEPT: u32 = 64 * 1024 * 1024;
+/// Page cache of the writer. Appends touch the ends of trees; a larger one is dearer, because SQLite looks through all of its
+/// slots in every commit that has rebalanced a tree (`pcache1TruncateUnsafe`).
+const CACHE_KIB: u32 = 4 * 1024;
 
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -128,7 +131,7 @@ fn set_up_writer(connection: &Connection, options: &Options) -> rusqlite::Result
     // fullfsync matters on Apple systems only, where a plain fsync does not reach the disk.
     connection.execute_batch(&format!(
         "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-         PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA cache_size = -16384;
+         PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA cache_size = -{CACHE_KIB};
          PRAGMA wal_autocheckpoint = {WAL_PAGES_BEFORE_CHECKPOINT};
          PRAGMA journal_size_limit = {WAL_BYTES_KEPT};",
     ))?;

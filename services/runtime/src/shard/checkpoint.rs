@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bus::{Checkpoint, CodecError, EntityId, PartName, PartPut, Position};
+use bus::{Checkpoint, CodecError, EntityId, PartName, PartPut, PartitionId, Position};
 
 use super::{
     Action, Alarm, Now, Phase, Shard, StopReason,
@@ -11,6 +11,10 @@ use super::{
     own_entity,
     summary::Summary,
 };
+
+/// Sixteenths of the interval between the checkpoints of neighbouring partitions: odd, so that all are used; near the golden
+/// section, so that a few partitions are far apart, too.
+const SPREAD: u64 = 11;
 
 /// When checkpoints are due, and the one being made.
 #[derive(Debug)]
@@ -38,8 +42,11 @@ impl Checkpoints {
         Self { begun_boot_ms: 0, log_bytes: 0, stored, active: None }
     }
 
-    pub(super) fn started(&mut self, now: Now) {
-        self.begun_boot_ms = now.boot_ms;
+    /// The partition is served from now on. The partitions of a node begin together; their first checkpoints are spread over
+    /// the interval, and so all later ones, or every interval all of them would save at once and everybody else would wait.
+    pub(super) fn started(&mut self, now: Now, partition: PartitionId, interval_ms: u64) {
+        let sixteenths = u64::from(partition.0).wrapping_mul(SPREAD) % 16;
+        self.begun_boot_ms = now.boot_ms.saturating_sub(interval_ms / 16 * sixteenths);
     }
 
     pub(super) fn logged(&mut self, bytes: usize) {

@@ -11,8 +11,9 @@ use super::{
     own_entity, size,
 };
 
-/// Most parts and bytes of one save; an entity's parts stay together.
-const SAVE_PARTS_MAX: usize = 256;
+/// Most parts and bytes of one save; an entity's parts stay together. Appends of all partitions may wait for one, about a
+/// millisecond on the embedded bus.
+const SAVE_PARTS_MAX: usize = 64;
 const SAVE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 type Parts = Vec<(PartName, Option<Bytes>)>;

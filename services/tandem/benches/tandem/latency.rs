@@ -84,13 +84,22 @@ async fn offers_us(
         agents.seen.offers.lock().unwrap().iter().rev().cloned().collect();
     let mut times_us = histogram();
     let mut missing = 0;
+    // When stalls come says where to look for them.
+    let mut slowest: BTreeMap<u64, u64> = BTreeMap::new();
+    let begun_us = due.values().min().copied().unwrap_or_default();
     for (customer, due_us) in due {
         let id = ids.get(&webhook::phone(*customer)).map(|found| &found.conversation_id);
         match id.and_then(|id| offered.get(id)) {
-            Some(at_us) => times_us.saturating_record(at_us.saturating_sub(*due_us)),
+            Some(at_us) => {
+                let took_us = at_us.saturating_sub(*due_us);
+                times_us.saturating_record(took_us);
+                let within = slowest.entry((due_us - begun_us) / 500_000).or_default();
+                *within = (*within).max(took_us / 1_000);
+            }
             None => missing += 1,
         }
     }
+    println!("slowest offer of each half second, ms: {:?}", slowest.values().collect::<Vec<_>>());
     (times_us, missing)
 }
 
@@ -126,6 +135,7 @@ pub(crate) async fn flood(report: &Report) {
             .collect();
         let (offers, missing) = offers_us(&world, &agents, &due).await;
         println!("the other business writes {flood}/s: offers missing {missing} of {}", due.len());
+        println!("p50 {} ms", ms(offers.value_at_quantile(0.5)));
         p99_ms.push(ms(offers.value_at_quantile(0.99)));
         drop(agents);
         world.stop().await;
