@@ -2,8 +2,9 @@
 //!
 //! A sliding log: the times of everything that counted in the past second, calls started and inbound known. A call may start
 //! when fewer than the rate of them lie in the second before it, both ends included, so that every closed second holds at
-//! most the rate however it is laid; and at least 1/rate after the previous start, so that a second's calls do not leave
-//! in one burst. Inbound that arrives when the second is already full cannot be refused; it only delays what follows.
+//! most the rate however it is laid; and at least 1/rate after the time that was the previous start's, so that a second's calls
+//! do not leave in one burst. A start may be a few milliseconds late, because timers are: that does not delay all later ones.
+//! Inbound that arrives when the second is already full cannot be refused; it only delays what follows.
 //!
 //! After a take-over the log starts full, as if one second's rate had just left. A call that an earlier owner asked for and
 //! whose result is not known may leave at any moment: it is *held* until its result or its `start_by`, and counts
@@ -16,6 +17,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// What counts at time t no longer counts from t + 1 s + 1 µs on.
 const COUNTS_FOR_US: u64 = 1_000_001;
+
+/// A start that is late by up to this much does not delay the next one: a timer of a millisecond would otherwise take a tenth
+/// of 80/s away, and half of 1,000/s.
+const CATCH_UP_US: u64 = 5_000;
 
 /// Answer to [`SlidingLog::next_start`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +38,8 @@ pub struct SlidingLog {
     spacing_us: u64,
     /// The newest that count, oldest first, at most `rate`.
     log: VecDeque<u64>,
-    last_start_us: Option<u64>,
+    /// When the previous start should have been, at most [`CATCH_UP_US`] before it was.
+    slot_us: Option<u64>,
     /// Calls of an earlier owner, by the caller's key, with the latest time at which they may leave.
     held: BTreeMap<u64, u64>,
     /// The latest time seen; the clock does not go back behind it.
@@ -53,7 +59,7 @@ impl SlidingLog {
             rate,
             spacing_us: spacing_us(rate_per_s),
             log,
-            last_start_us: None,
+            slot_us: None,
             held: BTreeMap::new(),
             now_us,
             margin_us: 0,
@@ -109,7 +115,9 @@ impl SlidingLog {
             return StartAt::At(at_us);
         }
         self.insert(now_us);
-        self.last_start_us = Some(now_us);
+        let due_us = self.slot_us.map(|slot_us| slot_us.saturating_add(self.spacing_us));
+        let only_late = |due_us: &u64| now_us.saturating_sub(*due_us) <= CATCH_UP_US;
+        self.slot_us = Some(due_us.filter(only_late).unwrap_or(now_us));
         StartAt::Now
     }
 
@@ -120,7 +128,7 @@ impl SlidingLog {
             self.log.remove(at);
         }
         self.insert(left_us);
-        self.last_start_us = self.last_start_us.max(Some(left_us));
+        self.slot_us = self.slot_us.max(Some(left_us.saturating_sub(CATCH_UP_US)));
     }
 
     /// How many times are remembered.
@@ -136,7 +144,7 @@ impl SlidingLog {
     }
 
     fn earliest_us(&self, now_us: u64) -> u64 {
-        let spaced_us = self.last_start_us.map_or(0, |last| last.saturating_add(self.spacing_us));
+        let spaced_us = self.slot_us.map_or(0, |slot_us| slot_us.saturating_add(self.spacing_us));
         let from_us = now_us.max(spaced_us);
         // A held call counts as late as it may leave.
         let mut newest: Vec<u64> = self.held.values().copied().collect();

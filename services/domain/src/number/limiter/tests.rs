@@ -36,9 +36,39 @@ fn under_full_pressure_the_rate_is_reached_and_never_exceeded() {
         assert!(fullest(&starts) <= rate as usize, "rate {rate}");
         let possible = 20 * rate as usize;
         assert!(starts.len() * 100 >= possible * 98, "rate {rate}: {} of {possible}", starts.len());
-        let spacing = SECOND_US / u64::from(rate);
+        // A start that the second's rate made late by a microsecond does not delay the next.
+        let spacing = SECOND_US / u64::from(rate) - 1;
         assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= spacing), "rate {rate}: a burst");
         assert!(log.len() <= rate as usize);
+    }
+}
+
+/// Timers wake up to two milliseconds late. A log that spaces by when calls did start loses a tenth of 80/s to them.
+#[test]
+fn late_timers_cost_no_throughput_and_make_no_burst() {
+    for rate in [20_u32, 80, 1_000] {
+        let late_us = |n: usize| 300 + u64::try_from(n).unwrap() * 7_919 % 1_700;
+        let mut log = SlidingLog::new(rate, false, 0);
+        let (mut now_us, mut starts) = (0, Vec::new());
+        while now_us <= 20 * SECOND_US {
+            match log.next_start(now_us) {
+                StartAt::Now => starts.push(now_us),
+                StartAt::At(at_us) => now_us = at_us + late_us(starts.len()),
+            }
+        }
+        let possible = 20 * rate as usize;
+        assert!(starts.len() * 100 >= possible * 98, "rate {rate}: {} of {possible}", starts.len());
+        assert!(fullest(&starts) <= rate as usize, "rate {rate}");
+        let at_once = starts.windows(8).filter(|starts| starts[7] - starts[0] < 1_000).count();
+        assert_eq!(at_once, 0, "rate {rate}: a burst");
+        let spacing_us = SECOND_US / u64::from(rate);
+        let naive = (0..).scan(0, |at_us, n| {
+            *at_us += spacing_us + late_us(n);
+            (*at_us <= 20 * SECOND_US).then_some(())
+        });
+        if rate >= 80 {
+            assert!(naive.count() * 100 < possible * 95, "the naive log keeps up, too");
+        }
     }
 }
 

@@ -111,7 +111,11 @@ pub(crate) async fn at(
                         // The timer's own resolution of a millisecond is not the product's.
                         begun_us = clock.boot_us().min(due_us + 1_100);
                     }
-                    connection.post(request).await;
+                    // The product closes a connection on which nothing came for a while.
+                    if !connection.try_post(request).await {
+                        connection = Connection::open(address).await;
+                        connection.post(request).await;
+                    }
                     answered_us.saturating_record(clock.boot_us().saturating_sub(begun_us));
                 }
                 answered_us
