@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::task::{self, TaskKind};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::harness::{
@@ -24,6 +23,9 @@ const COEXISTENCE_RATE: u32 = 20;
 const INBOUND: u32 = 8;
 /// Customers whose agents reply while a campaign runs.
 const TALKING: u32 = 100;
+const AGENTS: u32 = 10;
+/// What an agent's share of them takes.
+const CAPACITY: u32 = TALKING / AGENTS * 20;
 /// Their messages per second.
 const TALK: u32 = 10;
 /// What happens in the first seconds is not measured.
@@ -119,14 +121,11 @@ fn random_times(from_us: u64, until_us: u64) -> Vec<u64> {
 
 async fn behind_a_campaign(report: &Report) {
     let seconds = measured_s();
-    let world = Arc::new(world_of(Shape { rate: RATE, agents: 10, ..Shape::default() }).await);
+    // The agents have their hands full: nobody else is offered.
+    let shape = Shape { rate: RATE, agents: AGENTS, capacity: CAPACITY, ..Shape::default() };
+    let world = world_of(shape).await;
     desk::assign_all(&world, TALKING).await;
     let agents = Agents::sign_in(&world, Habits { replies: true, ..Habits::default() }).await;
-    let campaign = {
-        let world = Arc::clone(&world);
-        let submit = async move { desk::submit_campaign(&world, TALKING..CUSTOMERS).await };
-        task::spawn_abort_on_drop(TaskKind::Call, "campaign", submit)
-    };
     let from_us = world.clock.boot_us() + LEAD_US;
     let until_us = from_us + u64::from(seconds) * 1_000_000;
     let n = (seconds + 3) * TALK;
@@ -136,10 +135,16 @@ async fn behind_a_campaign(report: &Report) {
     });
     let due_us = (0..n).map(|n| from_us + offset_us(usize::try_from(n).unwrap(), TALK) - LEAD_US);
     let gateway = world.product.addresses.gateway;
-    poster::at(gateway, Arc::new(texts.collect()), Arc::new(due_us.collect())).await;
-    let left_us = (until_us + 1_000_000).saturating_sub(world.clock.boot_us());
-    tokio::time::sleep(Duration::from_micros(left_us)).await;
-    drop(campaign);
+    let (texts, due_us) = (Arc::new(texts.collect()), Arc::new(due_us.collect()));
+    let talk = async {
+        poster::at(gateway, texts, due_us).await;
+        let left_us = (until_us + 1_000_000).saturating_sub(world.clock.boot_us());
+        tokio::time::sleep(Duration::from_micros(left_us)).await;
+    };
+    tokio::select! {
+        () = desk::submit_campaign(&world, TALKING..CUSTOMERS) => {}
+        () = talk => {}
+    }
 
     let departed = world.graph.replies();
     let mut waited_us = histogram();
@@ -153,14 +158,14 @@ async fn behind_a_campaign(report: &Report) {
     println!("replies of agents: {}, missing {missing}", waited_us.len());
     let used = count(&world.graph.departures(), from_us, until_us) / f64::from(RATE * seconds);
     let what = format!(
-        "a number of {RATE}/s whose backlog a campaign keeps full ({:.0} % of the rate used), {TALK} replies/s of 10 agents; \
+        "a number of {RATE}/s whose backlog a campaign keeps full ({:.0} % of the rate used), {TALK} replies/s of {AGENTS} agents; \
          from the agent's command to the call at the Graph API",
         used * 100.0
     );
     let p99 = ms(waited_us.value_at_quantile(0.99));
     report.row("pressure", "agent reply p99", (p99, "ms"), Target::AtMost(200.0), what);
     drop(agents);
-    Arc::into_inner(world).unwrap().stop().await;
+    world.stop().await;
 }
 
 fn count(times_us: &[u64], from_us: u64, until_us: u64) -> f64 {
