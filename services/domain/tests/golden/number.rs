@@ -1,9 +1,4 @@
-//! Golden files of every input, event and answer of a number, and of what programs send, as version 1 wrote them. The rules are
-//! those of `golden.rs`.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod golden_file;
+//! Golden files of every input, event and answer of a number, and of what programs send, as version 1 wrote them.
 
 use domain::{
     CommandId, EntityId, EntityKind, Hash16, MessageId, RequestId, Sealed,
@@ -20,7 +15,8 @@ use domain::{
     },
     persist,
 };
-use golden_file::golden;
+
+use crate::golden;
 
 const AT_MS: u64 = 1_795_176_000_000;
 const REQUEST: RequestId = RequestId { conversation: Hash16([1; 16]), n: 3 };

@@ -1,11 +1,4 @@
-//! Golden files keep old logs readable: the events and inputs that other builds meet, as version 1 wrote them.
-//!
-//! A change that makes this fail is a new version or a new variant with files of its own, never a new file in the place of an
-//! old one. `TANDEM_GOLDEN_WRITE=1` writes files that do not exist yet.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod golden_file;
+//! The events and inputs that other builds meet, as version 1 wrote them.
 
 use domain::{
     AgentId, EntityId, EntityKind, Hash16, ItemId, MessageId, OfferId, QueueId, RequestId, Sealed,
@@ -20,7 +13,8 @@ use domain::{
     number::{Lane, NumberEvent, NumberInput, SendRequest},
     workspace::{DeskCommand, OfferEnd, WorkspaceEvent, WorkspaceInput},
 };
-use golden_file::golden;
+
+use crate::golden;
 
 fn sealed() -> Sealed {
     Sealed { key_id: 1, bytes: vec![1, 2, 3] }

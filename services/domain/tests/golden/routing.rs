@@ -1,8 +1,4 @@
-//! Golden files of routing's events and inputs, as version 1 wrote them. The rules are those of `golden.rs`.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod golden_file;
+//! Golden files of routing's events and inputs, as version 1 wrote them.
 
 use domain::{
     AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, QueueId, Sealed, SessionId,
@@ -16,8 +12,9 @@ use domain::{
         WorkspaceEvent, WorkspaceInput,
     },
 };
-use golden_file::golden;
 use serde::Serialize;
+
+use crate::golden;
 
 const ITEM: ItemId = ItemId { conversation: Hash16([1; 16]), n: 2 };
 
