@@ -220,8 +220,8 @@ fn take_metas_time(at: &At<'_>, message: MessageId) -> Result<(), ArchiveError> 
     at.update(
         "UPDATE messages SET at_ms = max(s.sent_ms, min(
              iif(messages.accepted_ms = 0, s.latest_ms, messages.accepted_ms), s.latest_ms))
-         FROM (SELECT sent_ms, 999 + coalesce(nullif(sent_ms, 0), nullif(delivered_ms, 0),
-                 nullif(read_ms, 0)) AS latest_ms
+         FROM (SELECT sent_ms, 999 + min(coalesce(nullif(sent_ms, 0), nullif(delivered_ms, 0),
+                 nullif(read_ms, 0)), 9223372036854774808) AS latest_ms
              FROM statuses WHERE business = ?1 AND message = ?2) AS s
          WHERE business = ?1 AND message = ?2 AND recorded = 0 AND s.latest_ms IS NOT NULL",
         params![at.business.0, message.0.0],

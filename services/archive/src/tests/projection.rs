@@ -369,3 +369,16 @@ async fn what_a_program_submitted_is_found_by_its_key() {
     let foreign = model.archive.submitted(&"bank".into(), hash(7), 9, None).await.unwrap();
     assert_eq!(foreign.value.len(), 0);
 }
+
+/// Whoever says when something was may say anything.
+#[tokio::test]
+async fn times_at_the_end_of_time_stop_nothing() {
+    let model = Model::new();
+    let mut log = Log::new(0);
+    let (sent, end) = (request(1, 1), u64::MAX);
+    log.step(1, &[asked(sent, 5, "hi"), status(5, Some(sent), StatusKind::Sent, end)]);
+    log.step(1, &[accepted(sent, 5, end), ConversationEvent::WindowMoved { until_ms: end }]);
+    model.apply_log(&log).await;
+    let thread = model.thread(1).await;
+    assert_eq!(thread[0].row.delivery.delivery(), Delivery::Sent);
+}
