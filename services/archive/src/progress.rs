@@ -23,6 +23,11 @@ impl Progress {
         }
     }
 
+    /// How far one partition is.
+    pub(crate) fn at(&self, partition: PartitionId) -> Reached {
+        self.0.get(usize::from(partition.0)).map_or((0, 0), |sender| *sender.borrow())
+    }
+
     /// How far each partition is.
     pub(crate) fn all(&self) -> Vec<Reached> {
         self.0.iter().map(|sender| *sender.borrow()).collect()
