@@ -13,6 +13,7 @@ mod flow;
 mod frames;
 mod keys;
 mod operator;
+mod read_model;
 mod rebuild;
 mod restore;
 pub mod stage;

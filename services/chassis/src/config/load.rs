@@ -128,6 +128,9 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
     if let Some(token) = &mut config.admin.token {
         resolve("admin.token".to_owned(), token);
     }
+    if let Some(postgres) = &mut config.archive.postgres {
+        resolve("archive.postgres.url".to_owned(), &mut postgres.url);
+    }
     for (b, business) in config.businesses.iter_mut().enumerate() {
         for (i, secret) in business.app_secrets.iter_mut().enumerate() {
             resolve(format!("business[{b}].app_secrets[{i}]"), secret);

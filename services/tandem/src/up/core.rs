@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use archive::{Archive, Projector, SqliteRepository};
+use archive::{Archive, Projector};
 use bus::{
     AppendError, Bus, InboxEntry, Input, PartitionId,
     sqlite::{Options, Store},
@@ -82,12 +82,9 @@ impl Core {
             ..NodeOptions::new(bus.clone(), Arc::new(host), executor, config.node.clone())
         })
         .await?;
-        let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
-        let repository =
-            SqliteRepository::open(&file, sealer.fingerprint())?.with_pace(READ_MODEL_PACE);
-        let repository = Arc::new(repository);
+        let repository = crate::read_model::open(config, &sealer, READ_MODEL_PACE)?;
         let keeping =
-            Keeping::start(config, &bus, Arc::clone(&repository) as _, clock, shutdown, health)?;
+            Keeping::start(config, &bus, Arc::clone(&repository), clock, shutdown, health)?;
         let mut projector = Projector::new(bus.clone(), repository, clock.clone());
         if let Some(segments) = keeping.segments() {
             projector = projector.with_segments(segments);
