@@ -113,7 +113,7 @@ impl PostgresRepository {
 #[async_trait]
 impl Repository for PostgresRepository {
     async fn cursor(&self, partition: PartitionId) -> Result<Option<Cursor>, ArchiveError> {
-        self.database.write(async |client| apply::cursor(client, partition).await).await
+        self.database.read(async |reader| apply::cursor(reader, partition).await).await
     }
 
     async fn apply(&self, batch: Batch) -> Result<Applied, ArchiveError> {

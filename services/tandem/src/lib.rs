@@ -7,15 +7,16 @@ mod agent;
 mod backup;
 mod check;
 pub mod cli;
+mod cluster;
 mod demo;
 mod flow;
 #[cfg(test)]
 mod frames;
 mod keys;
 mod operator;
+mod process;
 mod read_model;
 mod rebuild;
 mod restore;
 pub mod stage;
-mod up;
 mod view;

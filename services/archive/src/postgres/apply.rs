@@ -57,11 +57,11 @@ impl Together for Database {
 
 /// Last record applied of a partition.
 pub(super) async fn cursor(
-    client: &mut Object,
+    transaction: &Transaction<'_>,
     partition: PartitionId,
 ) -> Result<Option<Cursor>, ArchiveError> {
-    let statement = client.prepare_cached(POSITIONS).await?;
-    let row = client.query_opt(&statement, &[&vec![i32::from(partition.0)]]).await?;
+    let statement = transaction.prepare_cached(POSITIONS).await?;
+    let row = transaction.query_opt(&statement, &[&vec![i32::from(partition.0)]]).await?;
     row.map(|row| position(&row)).transpose()
 }
 

@@ -63,6 +63,13 @@ impl Keeping {
         Ok(Self { segments: Some(segments), trimmer })
     }
 
+    /// Reads the segments that another process writes.
+    pub(super) fn reading(config: &Config) -> anyhow::Result<Self> {
+        let dir = config.segments_dir();
+        let segments = dir.exists().then(|| Segments::open(&dir)).transpose()?;
+        Ok(Self { segments, trimmer: None })
+    }
+
     pub(super) fn segments(&self) -> Option<Segments> {
         self.segments.clone()
     }
