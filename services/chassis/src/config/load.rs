@@ -128,10 +128,9 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
     if let Some(token) = &mut config.admin.token {
         resolve("admin.token".to_owned(), token);
     }
-<<<<<<< HEAD
     if let Some(postgres) = &mut config.archive.postgres {
         resolve("archive.postgres.url".to_owned(), &mut postgres.url);
-=======
+    }
     if let Some(nats) = &mut config.bus.nats {
         for (key, secret) in
             [("password", &mut nats.password), ("trimmer_password", &mut nats.trimmer_password)]
@@ -140,7 +139,6 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
                 resolve(format!("bus.nats.{key}"), secret);
             }
         }
->>>>>>> main
     }
     for (b, business) in config.businesses.iter_mut().enumerate() {
         for (i, secret) in business.app_secrets.iter_mut().enumerate() {
