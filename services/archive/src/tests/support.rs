@@ -114,7 +114,7 @@ pub(super) fn asked(request: RequestId, at_ms: u64, text: &str) -> ConversationE
         kind: ContentKind::Text,
         at_ms,
         content: seal(&content),
-        not_after_ms: at_ms + 60_000,
+        not_after_ms: at_ms.saturating_add(60_000),
         episode: Some(1),
     })
 }
