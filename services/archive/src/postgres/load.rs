@@ -11,8 +11,8 @@ use super::{
     codes::{get, hash, hash_opt, unsigned, unsigned32},
     project::business,
     work::{
-        Assignment, Conversation, Hash, ItemKey, Key, Message, Names, Place, Price, RequestKey,
-        Status, Work,
+        Assignment, Conversation, ItemKey, Key, Message, Names, Place, Price, RequestKey, Status,
+        Work,
     },
 };
 use crate::{ArchiveError, codes::int, delivery::StatusTimes, repository::Batch};
