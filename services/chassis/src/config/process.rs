@@ -129,37 +129,36 @@ pub struct Archive {
 /// `[archive.postgres]`: the read model in a Postgres database (15 or newer). While it is down, queries are refused and everything
 /// else goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Postgres {
     /// `postgres://user:password@host:5432/database`, best as `file:/path` or `env:NAME`. The user makes and owns the
     /// tables; `?options=-csearch_path%3Dname` puts them into a schema.
     pub url: Secret,
     /// Connections at once, 2 to 200: one writes, the others read.
-    #[serde(default = "Postgres::pool_size")]
     pub pool_size: u32,
     /// Encryption of the connection.
-    #[serde(default)]
     pub tls: PostgresTls,
     /// Certificates (PEM) by which the server's is checked, instead of those the system trusts.
     pub ca_file: Option<PathBuf>,
     /// Time for connecting, and for a query; what is projected in one transaction has five times as long.
-    #[serde(default = "Postgres::timeout_ms")]
     pub timeout_ms: u64,
 }
 
-impl Postgres {
-    fn pool_size() -> u32 {
-        8
-    }
-
-    fn timeout_ms() -> u64 {
-        10_000
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            url: Secret::literal(""),
+            pool_size: 8,
+            tls: PostgresTls::UnlessLocal,
+            ca_file: None,
+            timeout_ms: 10_000,
+        }
     }
 }
 
 /// How the connection to Postgres is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum PostgresTls {
     /// As `verify`, unless the server is on this machine.
     #[default]
