@@ -152,7 +152,7 @@ fn what_cannot_be_read_is_named_with_its_key() {
             &[],
             "gateway.lisen: unknown key; known here: listen, insecure",
         ),
-        ("pratitions = 8", &[], "pratitions: unknown key; known here: data_dir, node"),
+        ("pratitions = 8", &[], "pratitions: unknown key; known here: data_dir, key_dir, node"),
         ("partitions = \"many\"", &[], "partitions: is a text, but must be u16"),
         ("[gateway]\nlisten = \"here\"", &[], "gateway.listen: invalid socket address syntax"),
         (
