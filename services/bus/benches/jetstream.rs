@@ -1,7 +1,12 @@
 //! What JetStream costs: appends, log appends by expected sequence, reads and saved states on three servers of this
 //! machine, with fsync before each acknowledgement (`always`) and without (`2m`).
 //! `cargo bench -p bus --bench jetstream`; needs a nats-server.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a bench prints, and fails by panicking")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench prints, and fails by panicking"
+)]
 
 use bus::{
     Bus, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart,

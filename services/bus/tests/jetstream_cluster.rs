@@ -240,5 +240,10 @@ async fn killed_leaders_take_nothing_that_was_acknowledged() {
     let inbox = read_inbox(&bus, until).await;
     let lost: Vec<_> = entries.iter().filter(|entry| !inbox.contains(entry)).collect();
     assert!(lost.is_empty(), "acknowledged and gone: {lost:?}");
-    println!("{} records, {} entries, {} saves", records.len(), entries.len(), run.saves.into_inner());
+    println!(
+        "{} records, {} entries, {} saves",
+        records.len(),
+        entries.len(),
+        run.saves.into_inner()
+    );
 }

@@ -75,10 +75,11 @@ impl Installation {
         let seed = fs::read_to_string(seed_file(self.seeds.path(), role)).unwrap();
         let complaints = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&complaints);
-        let options = ConnectOptions::with_nkey(seed.trim().to_owned()).event_callback(move |event| {
-            heard.lock().unwrap().push(event.to_string().to_lowercase());
-            async {}
-        });
+        let options =
+            ConnectOptions::with_nkey(seed.trim().to_owned()).event_callback(move |event| {
+                heard.lock().unwrap().push(event.to_string().to_lowercase());
+                async {}
+            });
         (options.connect(self.server.url()).await.unwrap(), complaints)
     }
 

@@ -66,7 +66,8 @@ async fn a_bucket_is_split_by_entity_as_it_grows() {
     let (bus, other, server) = two_nodes().await;
     let entities = neighbours(40);
     for (round, bytes) in [(1, 1_000), (2, 4_000), (3, 40_000), (4, 10)] {
-        let puts: Vec<_> = entities.iter().map(|entity| put(*entity, "main", round, bytes)).collect();
+        let puts: Vec<_> =
+            entities.iter().map(|entity| put(*entity, "main", round, bytes)).collect();
         bus.states.put(P0, puts.clone()).await.unwrap();
         let (subjects, _) = written(&server).await;
         if round == 1 {

@@ -29,6 +29,9 @@ use crate::{TimedOut, repository_root, temp_dir, wait_until, wait_until_blocking
 /// Environment variable that names the server's executable.
 pub const SERVER_VARIABLE: &str = "TANDEM_NATS_SERVER";
 
+/// Files of `deploy/nats` that say where the store is.
+const WITH_STORE: [&str; 2] = ["cluster.conf", "production.conf"];
+
 /// The file with a server's own configuration.
 const CONFIGURATION: &str = "server.conf";
 
@@ -77,8 +80,12 @@ impl Setup {
     /// A configuration that consists of files of `deploy/nats`.
     #[must_use]
     pub fn deployed(files: &[&str]) -> Self {
-        let includes = files.iter().map(|file| format!("include \"{file}\"\n"));
-        Self { configuration: Some(includes.collect()), ..Self::default() }
+        let mut text: String = files.iter().map(|file| format!("include \"{file}\"\n")).collect();
+        // A store named twice is refused.
+        if !files.iter().any(|file| WITH_STORE.contains(file)) {
+            text += "jetstream { store_dir: $NATS_STORE }\n";
+        }
+        Self { configuration: Some(text), ..Self::default() }
     }
 
     /// With one more variable.
@@ -234,8 +241,7 @@ impl NatsServer {
         let store = self.dir.path().join("store");
         let mut command = Command::new(&self.executable);
         command
-            .args(["--addr", "127.0.0.1", "--port", &port, "--jetstream", "--store_dir"])
-            .arg(&store)
+            .args(["--addr", "127.0.0.1", "--port", &port])
             .arg("--ports_file_dir")
             .arg(&ports_dir)
             .args(&self.setup.arguments)
@@ -243,9 +249,10 @@ impl NatsServer {
             .envs(self.setup.variables.iter().map(|(name, value)| (name, value)));
         if self.setup.configuration.is_some() {
             command.arg("--config").arg(self.dir.path().join(CONFIGURATION));
+        } else {
+            command.args(["--jetstream", "--store_dir"]).arg(&store);
         }
-        let child =
-            command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let ports_file = ports_dir.join(format!("nats-server_{}.ports", child.id()));
         self.child = Some(child);
         let mut ports = None;

@@ -49,12 +49,7 @@ pub async fn init(options: Options) -> Result<InitReport, ConnectError> {
     };
     let mut check = Report::default();
     of_servers(&mut check, &options).await?;
-    findings::of_copies(
-        &mut check,
-        "the installation",
-        options.replicas,
-        options.allow_data_loss,
-    );
+    findings::of_copies(&mut check, "the installation", options.replicas, options.allow_data_loss);
     refuse(&check)?;
     let context = streams::context(&client);
     let (mut created, mut existing) = (Vec::new(), Vec::new());

@@ -167,7 +167,8 @@ pub(super) fn of_server(report: &mut Report, server: &Server) {
 /// Looks at the cluster as a whole. `servers`: how many answered.
 pub(super) fn of_cluster(report: &mut Report, servers: usize, options: &Options) {
     if options.replicas > servers {
-        let what = format!("{} copies are configured, {servers} servers answered", options.replicas);
+        let what =
+            format!("{} copies are configured, {servers} servers answered", options.replicas);
         report.add(
             Level::Refused,
             what,
@@ -302,7 +303,8 @@ fn same_layout(found: &Config, wanted: &Config) -> bool {
 /// Looks at the clock of a stream's leader: ahead of ours by `ahead_ms`, give or take `error_ms`.
 pub(super) fn of_clock(report: &mut Report, ahead_ms: i64, error_ms: i64) {
     let surely_ms = ahead_ms.abs().saturating_sub(error_ms);
-    let what = format!("the servers' clock differs from this machine's by {ahead_ms} ms (± {error_ms})");
+    let what =
+        format!("the servers' clock differs from this machine's by {ahead_ms} ms (± {error_ms})");
     let level = match surely_ms {
         ms if ms > CLOCK_DIFFERENCE_MAX_MS => Level::Refused,
         ms if ms > CLOCK_DIFFERENCE_WARN_MS => Level::Warning,
@@ -392,7 +394,10 @@ mod tests {
         report.ok("all else".to_owned());
         let said = report.to_string();
         assert!(said.starts_with("refused: TANDEM_LOG_0 has 1 copy: what was ack"), "{said}");
-        assert!(said.contains("-> run three servers") && said.ends_with("\nok: all else"), "{said}");
+        assert!(
+            said.contains("-> run three servers") && said.ends_with("\nok: all else"),
+            "{said}"
+        );
         assert_eq!(report.only(Level::Ok).findings.len(), 1);
     }
 }

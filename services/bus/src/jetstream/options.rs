@@ -130,7 +130,9 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     /// A file with a key cannot be used.
-    #[error("the seed of an nkey cannot be read from {file}: it holds one line that begins with SU")]
+    #[error(
+        "the seed of an nkey cannot be read from {file}: it holds one line that begins with SU"
+    )]
     Seed {
         /// The file.
         file: PathBuf,

@@ -67,14 +67,12 @@ pub(super) async fn publish(
         .map_err(|error| Refusal::Unknown(error.to_string()))?;
     match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
         Ok(Response::Ok(ack)) => Ok(ack.sequence),
-        Ok(Response::Err { error }) => {
-            Err(match meaning(error.error_code(), &error.to_string()) {
-                Meaning::Conflict => Refusal::Conflict,
-                Meaning::Full => Refusal::Full(error.to_string()),
-                Meaning::TooLarge => Refusal::TooLarge,
-                Meaning::Retry => Refusal::Unknown(error.to_string()),
-            })
-        }
+        Ok(Response::Err { error }) => Err(match meaning(error.error_code(), &error.to_string()) {
+            Meaning::Conflict => Refusal::Conflict,
+            Meaning::Full => Refusal::Full(error.to_string()),
+            Meaning::TooLarge => Refusal::TooLarge,
+            Meaning::Retry => Refusal::Unknown(error.to_string()),
+        }),
         Err(error) => {
             Err(Refusal::Unknown(format!("the acknowledgement is not understood: {error}")))
         }

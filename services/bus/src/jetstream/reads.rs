@@ -97,7 +97,8 @@ impl Reads {
         };
         let Some((last, _)) = self.last(table, partition).await? else { return Ok(0) };
         let through = through.min(last.saturating_sub(1));
-        let (stream, subject) = (self.names.stream(table, partition), self.names.entry(table, partition));
+        let (stream, subject) =
+            (self.names.stream(table, partition), self.names.entry(table, partition));
         let removed = purge(trimmer, &stream, &subject, through).await?;
         if let Some(registered) = locked(&self.followers).get(&(table, partition)) {
             registered.followed.feed.forget(through);

@@ -49,9 +49,8 @@ impl Layout {
 
     /// Checks it against what is configured.
     pub(super) fn check(self, options: &Options) -> Result<Self, ConnectError> {
-        let differs = |what, stored, configured| {
-            Err(ConnectError::Layout { what, stored, configured })
-        };
+        let differs =
+            |what, stored, configured| Err(ConnectError::Layout { what, stored, configured });
         if self.partitions != options.partitions {
             return differs("partitions", self.partitions, options.partitions);
         }
@@ -121,9 +120,8 @@ pub(super) async fn describe(
         Response::Err { error } => return Err(failed(error.to_string())),
     };
     let theirs_ms = info.ts.and_then(|ts| ts.parse::<jiff::Timestamp>().ok());
-    let clock_ahead_ms = theirs_ms.map(|theirs| {
-        (theirs.as_millisecond() - signed(asked_ms) - took_ms / 2, took_ms / 2 + 1)
-    });
+    let clock_ahead_ms = theirs_ms
+        .map(|theirs| (theirs.as_millisecond() - signed(asked_ms) - took_ms / 2, took_ms / 2 + 1));
     let replicas = info.cluster.map(|cluster| cluster.replicas).unwrap_or_default();
     let lagging = replicas.into_iter().filter(|peer| peer.offline || !peer.current);
     let lagging = lagging.map(|peer| peer.name).collect();
@@ -159,9 +157,8 @@ pub(super) fn configs(names: &Names, partitions: u16, replicas: usize) -> Vec<Co
     // Only the last message of a subject counts: the bucket as it is, the newest renewal.
     let last_only =
         |name, subjects| Config { max_messages_per_subject: 1, ..stream(name, subjects) };
-    let entries = |table, number| {
-        stream(names.numbered_stream(table, number), names.entries(table, number))
-    };
+    let entries =
+        |table, number| stream(names.numbered_stream(table, number), names.entries(table, number));
     let mut all = Vec::new();
     for number in 0..names.streams() {
         all.push(entries(Table::Inbox, number));

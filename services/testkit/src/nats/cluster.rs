@@ -42,7 +42,8 @@ impl NatsCluster {
     /// As [`NatsCluster::start`].
     pub async fn start_with(servers: usize, sync_interval: &str) -> Result<Self, NatsError> {
         let servers = servers.min(SERVERS_MAX);
-        let mut cluster = Self { servers: Vec::new(), clients: Vec::new(), routes: BTreeMap::new() };
+        let mut cluster =
+            Self { servers: Vec::new(), clients: Vec::new(), routes: BTreeMap::new() };
         for from in 0..servers {
             cluster.clients.push(Link::open().await?);
             for to in 0..servers {
@@ -65,7 +66,8 @@ impl NatsCluster {
             .with("NATS_HOST", "127.0.0.1")
             .with("NATS_PORT", "-1")
             .with("NATS_CLUSTER_PORT", "-1")
-            .with("NATS_SYNC", sync_interval);
+            // Without quotes 2m is the number 2,000,000 to the servers.
+            .with("NATS_SYNC", &format!("\"{sync_interval}\""));
         for to in 0..SERVERS_MAX {
             let port = self.routes.get(&(number, to)).map(Link::port);
             // Fewer servers than the file names: once more to itself, which a server notices.
@@ -117,7 +119,8 @@ impl NatsCluster {
     /// # Errors
     /// When it does not become ready.
     pub async fn restart(&mut self, number: usize) -> Result<(), NatsError> {
-        let server = self.servers.get_mut(number).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        let server =
+            self.servers.get_mut(number).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
         server.kill()?;
         // The links keep their ports, so it may take any other: nobody else can have taken those.
         server.port = 0;
@@ -163,7 +166,9 @@ impl NatsCluster {
 
     /// Undoes [`NatsCluster::isolate`].
     pub fn rejoin(&self, number: usize) {
-        (0..self.size()).filter(|other| *other != number).for_each(|other| self.heal(number, other));
+        (0..self.size())
+            .filter(|other| *other != number)
+            .for_each(|other| self.heal(number, other));
     }
 
     /// Cuts the link between a server and its clients.

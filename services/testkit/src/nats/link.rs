@@ -69,7 +69,11 @@ impl Link {
     }
 }
 
-async fn accept(listener: TcpListener, flows: watch::Receiver<Flow>, targets: watch::Receiver<u16>) {
+async fn accept(
+    listener: TcpListener,
+    flows: watch::Receiver<Flow>,
+    targets: watch::Receiver<u16>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -82,7 +86,11 @@ async fn accept(listener: TcpListener, flows: watch::Receiver<Flow>, targets: wa
     }
 }
 
-async fn serve(near: TcpStream, mut flows: watch::Receiver<Flow>, mut targets: watch::Receiver<u16>) {
+async fn serve(
+    near: TcpStream,
+    mut flows: watch::Receiver<Flow>,
+    mut targets: watch::Receiver<u16>,
+) {
     let Ok(target) = targets.wait_for(|port| *port != 0).await.map(|port| *port) else { return };
     if flows.wait_for(|flow| *flow == Flow::Open).await.is_err() {
         return;

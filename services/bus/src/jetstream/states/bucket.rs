@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    CodecError, EntityId, PartName, PartPut, Position, SavedPart, decode, encode,
-};
+use crate::{CodecError, EntityId, PartName, PartPut, Position, SavedPart, decode, encode};
 
 /// Buckets of a partition before any split. Fixed: an entity's root bucket follows from it.
 pub(super) const ROOTS: u16 = 4096;

@@ -81,8 +81,7 @@ impl Buckets {
         entity: EntityId,
     ) -> Result<Vec<Entry>, BusError> {
         let mut parts = Vec::new();
-        let mut places =
-            vec![Place { root: (partition, root_of(entity)), path: Vec::new() }];
+        let mut places = vec![Place { root: (partition, root_of(entity)), path: Vec::new() }];
         while !places.is_empty() {
             let reads = places.iter().map(|place| self.read(place)).collect::<Vec<_>>();
             let found: Vec<_> =
@@ -218,9 +217,8 @@ impl Buckets {
     /// between leaves nothing but early copies.
     async fn replace(&self, place: &Place, seq: u64, merged: Vec<Entry>) -> Result<(), Refusal> {
         let unknown = |error: String| Refusal::Unknown(error);
-        let encode = |content| {
-            Bucket::new(content).encode().map_err(|error| unknown(error.to_string()))
-        };
+        let encode =
+            |content| Bucket::new(content).encode().map_err(|error| unknown(error.to_string()));
         let content = Content::Parts(merged);
         let mut payload = encode(content.clone())?;
         if let Content::Parts(merged) = content
