@@ -6,6 +6,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
     missing_docs,
     reason = "a bench fails by panicking and prints what it found"
 )]

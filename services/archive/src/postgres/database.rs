@@ -107,8 +107,10 @@ impl Database {
                 migrate::migrate(client, &self.name, self.installation).await
             })
         };
-        let prepared = self.prepared.get_or_try_init(migrate).await.map(|()| ());
-        if prepared.is_err() { self.told(prepared) } else { Ok(()) }
+        match self.prepared.get_or_try_init(migrate).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.told(Err(error)),
+        }
     }
 
     /// Says once that the database went away, and once that it is back.

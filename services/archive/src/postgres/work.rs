@@ -1,7 +1,7 @@
 //! The rows that a group of batches touches, in memory: read from the database at once, changed by the events, written at
 //! once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus::Position;
 use domain::{Sealed, conversation::Pricing};
@@ -20,7 +20,7 @@ pub(super) type ItemKey = (Key, Hash, i64);
 #[derive(Debug, Default)]
 pub(super) struct Names {
     names: Vec<String>,
-    numbers: HashMap<String, u32>,
+    numbers: BTreeMap<String, u32>,
 }
 
 impl Names {
@@ -115,9 +115,9 @@ pub(super) struct Message {
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     rows: Vec<Message>,
-    by_message: HashMap<Key, usize>,
-    by_request: HashMap<RequestKey, usize>,
-    known: HashSet<i64>,
+    by_message: BTreeMap<Key, usize>,
+    by_request: BTreeMap<RequestKey, usize>,
+    known: BTreeSet<i64>,
 }
 
 impl Messages {

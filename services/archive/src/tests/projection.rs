@@ -30,8 +30,7 @@ on_both!(
 );
 
 async fn a_conversation_shows_floor_window_item_episodes_and_notes(kind: Kind) {
-    let model = Model::new(kind).await;
-    let mut log = Log::new(0);
+    let (model, mut log) = (Model::new(kind).await, Log::new(0));
     let floor = Floor::Desk { agent: "ana".into() };
     log.step(
         1,

@@ -100,10 +100,10 @@ pub(super) async fn schema(server: &PostgresServer) -> String {
 /// Statements on a connection of their own.
 pub(super) async fn execute(url: &str, sql: &str) {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-    let run = tokio::spawn(connection);
-    client.batch_execute(sql).await.unwrap();
-    drop(client);
-    run.await.unwrap().unwrap();
+    // The connection ends with its client.
+    let work = async move { client.batch_execute(sql).await.unwrap() };
+    let (ended, ()) = tokio::join!(connection, work);
+    ended.unwrap();
 }
 
 pub(super) fn options(url: &str) -> PostgresOptions {
