@@ -17,7 +17,7 @@ use crate::{
     error::chain_text,
     history::{History, HistoryError},
     metrics,
-    progress::Progress,
+    progress::{self, Progress},
     repository::{Applied, Batch},
     segments::{SegmentError, Segments},
 };
@@ -187,7 +187,7 @@ impl Projector {
             Err(StartError::Bus(error)) => return Err(error.into()),
             Err(StartError::Decode(error)) => return Err(error.into()),
         };
-        self.report(partition, &follower);
+        self.report(partition, &follower).await;
         Ok(follower)
     }
 
@@ -207,7 +207,7 @@ impl Projector {
                 Applied::Elsewhere(cursor) => *follower = Follower::after(cursor),
             },
         }
-        self.report(partition, follower);
+        self.report(partition, follower).await;
         Ok(())
     }
 
@@ -234,9 +234,15 @@ impl Projector {
         Ok(applied)
     }
 
-    fn report(&self, partition: PartitionId, follower: &Follower) {
+    async fn report(&self, partition: PartitionId, follower: &Follower) {
         let reached = follower.last().map_or((0, 0), |last| (last.generation, last.seq));
         self.progress.set(partition, reached);
+        let signal = progress::applied(partition, reached);
+        if self.bus.signals.is_heard(&signal.topic)
+            && let Err(error) = self.bus.signals.publish(&signal.topic, signal.body).await
+        {
+            tracing::debug!(%error, "what is applied was not told");
+        }
     }
 
     /// Applies everything all logs hold now.

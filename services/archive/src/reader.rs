@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bus::{PartitionId, Position};
-use chassis::seal::Sealer;
+use bus::{Bus, PartitionId, Position};
+use chassis::{seal::Sealer, task::Shutdown};
 use domain::{
     BusinessId, Hash16, MessageId, Sealed,
     content::{Content, Identity},
@@ -55,6 +55,19 @@ impl std::fmt::Debug for Archive {
 impl Archive {
     pub(crate) fn new(repository: Arc<dyn Repository>, sealer: Sealer, progress: Progress) -> Self {
         Self { repository, sealer, progress, wait: WAIT }
+    }
+
+    /// A reader of a read model that another process projects; it learns how far that is until `shutdown`.
+    #[must_use]
+    pub fn follow(
+        bus: &Bus,
+        repository: Arc<dyn Repository>,
+        sealer: Sealer,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let progress = Progress::new(bus.partitions);
+        progress.follow(bus, Arc::clone(&repository), shutdown);
+        Self::new(repository, sealer, progress)
     }
 
     /// Sets how long a query waits for the position it names (500 ms unless set).

@@ -9,6 +9,7 @@
 
 #[cfg(feature = "test-util")]
 pub mod conformance;
+mod decided;
 mod feed;
 mod format;
 pub mod jetstream;
@@ -18,6 +19,7 @@ pub mod sim;
 pub mod sqlite;
 mod traits;
 
+pub use decided::{DECIDED_TOPICS, decided_signal, decided_up_to};
 pub use format::{
     BusinessId, Cause, ChannelMessage, CodecError, DeadLetter, EntityId, Event, FORMAT_VERSION,
     Header, INBOX_ENTRY_BYTES_MAX, InboxEntry, Incarnation, Input, Key, PartName, PartitionId,

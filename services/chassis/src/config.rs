@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+mod bus;
 mod business;
 mod error;
 mod load;
@@ -20,6 +21,7 @@ mod process;
 mod secret;
 mod validate;
 
+pub use bus::{Bus, Nats};
 pub use business::{
     Agent, Bot, BotOption, BotStyle, Business, Channel, ExternalBot, Number, NumberMode, Queue,
     Role, SkillNeed, Workspace, WrapUp, WrapUpMode,
@@ -35,10 +37,15 @@ pub struct Config {
     /// Directory of everything durable: keys, logs, states, read model. Created when missing; one
     /// process at a time.
     pub data_dir: PathBuf,
+    /// Directory of the installation's key, `data_dir` when not set. All processes of a cluster need the same key: give each
+    /// the file `installation.key` that `tandem cluster init` made.
+    pub key_dir: Option<PathBuf>,
     /// Name of this process among its peers, and in its logs. Letters, digits, `.`, `_`, `-`.
     pub node: String,
     /// Number of partitions, 1 to 1024. Fixed when the data directory is created.
     pub partitions: u16,
+    /// Embedded storage or NATS JetStream.
+    pub bus: Bus,
     /// The HTTP edge: webhooks in.
     pub gateway: Gateway,
     /// The gRPC edge: agents, supervisors, event tail.
@@ -62,8 +69,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./tandem-data"),
+            key_dir: None,
             node: "node-1".to_owned(),
             partitions: 8,
+            bus: Bus::default(),
             gateway: Gateway::default(),
             desk: Desk::default(),
             admin: Admin::default(),
@@ -104,6 +113,12 @@ impl Config {
     #[must_use]
     pub fn print_redacted(&self) -> String {
         toml::to_string(self).unwrap_or_else(|e| format!("# cannot be written as TOML: {e}\n"))
+    }
+
+    /// Directory of the installation's key.
+    #[must_use]
+    pub fn key_dir(&self) -> &Path {
+        self.key_dir.as_deref().unwrap_or(&self.data_dir)
     }
 
     /// Directory of the archive segments.

@@ -106,6 +106,10 @@ pub struct Options {
     pub queue_max: usize,
     /// Connections at once.
     pub connections_max: usize,
+    /// Interval of the renewals of the desk's lease.
+    pub renew: Duration,
+    /// Without an acknowledged renewal for this long all connections end.
+    pub lease: Duration,
 }
 
 impl Default for Options {
@@ -120,6 +124,8 @@ impl Default for Options {
             token_poll: Duration::from_secs(5),
             queue_max: 256,
             connections_max: 4096,
+            renew: Duration::from_millis(500),
+            lease: Duration::from_secs(3),
         }
     }
 }

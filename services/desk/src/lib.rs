@@ -16,6 +16,7 @@ mod context;
 mod conversations;
 mod fault;
 mod incoming;
+mod life;
 mod mask;
 pub mod metrics;
 mod outbound;

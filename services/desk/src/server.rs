@@ -14,11 +14,11 @@ use archive::{Archive, segments::Segments};
 use bus::Bus;
 use chassis::{
     clock::Clock,
+    listener::Acceptor,
     seal::Sealer,
     task::{Shutdown, TaskKind},
 };
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tonic::{Status, transport::Server};
 
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
     command::Commands,
     conversations::ConversationsService,
     incoming,
+    life::{Keeper, Life},
     outbound::OutboundService,
     session::DeskService,
     tail::EventsService,
@@ -94,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) shutdown: Shutdown,
     pub(crate) segments: Option<Segments>,
     pub(crate) admin: Option<AdminParts>,
+    pub(crate) life: Arc<Life>,
 }
 
 impl Shared {
@@ -133,11 +135,21 @@ impl Desk {
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(DeskError::Randomness)?;
         let asker = Asker::start(bus.clone(), &context.node, instance, options).await?;
+        let life = Arc::new(Life::begin().map_err(DeskError::Randomness)?);
+        let keeper = Keeper {
+            life: Arc::clone(&life),
+            bus: bus.clone(),
+            node: context.node.clone(),
+            clock: clock.clone(),
+            renew: options.renew,
+            lease: options.lease,
+        };
+        shutdown.spawn(TaskKind::Follower, "desk_lease", keeper.run(shutdown.clone())).detach();
         let tokens = Tokens::load(tokens, sealer.clone());
         let commands = Commands { asker, archive, bus, sealer, clock };
         let shutdown = shutdown.clone();
-        let shared =
-            Arc::new(Shared { context, tokens, commands, options, shutdown, segments, admin });
+        let shared = Shared { context, tokens, commands, options, shutdown, segments, admin, life };
+        let shared = Arc::new(shared);
         let polling = poll_tokens(Arc::clone(&shared));
         shared.shutdown.spawn(TaskKind::Maintenance, "desk_tokens", polling).detach();
         Ok(Self(shared))
@@ -151,7 +163,7 @@ impl Desk {
     pub async fn serve(
         self,
         listener: TcpListener,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Acceptor>,
     ) -> Result<(), DeskError> {
         let shared = self.0;
         let (health, health_service) = tonic_health::server::health_reporter();

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use api::v1::{DeskRequest, agent_desk_server::AgentDesk};
 use chassis::task::TaskKind;
-use domain::{Hash16, SessionId};
+use domain::{DeskId, SessionId};
+use tokio::sync::watch::Receiver;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{command::SessionKey, fault::Fault, metrics, server::Shared, tokens::Principal};
@@ -39,7 +40,7 @@ enum End {
     Slow,
     /// The token is no longer valid.
     Revoked,
-    /// This process is stopping, or its bus closed.
+    /// This process is stopping, its bus closed, or its lease could not be renewed.
     Stopping,
     /// The client broke the protocol.
     Refused(Status),
@@ -83,6 +84,8 @@ struct Session {
     shared: Arc<Shared>,
     principal: Arc<Principal>,
     key: SessionKey,
+    /// The desk's life, as it was when the session was made.
+    life: Receiver<DeskId>,
 }
 
 impl Session {
@@ -112,7 +115,10 @@ impl AgentDesk for DeskService {
         let business = self.0.business(&principal)?;
         let forbidden = Fault::Forbidden("a session is an agent's: use the token of an agent");
         let agent = principal.agent.clone().ok_or(forbidden)?;
-        let id = SessionId(Hash16(self.0.random()?));
+        let mut life = self.0.life.follow();
+        let desk = *life.borrow_and_update();
+        let [a, b, c, d, e, f, g, h, ..] = self.0.random()?;
+        let id = SessionId::of(desk, u64::from_be_bytes([a, b, c, d, e, f, g, h]));
         let key = SessionKey {
             business: principal.business.clone(),
             agent,
@@ -120,7 +126,7 @@ impl AgentDesk for DeskService {
             id,
         };
         let (outbox, events) = outbox::channel(self.0.options.queue_max);
-        let session = Session { shared: Arc::clone(&self.0), principal, key };
+        let session = Session { shared: Arc::clone(&self.0), principal, key, life };
         let serve = session.serve(request.into_inner(), outbox);
         self.0.shutdown.spawn(TaskKind::Connection, "desk_session", serve).detach();
         Ok(Response::new(events))

@@ -166,7 +166,7 @@ pub struct OfferId {
     pub n: u32,
 }
 
-/// One connection of an agent's client; drawn at random by the desk. Signals for the agent are published on
+/// One connection of an agent's client, named by its desk ([`SessionId::of`]). Signals for the agent are published on
 /// topic `session.<32 hex>`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

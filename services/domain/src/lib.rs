@@ -6,6 +6,7 @@
 
 pub mod content;
 pub mod conversation;
+pub mod desk;
 pub mod effect;
 pub mod flow;
 pub mod id;
@@ -16,6 +17,7 @@ pub mod persist;
 pub mod sealed;
 pub mod workspace;
 
+pub use desk::{DeskId, DeskLease};
 pub use effect::{Call, Outcome, ToEntity};
 pub use id::{
     AgentId, BusinessId, CommandId, EntityId, EntityKind, Hash16, ItemId, MessageId, OfferId,

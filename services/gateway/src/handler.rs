@@ -1,8 +1,8 @@
 //! One request to one answer: handshake on GET, signed webhooks on POST, on `/webhook` or `/webhook/{business}`.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use bus::{AppendError, Bus};
+use bus::{AppendError, Bus, Input, PartitionId};
 use bytes::Bytes;
 use chassis::{clock::Clock, failpoint, seal::Sealer};
 use http_body_util::Full;
@@ -14,6 +14,7 @@ use crate::{
     metrics,
     server::plain,
     translate::{self, Translation},
+    turns::{Refused, Turns},
 };
 
 /// Longest challenge that is echoed.
@@ -25,6 +26,7 @@ pub struct Handler {
     sealer: Arc<Sealer>,
     bus: Bus,
     intake: Intake,
+    turns: Turns,
     clock: Clock,
     append_timeout: Duration,
 }
@@ -38,8 +40,8 @@ impl std::fmt::Debug for Handler {
 }
 
 impl Handler {
-    /// A handler that appends to `bus`, and answers 503 when a POST is not durable within `append_timeout`. Must be made
-    /// within a tokio runtime.
+    /// A handler that appends to `bus`, and answers 503 when a POST is not durable within `append_timeout`. While businesses
+    /// compete, at most `waiting_max` POSTs wait for their business' turn. Must be made within a tokio runtime.
     #[must_use]
     pub fn new(
         directory: Arc<Directory>,
@@ -47,9 +49,11 @@ impl Handler {
         bus: Bus,
         clock: Clock,
         append_timeout: Duration,
+        waiting_max: usize,
     ) -> Self {
         let intake = Intake::start(&bus, append_timeout);
-        Self { directory, sealer, bus, intake, clock, append_timeout }
+        let turns = Turns::start(&bus, &clock, waiting_max);
+        Self { directory, sealer, bus, intake, turns, clock, append_timeout }
     }
 
     /// The answer to one request with its whole body.
@@ -147,22 +151,48 @@ impl Handler {
     }
 
     async fn store(&self, translation: Translation) -> (&'static str, Response<Full<Bytes>>) {
-        let stored = tokio::time::timeout(
-            self.append_timeout,
-            self.intake.append_all(translation.by_partition),
-        )
-        .await;
+        let Translation { by_partition, inbound } = translation;
+        let stored = tokio::time::timeout(self.append_timeout, self.append(by_partition)).await;
         match stored {
             Ok(Ok(())) => {
                 failpoint::hit("append|200");
-                intake::announce(&self.bus, &translation.inbound).await;
+                intake::announce(&self.bus, &inbound).await;
                 ("accepted", plain(StatusCode::OK, "ok"))
             }
-            Ok(Err(AppendError::Full(_))) => ("full", unavailable("the store is full")),
-            Ok(Err(_)) => ("unavailable", unavailable("the store does not answer")),
+            Ok(Err(NotStored::Busy)) => {
+                ("busy", unavailable("more webhooks come in than are decided"))
+            }
+            Ok(Err(NotStored::Append(AppendError::Full(_)))) => {
+                ("full", unavailable("the store is full"))
+            }
+            Ok(Err(NotStored::Append(_))) => {
+                ("unavailable", unavailable("the store does not answer"))
+            }
             Err(_) => ("timeout", unavailable("the store took too long")),
         }
     }
+
+    /// Appends everything when it is its business' turn.
+    async fn append(
+        &self,
+        by_partition: BTreeMap<PartitionId, Vec<Input>>,
+    ) -> Result<(), NotStored> {
+        // What shares a POST shares a turn: Meta batches by account, so it is one business' in practice.
+        let first =
+            by_partition.values().flatten().next().map(|input| input.header.business.clone());
+        let Some(business) = first else { return Ok(()) };
+        let inputs = by_partition.values().map(Vec::len).sum();
+        let turn = self.turns.take(&business, inputs).await.map_err(|Refused| NotStored::Busy)?;
+        self.intake.append_all(by_partition, turn).await.map_err(NotStored::Append)
+    }
+}
+
+/// Why a POST is not durable, or not known to be.
+enum NotStored {
+    /// Its business has more waiting than any other, and there is no more room to wait.
+    Busy,
+    /// The store.
+    Append(AppendError),
 }
 
 /// 503 with the wish to be asked again: Meta retries whatever is not 200.

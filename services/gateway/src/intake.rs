@@ -12,6 +12,8 @@ use chassis::task::{self, TaskKind};
 use futures::{TryStreamExt as _, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::turns::Turn;
+
 /// What an input takes in an entry beside its body, at most (header, names of fields), bytes.
 const INPUT_OVERHEAD: usize = 1024;
 /// POSTs that may wait for a partition's task; more wait at its door, within their time limit.
@@ -20,7 +22,7 @@ const WAITING_MAX: usize = 1024;
 /// A POST's inputs of one partition, and who waits for them to be durable.
 struct Waiting {
     inputs: Vec<Input>,
-    stored: oneshot::Sender<Result<(), AppendError>>,
+    stored: oneshot::Sender<Result<u64, AppendError>>,
 }
 
 /// The way into the inboxes.
@@ -43,21 +45,27 @@ impl Intake {
         Self { partitions: (0..bus.partitions).map(start).collect() }
     }
 
-    /// Appends all inputs, in order within a partition, partitions side by side. Answers when all are durable; on an
-    /// error some may be, which the sender's repetition makes harmless (deciding is idempotent per key).
+    /// Appends all inputs, in order within a partition, partitions side by side, and tells `turn` where. Answers when all
+    /// are durable; on an error some may be, which the sender's repetition makes harmless (deciding is idempotent per key).
     pub(crate) async fn append_all(
         &self,
         by_partition: BTreeMap<PartitionId, Vec<Input>>,
+        mut turn: Turn,
     ) -> Result<(), AppendError> {
-        by_partition
-            .into_iter()
-            .map(|(partition, inputs)| self.append(partition, inputs))
-            .collect::<FuturesUnordered<_>>()
-            .try_collect()
-            .await
+        let append = |(partition, inputs): (PartitionId, Vec<Input>)| async move {
+            let count = inputs.len();
+            let seq = self.append(partition, inputs).await?;
+            Ok((partition, seq, count))
+        };
+        let mut appends: FuturesUnordered<_> = by_partition.into_iter().map(append).collect();
+        while let Some((partition, seq, inputs)) = appends.try_next().await? {
+            turn.stored(partition, seq, inputs);
+        }
+        Ok(())
     }
 
-    async fn append(&self, partition: PartitionId, inputs: Vec<Input>) -> Result<(), AppendError> {
+    /// Sequence of the last entry the inputs are in.
+    async fn append(&self, partition: PartitionId, inputs: Vec<Input>) -> Result<u64, AppendError> {
         let task = self.partitions.get(usize::from(partition.0)).ok_or(AppendError::Closed)?;
         let (stored, answer) = oneshot::channel();
         task.send(Waiting { inputs, stored }).await.map_err(|_| AppendError::Closed)?;
@@ -107,12 +115,13 @@ fn groups(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     groups
 }
 
-async fn append(bus: &Bus, partition: PartitionId, inputs: Vec<Input>) -> Result<(), AppendError> {
+async fn append(bus: &Bus, partition: PartitionId, inputs: Vec<Input>) -> Result<u64, AppendError> {
+    let mut last = 0;
     for entry in entries(inputs) {
         let bytes = entry.encode().map_err(|error| AppendError::Unknown(error.to_string()))?;
-        bus.inbox.append(partition, bytes).await?;
+        last = bus.inbox.append(partition, bytes).await?;
     }
-    Ok(())
+    Ok(last)
 }
 
 fn bytes_of(input: &Input) -> usize {

@@ -5,11 +5,13 @@
 //! entity decides, who owns a partition, what is in the read model.
 
 pub mod directory;
+mod fair;
 pub mod handler;
 mod intake;
 pub mod metrics;
 pub mod server;
 mod translate;
+mod turns;
 
 pub use directory::{Directory, DirectoryError};
 pub use handler::Handler;

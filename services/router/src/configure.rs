@@ -1,12 +1,15 @@
 //! The configuration as inputs: every workspace and every number is told, at each start, what it is configured as.
 //! An equal configuration changes nothing.
 
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
 use chassis::{
     config::{Business, Channel, Config, Number, NumberMode as ConfigMode, WrapUpMode as WrapUp},
     seal::Sealer,
 };
 use domain::{
-    AgentId, BusinessId, QueueId, SessionId, SkillId, naming,
+    AgentId, BusinessId, DeskId, QueueId, SessionId, SkillId, naming,
     number::{NumberConfig, NumberInput, NumberMode},
     persist::{self, PersistError},
     workspace::{
@@ -14,9 +17,27 @@ use domain::{
         WrapUpConfig, WrapUpMode,
     },
 };
-use runtime::bus::{self, Cause, Header, Input, Key};
+use runtime::bus::{
+    self, AppendError, Bus, Cause, CodecError, Header, InboxEntry, Input, Key, PartitionId,
+};
 
 use crate::bridge::to_bus;
+
+/// Inputs in one entry; the largest, a workspace's configuration, is well below a quarter of the limit.
+const ENTRY_INPUTS: usize = 64;
+/// Pause before an append is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why the configuration was not told.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// An entry has no encoded form.
+    #[error("the configuration cannot be encoded")]
+    Encode(#[from] CodecError),
+    /// The bus refused it for good.
+    #[error("the configuration cannot be stored")]
+    Append(#[from] AppendError),
+}
 
 /// Capacity units that one WhatsApp conversation takes (routing.md 2.5: live messaging 20 of 100).
 const CONVERSATION_WEIGHT: u32 = 20;
@@ -25,47 +46,117 @@ const RE_OFFER_AFTER_MS: u64 = 600_000;
 /// An agent who rejected rests this long.
 const REJECT_COOL_DOWN_MS: u64 = 10_000;
 
-/// One `Configure` input per workspace and number, and per agent the news that this process started at `started_ms`
-/// (before it took any connection).
+/// One `Configure` input per workspace and number.
 ///
 /// # Errors
 /// [`PersistError`] when an input has no encoded form.
-pub fn inputs(
-    config: &Config,
-    sealer: &Sealer,
-    started_ms: u64,
-) -> Result<Vec<Input>, PersistError> {
+pub fn inputs(config: &Config, sealer: &Sealer, now_ms: u64) -> Result<Vec<Input>, PersistError> {
     let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
     let mut inputs = Vec::new();
     for business in &config.businesses {
         let id = BusinessId(business.id.clone());
         let workspace = naming::workspace_id(&hash, &id, &business.workspace.id);
         let body = persist::encode(&WorkspaceInput::Configure(Box::new(workspace_of(business))))?;
-        inputs.push(input(&hash, &id, workspace, body, started_ms));
-        for agent in &business.workspace.agents {
-            // Connections of an earlier life of this process are gone.
-            let restarted = WorkspaceInput::Desk {
-                agent: AgentId(agent.id.clone()),
-                session: SessionId::default(),
-                command: DeskCommand::DeskRestarted { before_ms: started_ms },
-            };
-            let body = persist::encode(&restarted)?;
-            inputs.push(input(&hash, &id, workspace, body, started_ms));
-        }
+        inputs.push(input(&hash, &id, workspace, body, now_ms));
         for number in &business.numbers {
             let target = naming::number_id(&hash, &number.phone_number_id);
             let body =
                 persist::encode(&NumberInput::Configure(number_of(config, business, number)))?;
-            inputs.push(input(&hash, &id, target, body, started_ms));
+            inputs.push(input(&hash, &id, target, body, now_ms));
         }
         for channel in &business.channels {
             let account = naming::channel_account(&id, &channel.id);
             let told = NumberInput::Configure(channel_of(config, business, channel));
             let target = naming::number_id(&hash, &account);
-            inputs.push(input(&hash, &id, target, persist::encode(&told)?, started_ms));
+            inputs.push(input(&hash, &id, target, persist::encode(&told)?, now_ms));
         }
     }
     Ok(inputs)
+}
+
+/// Per agent the news that connections of before `started_ms` are gone: the one process that holds any started then.
+///
+/// # Errors
+/// [`PersistError`] when an input has no encoded form.
+pub fn desk_restarted(
+    config: &Config,
+    sealer: &Sealer,
+    started_ms: u64,
+) -> Result<Vec<Input>, PersistError> {
+    let command = DeskCommand::DeskRestarted { before_ms: started_ms };
+    to_agents(config, sealer, &command, started_ms)
+}
+
+/// Per agent the news that the connections which `desk` held are gone.
+///
+/// # Errors
+/// [`PersistError`] when an input has no encoded form.
+pub fn desk_gone(
+    config: &Config,
+    sealer: &Sealer,
+    desk: DeskId,
+    now_ms: u64,
+) -> Result<Vec<Input>, PersistError> {
+    to_agents(config, sealer, &DeskCommand::DeskGone { desk }, now_ms)
+}
+
+fn to_agents(
+    config: &Config,
+    sealer: &Sealer,
+    command: &DeskCommand,
+    now_ms: u64,
+) -> Result<Vec<Input>, PersistError> {
+    let hash = |purpose: &str, parts: &[&[u8]]| sealer.hash16(purpose, parts);
+    let mut inputs = Vec::new();
+    for business in &config.businesses {
+        let id = BusinessId(business.id.clone());
+        let workspace = naming::workspace_id(&hash, &id, &business.workspace.id);
+        for agent in &business.workspace.agents {
+            let (agent, session) = (AgentId(agent.id.clone()), SessionId::default());
+            let told = WorkspaceInput::Desk { agent, session, command: command.clone() };
+            inputs.push(input(&hash, &id, workspace, persist::encode(&told)?, now_ms));
+        }
+    }
+    Ok(inputs)
+}
+
+/// Appends inputs to the inboxes of their entities, as often as it takes to know that they are stored.
+///
+/// # Errors
+/// When one is refused for good. A full store is no error: what was accepted before is served meanwhile, and the next
+/// start tells it again.
+pub async fn append(bus: &Bus, inputs: Vec<Input>) -> Result<(), ConfigureError> {
+    let mut by_partition: BTreeMap<PartitionId, Vec<Input>> = BTreeMap::new();
+    for input in inputs {
+        by_partition.entry(input.target.partition(bus.partitions)).or_default().push(input);
+    }
+    for (partition, inputs) in by_partition {
+        for inputs in inputs.chunks(ENTRY_INPUTS) {
+            append_entry(bus, partition, InboxEntry::new(inputs.to_vec()).encode()?).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn append_entry(
+    bus: &Bus,
+    partition: PartitionId,
+    entry: Bytes,
+) -> Result<(), ConfigureError> {
+    loop {
+        match bus.inbox.append(partition, entry.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(AppendError::Full(why)) => {
+                tracing::warn!(why, "the configuration could not be stored");
+                return Ok(());
+            }
+            Err(AppendError::Unknown(why)) => {
+                tracing::warn!(why, "the configuration is stored again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn input(

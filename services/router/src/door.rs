@@ -27,12 +27,12 @@ use domain::{
     },
 };
 use runtime::{
-    bus::Bus,
+    bus::{Bus, PartitionId},
     host::{Door, TooLate},
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::metrics;
+use crate::{bridge::to_bus, metrics};
 
 /// Calls that may wait at one door; the Number grants at most 250 ms of its rate ahead, so 250 at 1,000/s.
 const WAITING_MAX: usize = 1024;
@@ -41,6 +41,8 @@ const WAITING_MAX: usize = 1024;
 const MARGIN_US: u64 = 10_000;
 /// A granted call departs within this or not at all: `start_by` is 2 s, with room for a slow connection.
 const HELD_US: u64 = 12_000_000;
+/// Keys of calls that a former owner may still start, beyond those of our own leaves.
+const FORMER_KEYS: u64 = 1 << 63;
 /// A call that waits is looked at again at least this often: its `start_by` may have passed.
 const RECHECK_US: u64 = 100_000;
 
@@ -105,7 +107,18 @@ fn lock(log: &Mutex<SlidingLog>) -> std::sync::MutexGuard<'_, SlidingLog> {
 /// The doors of all numbers of this process.
 #[derive(Clone, Debug)]
 pub struct Doors {
-    doors: Arc<BTreeMap<EntityId, mpsc::Sender<Waiting>>>,
+    doors: Arc<BTreeMap<EntityId, Entrance>>,
+    clock: Clock,
+    partitions: u16,
+    start_by_us: u64,
+}
+
+/// One door as its callers see it.
+#[derive(Debug)]
+struct Entrance {
+    waiting: mpsc::Sender<Waiting>,
+    log: Arc<Mutex<SlidingLog>>,
+    rate_per_s: u32,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -141,11 +154,32 @@ impl Doors {
                 granted: 0,
             };
             shutdown.spawn(TaskKind::Core, "door", keeper.run(shutdown.clone())).detach();
+            let kept = Arc::clone(&log);
             let inbound = count_inbound(bus.clone(), id, log, clock.clone(), shutdown.clone());
             shutdown.spawn(TaskKind::Follower, "inbound count", inbound).detach();
-            (id, sender)
+            (id, Entrance { waiting: sender, log: kept, rate_per_s: number.rate() })
         });
-        Self { doors: Arc::new(doors.collect()) }
+        Self {
+            doors: Arc::new(doors.collect()),
+            clock: clock.clone(),
+            partitions: bus.partitions,
+            start_by_us: config.limits.start_by_ms.saturating_mul(1_000),
+        }
+    }
+
+    /// This process has just become the owner of a partition: what the former owner of its numbers sent lately, and may
+    /// still send, counts here (design.md 4.5).
+    pub fn taken(&self, partition: PartitionId) {
+        let now_us = self.clock.boot_us();
+        let doors = self.doors.iter();
+        for (_, door) in
+            doors.filter(|(id, _)| to_bus(**id).partition(self.partitions) == partition)
+        {
+            // The Number grants 250 ms of its rate ahead, so no more can be on its way.
+            let ahead = door.rate_per_s.div_ceil(4);
+            let until_us = now_us.saturating_add(self.start_by_us);
+            lock(&door.log).taken(now_us, ahead, until_us, FORMER_KEYS);
+        }
     }
 
     /// Waits for leave to start one call of `lane` on `number`, which goes at `rate_per_s` where that is slower than
@@ -160,7 +194,7 @@ impl Doors {
         rate_per_s: Option<u32>,
         door: &Door,
     ) -> Result<Leave, Shut> {
-        let sender = self.doors.get(&number).ok_or(Shut::Closed)?;
+        let sender = &self.doors.get(&number).ok_or(Shut::Closed)?.waiting;
         let (leave, granted) = oneshot::channel();
         let waiting = Waiting { lane, rate_per_s, door: door.clone(), leave };
         sender.send(waiting).await.map_err(|_| Shut::Closed)?;

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use domain::persist;
-use runtime::host::{CallRequest, CallResult, Door, Executor};
+use runtime::{
+    bus::PartitionId,
+    host::{CallRequest, CallResult, Door, Executor},
+};
 
 use crate::{bot::BotExecutor, bridge::Outside, send::SendExecutor};
 
@@ -17,6 +20,10 @@ pub struct Executors {
 
 #[async_trait]
 impl Executor for Executors {
+    fn taken(&self, partition: PartitionId) {
+        self.send.taken(partition);
+    }
+
     async fn call(&self, request: CallRequest, door: Door) -> CallResult {
         let business = request.business.0.as_str();
         match persist::decode(&request.body) {

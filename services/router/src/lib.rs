@@ -9,6 +9,7 @@ mod bridge;
 pub mod configure;
 mod conversation;
 pub mod departures;
+pub mod desks;
 pub mod door;
 mod executors;
 pub mod flows;

@@ -12,7 +12,10 @@ use domain::{
     number::{CallAnswer, Lane, PauseReason, Retry, Wait, WaitScope},
     persist,
 };
-use runtime::host::{CallResult, Door};
+use runtime::{
+    bus::PartitionId,
+    host::{CallResult, Door},
+};
 use serde::{Deserialize, Serialize};
 use whatsapp::{
     errors::{ErrorClass, Scope},
@@ -86,6 +89,11 @@ impl SendExecutor {
             .collect();
         let hard_limit = Duration::from_millis(config.graph.timeout_ms);
         Self { accounts, graph, doors, departures, sealer, clock, hard_limit }
+    }
+
+    /// This process has just become the owner of a partition.
+    pub(crate) fn taken(&self, partition: PartitionId) {
+        self.doors.taken(partition);
     }
 
     async fn send(&self, business: &str, call: &Call, door: Door) -> CallAnswer {

@@ -5,7 +5,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use bus::{BusinessId, EntityId, Event, Header, Key, PartName, SavedPart};
+use bus::{BusinessId, EntityId, Event, Header, Key, PartName, PartitionId, SavedPart};
 use bytes::Bytes;
 
 /// Id of an outside call. The entity draws it (pure: from its own counters); it is also the id of the
@@ -205,6 +205,12 @@ pub enum TooLate {
 /// Carries out calls. Outlives shards; the runtime bounds each call by its hard limit.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
+    /// This node has just taken the partition: calls of its former owner may still leave for a while
+    /// (`start_by` at most), and one second's worth may just have left.
+    fn taken(&self, partition: PartitionId) {
+        let _ = partition;
+    }
+
     /// Runs one call. Must ask `door` immediately before the first byte leaves.
     async fn call(&self, request: CallRequest, door: Door) -> CallResult;
 }

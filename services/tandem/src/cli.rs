@@ -5,9 +5,12 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    agent, check, demo, flow,
+    agent, check,
+    cluster::{self, ClusterCommand},
+    demo, flow,
     operator::{self, BackupArgs, DeadLettersCommand, Reach, SegmentsCommand, SendsCommand},
-    rebuild, restore, up,
+    process::{self, Role},
+    rebuild, restore,
 };
 
 /// Contact-center router for WhatsApp coexistence.
@@ -20,8 +23,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs gateway, router, desk and archive in this process on embedded storage.
+    /// Runs gateway, router, desk and archive in this process.
     Up(ConfigArgs),
+    /// Takes webhooks: one of any number of processes of a cluster.
+    Gateway(ConfigArgs),
+    /// Serves partitions: conversations, workspaces, numbers and their sends.
+    Router(ConfigArgs),
+    /// Serves gRPC: agents, supervisors, programs.
+    Desk(ConfigArgs),
     /// Checks or prints the configuration.
     Config {
         #[command(subcommand)]
@@ -32,10 +41,13 @@ enum Command {
         #[command(subcommand)]
         command: flow::FlowCommand,
     },
-    /// Works on the read model.
+    /// Keeps the read model and the segments of a cluster; or, with a command, works on those of a directory.
+    #[command(args_conflicts_with_subcommands = true)]
     Archive {
+        #[command(flatten)]
+        config: ConfigArgs,
         #[command(subcommand)]
-        command: ArchiveCommand,
+        command: Option<ArchiveCommand>,
     },
     /// Copies the installation into a new directory, also while it runs.
     Backup(BackupArgs),
@@ -45,6 +57,11 @@ enum Command {
         args: restore::RestoreArgs,
         #[command(flatten)]
         config: ConfigArgs,
+    },
+    /// An installation on NATS JetStream.
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
     },
     /// Inputs that could not be decided.
     DeadLetters {
@@ -98,15 +115,22 @@ pub(crate) struct ConfigArgs {
 pub fn main() -> ExitCode {
     chassis::listener::install_crypto_provider();
     let result = match Cli::parse().command {
-        Command::Up(args) => up::run(args.config.as_deref()),
+        Command::Up(args) => process::run(Role::Up, args.config.as_deref()),
+        Command::Gateway(args) => process::run(Role::Gateway, args.config.as_deref()),
+        Command::Router(args) => process::run(Role::Router, args.config.as_deref()),
+        Command::Desk(args) => process::run(Role::Desk, args.config.as_deref()),
         Command::Config { command } => match command {
             ConfigCommand::Check(args) => check::check(args.config.as_deref()),
             ConfigCommand::Print(args) => check::print(args.config.as_deref()),
         },
-        Command::Archive { command: ArchiveCommand::Rebuild(args) } => {
+        Command::Archive { command: Some(ArchiveCommand::Rebuild(args)), .. } => {
             rebuild::run(args.config.as_deref())
         }
+        Command::Archive { command: None, config } => {
+            process::run(Role::Archive, config.config.as_deref())
+        }
         Command::Flow { command } => flow::run(&command),
+        Command::Cluster { command } => cluster::run(&command),
         Command::Backup(args) => operator::backup(&args),
         Command::Restore { args, config } => restore::run(&args, config.config.as_deref()),
         Command::DeadLetters { command } => operator::dead_letters(&command),

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use chassis::seal::{KEY_FILE, Sealer};
+use chassis::{
+    config::Config,
+    seal::{KEY_FILE, Sealer},
+};
 
 use crate::restore::INCOMPLETE_FILE;
 
@@ -24,4 +27,19 @@ pub(crate) fn open(dir: &Path) -> anyhow::Result<Sealer> {
         key.display()
     );
     Ok(Sealer::open_dir(dir)?)
+}
+
+/// Opens the key of a cluster's installation, which every process is given: none is made here, because what one process
+/// sealed with a key of its own, no other could read.
+///
+/// # Errors
+/// When the key is missing or cannot be used.
+pub(crate) fn of_cluster(config: &Config) -> anyhow::Result<Sealer> {
+    let key = config.key_dir().join(KEY_FILE);
+    anyhow::ensure!(
+        key.exists(),
+        "{} is missing: `tandem cluster init` makes it once; give every process the same file (key_dir)",
+        key.display()
+    );
+    Ok(Sealer::open_dir(config.key_dir())?)
 }

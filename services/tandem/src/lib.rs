@@ -7,14 +7,15 @@ mod agent;
 mod backup;
 mod check;
 pub mod cli;
+mod cluster;
 mod demo;
 mod flow;
 #[cfg(test)]
 mod frames;
 mod keys;
 mod operator;
+mod process;
 mod rebuild;
 mod restore;
 pub mod stage;
-mod up;
 mod view;

@@ -128,6 +128,15 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
     if let Some(token) = &mut config.admin.token {
         resolve("admin.token".to_owned(), token);
     }
+    if let Some(nats) = &mut config.bus.nats {
+        for (key, secret) in
+            [("password", &mut nats.password), ("trimmer_password", &mut nats.trimmer_password)]
+        {
+            if let Some(secret) = secret {
+                resolve(format!("bus.nats.{key}"), secret);
+            }
+        }
+    }
     for (b, business) in config.businesses.iter_mut().enumerate() {
         for (i, secret) in business.app_secrets.iter_mut().enumerate() {
             resolve(format!("business[{b}].app_secrets[{i}]"), secret);

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use super::{Config, Graph, Limits, Problem, Tls};
 use crate::listener::check_exposure;
 
+mod bus;
 mod business;
 mod external;
 
@@ -68,6 +69,7 @@ pub(super) fn problems_of(config: &Config) -> Vec<Problem> {
     }
     findings.name("node", &config.node);
     findings.range("partitions", config.partitions.into(), 1..=1_024);
+    bus::check(&mut findings, &config.bus);
     listeners(&mut findings, config);
     edges(&mut findings, config);
     archive(&mut findings, config);

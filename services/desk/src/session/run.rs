@@ -76,6 +76,7 @@ impl Session {
         let mut resync = interval(options.resync_after);
         resync.reset();
         let mut silence = pin!(sleep(options.silence_max));
+        let mut life = self.life.clone();
         loop {
             let step = tokio::select! {
                 request = requests.message() => {
@@ -89,6 +90,8 @@ impl Session {
                 _ = resync.tick() => live.tell(DeskCommand::Resync),
                 () = silence.as_mut() => Err(End::Silent),
                 () = outbox.closed() => Err(End::Left),
+                // Its end is this session's end, and so is the process'.
+                _ = life.changed() => Err(End::Stopping),
                 () = self.shared.shutdown.begun() => Err(End::Stopping),
             };
             if let Err(end) = step {

@@ -296,7 +296,8 @@ impl Entities {
             }
             DeskCommand::SignOut
             | DeskCommand::Delivered { .. }
-            | DeskCommand::DeskRestarted { .. } => WorkspaceAnswer::Done,
+            | DeskCommand::DeskRestarted { .. }
+            | DeskCommand::DeskGone { .. } => WorkspaceAnswer::Done,
             DeskCommand::SetPresence { id, .. }
             | DeskCommand::EndWrapUp { id, .. }
             | DeskCommand::Accept { id, .. }

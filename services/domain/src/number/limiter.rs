@@ -66,6 +66,16 @@ impl SlidingLog {
         }
     }
 
+    /// Another process sent for this number until now: one second's rate just left, and `ahead` of its calls may leave at
+    /// any moment until `until_us`, under the keys from `key` on.
+    pub fn taken(&mut self, now_us: u64, ahead: u32, until_us: u64, key: u64) {
+        let now_us = self.tick(now_us);
+        self.log = std::iter::repeat_n(now_us, self.rate).collect();
+        for n in 0..u64::from(ahead) {
+            self.hold(key.saturating_add(n), until_us);
+        }
+    }
+
     /// Lets everything count `margin_us` longer than a second: departures are measured here, but judged where they
     /// arrive, and the way there takes a little more or less each time.
     #[must_use]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentId, BusinessId, CommandId, EntityId, ItemId, Millis, OfferId, QueueId, SessionId, SkillId,
+    AgentId, BusinessId, CommandId, DeskId, EntityId, ItemId, Millis, OfferId, QueueId, SessionId,
+    SkillId,
 };
 
 /// A skill that an item needs, with the least level.
@@ -283,6 +284,12 @@ pub enum DeskCommand {
     DeskRestarted {
         /// When it started, Unix ms.
         before_ms: Millis,
+    },
+    /// A process that held agents' connections is gone: a connection that it took is gone, whichever it was (the input's
+    /// own session says nothing).
+    DeskGone {
+        /// The life of the process that ended.
+        desk: DeskId,
     },
 }
 

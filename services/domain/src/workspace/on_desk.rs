@@ -28,6 +28,7 @@ pub(super) fn on_desk(
         DeskCommand::DeskRestarted { before_ms } => {
             on_session::on_desk_restarted(turn, agent, *before_ms)
         }
+        DeskCommand::DeskGone { desk } => on_session::on_desk_gone(turn, agent, *desk),
         DeskCommand::Resync if open => {
             let snapshot = offers::snapshot(turn, agent);
             turn.signal(agent, snapshot);

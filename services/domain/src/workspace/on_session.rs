@@ -6,7 +6,7 @@ use super::{
     index::{Key, holds_range},
     offers, settle,
 };
-use crate::{AgentId, ItemId, Millis, SessionId};
+use crate::{AgentId, DeskId, ItemId, Millis, SessionId};
 
 /// Offers taken back with the connection in one step. More cannot be open unless capacity is configured far beyond
 /// what a person can see; the rest runs into its deadline.
@@ -67,6 +67,16 @@ pub(super) fn on_desk_restarted(
     let opened_ms = known.and_then(|agent| agent.newest).map_or(0, |(opened_ms, _)| opened_ms);
     match open {
         Some(session) if opened_ms < before_ms => on_sign_out(turn, agent, session),
+        _ => WorkspaceAnswer::Done,
+    }
+}
+
+/// A desk process is gone: nobody else would ever sign out the connections that it held.
+pub(super) fn on_desk_gone(turn: &mut Turn<'_>, agent: &AgentId, desk: DeskId) -> WorkspaceAnswer {
+    let known = turn.draft.agent(agent);
+    match known.and_then(|agent| agent.session.as_ref()).map(|open| open.id) {
+        Some(session) if session.desk() == desk => on_sign_out(turn, agent, session),
+        // The agent is connected elsewhere meanwhile, or not at all.
         _ => WorkspaceAnswer::Done,
     }
 }

@@ -1,7 +1,8 @@
 //! Golden files of routing's events and inputs, as version 1 wrote them.
 
 use domain::{
-    AgentId, CommandId, EntityId, EntityKind, Hash16, ItemId, QueueId, Sealed, SessionId,
+    AgentId, CommandId, DeskId, DeskLease, EntityId, EntityKind, Hash16, ItemId, QueueId, Sealed,
+    SessionId,
     conversation::{
         CommandKind, ConversationCommand, ConversationEvent, ConversationInput, RoutingAct,
         TransferTo, WorkspaceNews,
@@ -189,6 +190,19 @@ fn routing_inputs_of_workspaces() {
             },
         ],
     );
+}
+
+#[test]
+fn news_of_desks() {
+    golden(
+        "workspace_desk_inputs",
+        &vec![WorkspaceInput::Desk {
+            agent: AgentId::from("ana"),
+            session: SessionId::default(),
+            command: DeskCommand::DeskGone { desk: DeskId(7) },
+        }],
+    );
+    golden("desk_lease", &DeskLease { desk: DeskId(u64::MAX) });
 }
 
 /// What a build without these fields wrote is read as if they said nothing.

@@ -89,6 +89,7 @@ impl Fixture {
             bus.clone(),
             Clock::system(),
             append_timeout,
+            limits.connections / 2,
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Server::new(listener, None, limits, Arc::new(handler));

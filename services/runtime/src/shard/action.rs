@@ -114,6 +114,8 @@ pub enum Action {
     Refused(CallId),
     /// No call may start any more: the partition is being let go.
     CloseDoor,
+    /// The inbox is durably decided up to and with this entry, or into it: publish that, best effort.
+    Reached(u64),
     /// Publish, best effort.
     Signal(OutSignal),
     /// Publish the reply on the topic, best effort.

@@ -266,7 +266,10 @@ impl Shard {
             Content::Trying(place) => self.trying_is_durable(place, out),
             Content::Released => self.stop(StopReason::Released, out),
             Content::Steps { items, place, taken } => {
-                self.place = place;
+                if place > self.place {
+                    self.place = place;
+                    out.push(Action::Reached(place.seq));
+                }
                 self.taken.extend(taken);
                 self.let_steps_out(now, items, out);
                 self.suspect_resolved(now, out);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{BusError, EntityId, Event, PartPut, PartitionId, SavedPart};
+use bus::{BusError, EntityId, Event, PartPut, PartitionId, SavedPart, Signal};
 use bytes::Bytes;
 use chassis::{failpoint, task::TaskKind};
 use metrics::counter;
@@ -74,6 +74,10 @@ impl ShardState {
             Action::Alarm(alarm) => {
                 counter!(ALARMS_TOTAL, "name" => alarm.name()).increment(1);
                 tracing::warn!(partition = %self.partition, alarm = alarm.name(), "alarm");
+            }
+            Action::Reached(seq) => {
+                let Signal { topic, body } = bus::decided_signal(self.partition, seq);
+                self.publish(topic, body);
             }
             Action::Signal(signal) => self.publish(signal.topic, signal.body),
             Action::Reply { topic, reply } => match reply.encode() {

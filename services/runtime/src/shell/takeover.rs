@@ -48,6 +48,7 @@ impl TakeOver {
     pub(crate) async fn run(mut self) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
         let claimed = self.claim().await?;
         let (shown_boot_ms, acked_boot_ms) = self.read_back(claimed.link).await?;
+        self.context.executor.taken(self.partition);
         let inbox_last = self.inbox_last().await?;
         let owned = Owned {
             partition: self.partition,

@@ -15,7 +15,7 @@ use chassis::{
 use desk::{AdminParts, Desk, DeskContext, DeskParts};
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::up::{hold::Hold, operator::LocalOperator};
+use crate::process::{hold::Hold, operator::LocalOperator};
 
 /// An opened directory.
 pub(super) struct Directory {
@@ -52,7 +52,7 @@ impl Directory {
         crate::backup::randomize(&mut random)?;
         let token = crate::backup::hex(&random);
         let operator = LocalOperator {
-            store: store.clone(),
+            store: Some(store.clone()),
             bus: bus.clone(),
             archive: archive.clone(),
             sealer: Arc::clone(&sealer),

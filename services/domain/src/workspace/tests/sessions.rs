@@ -189,6 +189,28 @@ fn items_wait_for_the_first_configuration() {
     assert_ne!(world.end_told(session(1), offer), Some(OfferEnd::Rescinded));
 }
 
+/// Several desk processes: only the connections that the dead one took are gone.
+#[test]
+fn a_dead_desk_takes_its_own_connections_with_it_and_no_others() {
+    let mut world = World::new(&plain(&["ana", "ben"]));
+    // The kit's sessions are of one byte each, sixteen times: so are the desks that took them.
+    let on = world.sign_in("ana", 1);
+    let other = world.sign_in("ben", 2);
+    assert_ne!(on.desk(), other.desk());
+    let (offered, since_ms) = (world.presence("ben", other, Presence::Away), world.now_ms);
+    assert_eq!(offered, WorkspaceAnswer::Done);
+    world.wanted(1, "q", since_ms);
+    assert_eq!(world.offer_of(1).1, "ana".into());
+    assert_eq!(world.presence("ben", other, Presence::Available), WorkspaceAnswer::Done);
+    for agent in ["ana", "ben"] {
+        let gone = DeskCommand::DeskGone { desk: on.desk() };
+        assert_eq!(world.desk(agent, session(9), gone), WorkspaceAnswer::Done);
+    }
+    assert_eq!(world.offer_of(1).1, "ben".into(), "what was offered goes to whoever is there");
+    assert_eq!(world.presence("ana", on, Presence::Available), WorkspaceAnswer::StaleSession);
+    assert_eq!(world.presence("ben", other, Presence::Available), WorkspaceAnswer::Done);
+}
+
 #[test]
 fn connections_of_a_dead_desk_process_end_and_their_conversations_are_not_forgotten() {
     let mut world = World::new(&plain(&["ana", "ben"]));

@@ -236,3 +236,15 @@ fn time_of_steps_never_goes_back() {
     assert_eq!((step.entity, step.header.key), (entity(1), key(4)));
     assert!(step.now_ms >= now[2]);
 }
+
+/// Who appends learns how far its inbox is decided, and not before that is durable.
+#[test]
+fn how_far_the_inbox_is_decided_is_told_when_it_is_durable() {
+    let (mut driver, number, _) = in_flight("put a=1");
+    assert_eq!(driver.reached, 0);
+    driver.let_go();
+    let reached = driver.reached;
+    assert!(reached > 0);
+    answer(&mut driver, number, AppendAnswer::Stored(99));
+    assert_eq!(driver.reached, reached, "the second answer of an append changes nothing");
+}

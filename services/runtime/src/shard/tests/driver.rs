@@ -107,6 +107,8 @@ pub(super) struct Driver {
     pub(super) left: Vec<String>,
     pub(super) stopped: Option<StopReason>,
     pub(super) alarms: Vec<&'static str>,
+    /// Last entry it was said to have decided.
+    pub(super) reached: u64,
     pub(super) sent: Vec<(PartitionId, Bytes)>,
     pub(super) loads: Vec<EntityId>,
     panicked: BTreeSet<Key>,
@@ -186,6 +188,7 @@ impl Driver {
             left: Vec::new(),
             stopped: None,
             alarms: alarms.into_iter().map(super::super::Alarm::name).collect(),
+            reached: 0,
             sent: Vec::new(),
             loads: Vec::new(),
             panicked: BTreeSet::new(),
@@ -346,6 +349,7 @@ impl Driver {
             Action::Settled(call) => self.left.push(format!("settled {}", number_of(call))),
             Action::Refused(call) => self.left.push(format!("refused {}", number_of(call))),
             Action::CloseDoor => self.left.push("door closed".to_owned()),
+            Action::Reached(seq) => self.reached = seq,
             Action::Signal(signal) => self.left.push(format!("signal {}", signal.topic)),
             Action::Reply { topic, reply } => {
                 let result = reply.result.map(|b| String::from_utf8(b.to_vec()).unwrap());

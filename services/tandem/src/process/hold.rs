@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use chassis::health::Health;
-use runtime::host::{CallRequest, CallResult, Door, Executor};
+use runtime::{
+    bus::PartitionId,
+    host::{CallRequest, CallResult, Door, Executor},
+};
 use tokio::sync::watch;
 
 use crate::restore::HOLD_FILE;
@@ -92,6 +95,10 @@ impl<E> HeldExecutor<E> {
 
 #[async_trait]
 impl<E: Executor> Executor for HeldExecutor<E> {
+    fn taken(&self, partition: PartitionId) {
+        self.inner.taken(partition);
+    }
+
     async fn call(&self, request: CallRequest, door: Door) -> CallResult {
         match self.hold.pass(&door).await {
             Ok(()) => self.inner.call(request, door).await,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use anyhow::Context as _;
 use api::{
     convert::{self, ms},
     v1::{BackupResponse, PartitionState, PausedNumber, StatusResponse},
@@ -19,12 +20,13 @@ use runtime::{NodeWatch, PartitionStatus, shard::ShardStatus};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
-use super::hold::Hold;
+use super::{Setting, Storage, engine::Engine, hold::Hold, reading::Reading};
 use crate::backup::{self, Source, Written};
 
 /// The operator's end of a running process (or of an opened directory, without a node).
 pub(crate) struct LocalOperator {
-    pub(crate) store: Store,
+    /// Embedded storage; `None` in a cluster, whose data is not in this process' directory.
+    pub(crate) store: Option<Store>,
     pub(crate) bus: Bus,
     pub(crate) archive: Archive,
     pub(crate) sealer: Arc<Sealer>,
@@ -37,6 +39,35 @@ pub(crate) struct LocalOperator {
     pub(crate) hold: Hold,
     /// One backup at a time.
     pub(crate) turn: Arc<Semaphore>,
+}
+
+impl LocalOperator {
+    /// Of a running process.
+    pub(super) fn new(
+        setting: &Setting<'_>,
+        storage: &Storage,
+        engine: Option<&Engine>,
+        reading: &Reading,
+    ) -> Self {
+        let hold = match engine {
+            Some(engine) => engine.hold.clone(),
+            None => Hold::open(&setting.config.data_dir, &setting.health),
+        };
+        Self {
+            store: storage.store.clone(),
+            bus: storage.bus.clone(),
+            archive: reading.archive.clone(),
+            sealer: Arc::clone(&storage.sealer),
+            clock: setting.clock.clone(),
+            config: setting.config.clone(),
+            health: setting.health.clone(),
+            segments: reading.keeping.segments(),
+            trimmer: reading.keeping.trimmer.clone(),
+            node: engine.map(Engine::watch),
+            hold,
+            turn: Arc::new(Semaphore::new(1)),
+        }
+    }
 }
 
 fn refused(error: &anyhow::Error) -> Status {
@@ -127,7 +158,11 @@ impl LocalOperator {
             None => None,
         };
         let segments = backup::segments_now(self.segments.as_ref(), partitions);
-        let (store, target) = (self.store.clone(), to.clone());
+        let store = self
+            .store
+            .clone()
+            .context("the data of a cluster is in its NATS servers: use `tandem cluster backup`")?;
+        let target = to.clone();
         tokio::task::spawn_blocking(move || backup::copy_database(&store, &target)).await??;
         drop(held);
         let data_dir = self.config.data_dir.clone();

@@ -1,0 +1,77 @@
+//! `[bus]`: where everything durable is: in the data directory, or in NATS JetStream.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// `[bus]`: embedded storage in `data_dir`, or with `[bus.nats]` a cluster on NATS JetStream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bus {
+    /// NATS JetStream, for any number of processes. Not set: SQLite in `data_dir`, for one.
+    pub nats: Option<Nats>,
+    /// How often a process renews its lease and looks who lives.
+    pub renew_ms: u64,
+    /// Another process counts as dead after its lease was not renewed for so long, while ours was (design.md 4.3).
+    pub lease_ms: u64,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self { nats: None, renew_ms: 500, lease_ms: 3_000 }
+    }
+}
+
+/// `[bus.nats]`: the servers, and how to sign in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nats {
+    /// Addresses: `nats://host:4222`, or `tls://host:4222`. Name all of a cluster.
+    pub servers: Vec<String>,
+    /// First token of every subject; tells installations on the same servers apart.
+    pub prefix: String,
+    /// Copies of every stream, 1, 3 or 5: counts when `tandem cluster init` creates them.
+    pub replicas: u8,
+    /// Streams that the inboxes are spread over, and as many for the logs: counts when they are created.
+    pub streams: u16,
+    /// Lets an installation be created where a power cut may lose what was acknowledged (one copy, or lazy `fsync`).
+    pub allow_data_loss: bool,
+    /// Name of the user to sign in as.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// File with the seed of an nkey to sign in with, instead of a user.
+    pub nkey_seed_file: Option<PathBuf>,
+    /// User of the process that trims (role `archive`): the only one that the servers let purge.
+    pub trimmer_user: Option<String>,
+    /// Its password.
+    pub trimmer_password: Option<Secret>,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Certificate chain (PEM) to show to the servers.
+    pub cert_file: Option<PathBuf>,
+    /// Private key of that certificate.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            servers: vec!["nats://127.0.0.1:4222".to_owned()],
+            prefix: "tandem".to_owned(),
+            replicas: 3,
+            streams: 8,
+            allow_data_loss: false,
+            user: None,
+            password: None,
+            nkey_seed_file: None,
+            trimmer_user: None,
+            trimmer_password: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+        }
+    }
+}

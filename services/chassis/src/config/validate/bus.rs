@@ -1,0 +1,70 @@
+//! Findings about `[bus]`.
+
+use super::Findings;
+use crate::config::{Bus, Nats};
+
+pub(super) fn check(findings: &mut Findings, bus: &Bus) {
+    findings.range("bus.renew_ms", bus.renew_ms, 50..=60_000);
+    findings.range("bus.lease_ms", bus.lease_ms, 200..=600_000);
+    if bus.lease_ms < bus.renew_ms.saturating_mul(3) {
+        findings.add(
+            "bus.lease_ms",
+            "use at least three times bus.renew_ms: one late renewal is no death",
+        );
+    }
+    if let Some(nats) = &bus.nats {
+        servers(findings, nats);
+        sign_in(findings, nats);
+    }
+}
+
+fn servers(findings: &mut Findings, nats: &Nats) {
+    if nats.servers.is_empty() {
+        findings.add("bus.nats.servers", "name at least one server, such as nats://127.0.0.1:4222");
+    }
+    for (n, server) in nats.servers.iter().enumerate() {
+        if !["nats://", "tls://"].iter().any(|scheme| server.starts_with(scheme)) {
+            findings.add(format!("bus.nats.servers[{n}]"), "begin it with nats:// or tls://");
+        }
+        if server.contains('@') {
+            findings.add(
+                format!("bus.nats.servers[{n}]"),
+                "leave name and password out of the address: set bus.nats.user and bus.nats.password",
+            );
+        }
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if nats.prefix.is_empty() || !nats.prefix.chars().all(plain) {
+        findings.add("bus.nats.prefix", "use letters, digits, `-` and `_`");
+    }
+    if ![1, 3, 5].contains(&nats.replicas) {
+        findings.add("bus.nats.replicas", "choose 1, 3 or 5: even numbers bring nothing");
+    }
+    findings.range("bus.nats.streams", nats.streams.into(), 1..=256);
+}
+
+fn sign_in(findings: &mut Findings, nats: &Nats) {
+    let pairs = [
+        ("user", nats.user.is_some(), "password", nats.password.is_some()),
+        (
+            "trimmer_user",
+            nats.trimmer_user.is_some(),
+            "trimmer_password",
+            nats.trimmer_password.is_some(),
+        ),
+        ("cert_file", nats.cert_file.is_some(), "key_file", nats.key_file.is_some()),
+    ];
+    for (one, has_one, other, has_other) in pairs {
+        if has_one != has_other {
+            let missing = if has_one { other } else { one };
+            findings.add(
+                format!("bus.nats.{missing}"),
+                format!("{one} and {other} belong together: set both or none"),
+            );
+        }
+    }
+    if nats.user.is_some() && nats.nkey_seed_file.is_some() {
+        findings
+            .add("bus.nats.nkey_seed_file", "sign in with a user or with an nkey, not with both");
+    }
+}
