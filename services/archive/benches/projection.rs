@@ -60,7 +60,7 @@ fn steps(n: u64) -> Vec<Vec<Event>> {
     let at_ms = 1_000_000 + n * 10;
     let conversation = hash(1, n / 2 % CONVERSATIONS);
     let message = MessageId(hash(2, n));
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         let record = MessageRecord {
             message,
             direction: Direction::In,

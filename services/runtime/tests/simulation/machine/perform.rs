@@ -41,7 +41,9 @@ impl World {
             }
             Action::Signal(signal) => self.checker().on_publish(&signal.topic, &signal.body),
             Action::Reached(seq) => {
-                let Some(partition) = self.owners.get(&id).map(|owner| owner.partition) else { return };
+                let Some(partition) = self.owners.get(&id).map(|owner| owner.partition) else {
+                    return;
+                };
                 let signal = bus::decided_signal(partition, seq);
                 self.checker().on_publish(&signal.topic, &signal.body);
             }
