@@ -1,5 +1,5 @@
 //! Saved states, packed: the servers keep every subject of a stream in memory, so a part has no subject
-//! of its own (docs/decisions/0012).
+//! of its own (docs/decisions/0013).
 //!
 //! A partition's entities lie in 4,096 *buckets* by hash. A bucket is one subject, and its last message holds
 //! all parts of its entities; it is replaced under its expected last sequence, each part only by one of a
