@@ -119,6 +119,8 @@ pub struct Shard {
     counts: Counts,
     /// When candidates for passivation were last looked for.
     looked_boot_ms: u64,
+    /// When entities hear that no call of an earlier owner starts any more, boot clock; `None`: they have, or there was none.
+    heirs_boot_ms: Option<u64>,
 }
 
 impl Shard {
