@@ -161,6 +161,7 @@ impl Shard {
             Notice::Saved { stored } => self.on_saved(now, stored, out),
             Notice::Checkpointed { stored } => self.on_checkpointed(stored, out),
             Notice::CallResult(result) => self.on_call_result(now, result, out),
+            Notice::Verify => self.verify(out),
             Notice::Tick => self.on_tick(now, out),
             Notice::Release => self.on_release(out),
             Notice::BusClosed => self.stop(StopReason::BusClosed, out),

@@ -196,6 +196,7 @@ impl Follower {
         if !self.look(&mine).await {
             return true;
         }
+        self.doubt(&mine);
         self.follow_moves();
         self.follow_free(&mine);
         if self.context.settings.placement == Placement::Manual {
@@ -317,6 +318,18 @@ impl Follower {
         if in_touch != self.in_touch {
             self.in_touch = in_touch;
             self.tell_root(RootMsg::InTouch(in_touch));
+        }
+    }
+
+    /// Where another node serves by a later epoch, our shard asks the log at once: an idle one would notice only later.
+    fn doubt(&self, mine: &NodeInfo) {
+        for (partition, own) in &mine.served {
+            let serves_later = |member: &Member| {
+                member.info.served.get(partition).is_some_and(|other| other.epoch > own.epoch)
+            };
+            if self.others.values().any(serves_later) {
+                self.tell_root(RootMsg::Verify(*partition));
+            }
         }
     }
 

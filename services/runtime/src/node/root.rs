@@ -14,7 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::{Readiness, info::Served, placement::Event};
 use crate::{
     metrics::PARTITIONS,
-    shard::StopReason,
+    shard::{Notice, StopReason},
     shell::{
         context::Context,
         shard_actor::{ShardActor, ShardArguments, ShardMsg},
@@ -49,6 +49,8 @@ pub(crate) enum RootMsg {
     Take { partition: PartitionId, answer: oneshot::Sender<Result<(), TakeOverError>> },
     /// Let one go in good order.
     Release { partition: PartitionId, answer: oneshot::Sender<()> },
+    /// Another node names itself the owner of this one by a later epoch.
+    Verify(PartitionId),
     /// Let all go, and take none any more.
     Stop(oneshot::Sender<()>),
     /// What to say in the lease.
@@ -157,6 +159,12 @@ impl RootState {
                 entry.releasing.push(answer);
                 drop(entry.actor.cast(ShardMsg::Release));
             }
+        }
+    }
+
+    fn verify(&self, partition: PartitionId) {
+        if let Some(entry) = self.shards.get(&partition) {
+            drop(entry.actor.cast(ShardMsg::Notice(Notice::Verify)));
         }
     }
 
@@ -320,6 +328,7 @@ impl Actor for Root {
             RootMsg::Free(free) => state.free(&myself, free).await,
             RootMsg::Take { partition, answer } => state.take(&myself, partition, answer).await,
             RootMsg::Release { partition, answer } => state.release(partition, answer),
+            RootMsg::Verify(partition) => state.verify(partition),
             RootMsg::Stop(answer) => state.stop(&myself, answer),
             RootMsg::Stands(answer) => drop(answer.send(state.stands())),
             RootMsg::InTouch(in_touch) => {
