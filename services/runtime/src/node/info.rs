@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The lease's information. Fields are only added; one that an older node does not send is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NodeInfo {
-    version: u16,
+    pub(super) version: u16,
     /// Partitions it owns or is taking.
     pub(crate) owned: BTreeSet<PartitionId>,
     /// Partitions it found it cannot serve.

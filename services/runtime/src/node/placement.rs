@@ -33,7 +33,7 @@ pub(super) const EVENTS_MAX: usize = 256;
 /// What makes the follower look at once.
 pub(crate) enum Event {
     /// A shard of this node serves its partition, or is over.
-    Changed(PartitionId),
+    Changed,
     /// Another node said something.
     Heard(Word),
     /// A partition to be handed over was let go.
@@ -133,7 +133,7 @@ impl Follower {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Changed(_) => {}
+            Event::Changed => {}
             Event::Heard(word) => self.on_word(word),
             Event::LetGo(partition) => {
                 if let Some(moved) = self.moves.get_mut(&partition) {
@@ -250,10 +250,12 @@ impl Follower {
 
     /// Renews and reads the leases; false when that failed, and then nothing is known and nothing done.
     async fn look(&mut self, mine: &NodeInfo) -> bool {
-        let lease_ms = self.context.settings.lease_ms;
+        // Not longer: who waited for an answer that an election swallowed must renew before the others, whose renewals
+        // are acknowledged again, have watched for a whole lease period.
+        let within_ms = self.context.settings.lease_ms / 2;
         let clock = self.context.clock.clone();
         let begun_ms = clock.boot_ms();
-        let within = Duration::from_millis(lease_ms);
+        let within = Duration::from_millis(within_ms);
         let seen = match tokio::time::timeout(within, self.renew_and_list(mine)).await {
             Ok(Ok(seen)) => Some(seen),
             Ok(Err(error)) => {
@@ -261,7 +263,7 @@ impl Follower {
                 None
             }
             Err(_) => {
-                tracing::warn!(lease_ms, "lease not renewed in time");
+                tracing::warn!(within_ms, "lease not renewed in time");
                 None
             }
         };

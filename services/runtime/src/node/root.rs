@@ -194,7 +194,7 @@ impl RootState {
             tracing::info!(%partition, epoch, "partition served");
         }
         self.tell_readiness();
-        self.tell_changed(partition);
+        self.tell_changed();
     }
 
     /// A shard said why it is over; its actor follows.
@@ -241,13 +241,13 @@ impl RootState {
             }
         }
         self.tell_readiness();
-        self.tell_changed(partition);
+        self.tell_changed();
         self.end_if_stopped(myself);
     }
 
-    fn tell_changed(&self, partition: PartitionId) {
+    fn tell_changed(&self) {
         // Where many events wait, the follower looks soon anyway; without it the node is ending.
-        drop(self.changed.try_send(Event::Changed(partition)));
+        drop(self.changed.try_send(Event::Changed));
     }
 
     fn lags(&mut self, partition: PartitionId, inputs: u64) {
