@@ -2,21 +2,14 @@
 //!
 //! TLS is rustls with ring, nothing else: one implementation to patch, and no C build beyond it.
 
+mod tls;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
-use crate::config::Tls;
-
-/// Protocols offered in the TLS handshake (ALPN), in order of preference.
-pub const HTTP1: &[&[u8]] = &[b"http/1.1"];
-/// As [`HTTP1`], for gRPC.
-pub const HTTP2: &[&[u8]] = &[b"h2"];
+pub use tls::{Acceptor, HTTP1, HTTP2};
 
 /// An address refused because it would serve plain text to other machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +67,14 @@ pub enum ListenError {
         /// The file.
         path: PathBuf,
     },
+    /// The certificates by which clients are judged cannot be used.
+    #[error("{} cannot be used to judge clients' certificates: {why}", path.display())]
+    ClientCa {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Certificate and key are not a usable pair.
     #[error("{} and its key are not usable together: {source}", path.display())]
     Pair {
@@ -116,46 +117,11 @@ pub async fn bind(
     })
 }
 
-/// Reads certificate and key and makes an acceptor that offers `protocols` ([`HTTP1`], [`HTTP2`]).
-///
-/// # Errors
-/// If a file cannot be used; the text names it.
-pub fn tls_acceptor(tls: &Tls, protocols: &[&[u8]]) -> Result<TlsAcceptor, ListenError> {
-    let chain = read_chain(&tls.cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|source| ListenError::Pem {
-        what: "private key",
-        path: tls.key_file.clone(),
-        source,
-    })?;
-    let pair = |source| ListenError::Pair { path: tls.cert_file.clone(), source };
-    // The provider is named rather than taken from the process, so that no order of start matters.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(pair)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(pair)?;
-    config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
 /// Makes ring the provider of every TLS client and server of the process that names none. Call it
 /// once, first; a repetition changes nothing.
 pub fn install_crypto_provider() {
     // An error means that a provider is already there: ours, since no other is compiled in.
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let chain: Vec<_> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|source| {
-            ListenError::Pem { what: "certificate chain", path: path.to_path_buf(), source }
-        })?;
-    if chain.is_empty() {
-        return Err(ListenError::NoCertificate { path: path.to_path_buf() });
-    }
-    Ok(chain)
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ use std::{
     time::Duration,
 };
 
-use chassis::task::{Shutdown, TaskKind};
+use chassis::{
+    listener::Acceptor,
+    task::{Shutdown, TaskKind},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
@@ -40,7 +42,7 @@ pub(crate) struct Connection {
 /// Accepts connections until shutdown begins.
 pub(crate) fn accept(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     connections_max: usize,
     shutdown: &Shutdown,
 ) -> ReceiverStream<io::Result<Connection>> {
@@ -53,7 +55,7 @@ pub(crate) fn accept(
 
 async fn accept_all(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     places: Arc<Semaphore>,
     accepted: mpsc::Sender<io::Result<Connection>>,
     shutdown: Shutdown,
@@ -81,7 +83,7 @@ async fn accept_all(
 
 async fn handshake(
     stream: TcpStream,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     place: OwnedSemaphorePermit,
     accepted: mpsc::Sender<io::Result<Connection>>,
 ) {

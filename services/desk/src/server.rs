@@ -14,11 +14,11 @@ use archive::{Archive, segments::Segments};
 use bus::Bus;
 use chassis::{
     clock::Clock,
+    listener::Acceptor,
     seal::Sealer,
     task::{Shutdown, TaskKind},
 };
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tonic::{Status, transport::Server};
 
 use crate::{
@@ -163,7 +163,7 @@ impl Desk {
     pub async fn serve(
         self,
         listener: TcpListener,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Acceptor>,
     ) -> Result<(), DeskError> {
         let shared = self.0;
         let (health, health_service) = tonic_health::server::health_reporter();

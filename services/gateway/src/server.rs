@@ -5,7 +5,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use chassis::task::{Shutdown, TaskKind};
+use chassis::{
+    listener::Acceptor,
+    task::{Shutdown, TaskKind},
+};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -20,7 +23,6 @@ use tokio::{
     sync::Semaphore,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{handler::Handler, metrics};
 
@@ -45,7 +47,7 @@ pub struct Limits {
 /// A bound listener; the port is known before anything is served.
 pub struct Server {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     limits: Limits,
     handler: Arc<Handler>,
 }
@@ -61,7 +63,7 @@ impl Server {
     #[must_use]
     pub fn new(
         listener: TcpListener,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Acceptor>,
         limits: Limits,
         handler: Arc<Handler>,
     ) -> Self {

@@ -5,7 +5,9 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    agent, check, demo, flow,
+    agent, check,
+    cluster::{self, ClusterCommand},
+    demo, flow,
     operator::{self, BackupArgs, DeadLettersCommand, Reach, SegmentsCommand, SendsCommand},
     process::{self, Role},
     rebuild, restore,
@@ -55,6 +57,11 @@ enum Command {
         args: restore::RestoreArgs,
         #[command(flatten)]
         config: ConfigArgs,
+    },
+    /// An installation on NATS JetStream.
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
     },
     /// Inputs that could not be decided.
     DeadLetters {
@@ -123,6 +130,7 @@ pub fn main() -> ExitCode {
             process::run(Role::Archive, config.config.as_deref())
         }
         Command::Flow { command } => flow::run(&command),
+        Command::Cluster { command } => cluster::run(&command),
         Command::Backup(args) => operator::backup(&args),
         Command::Restore { args, config } => restore::run(&args, config.config.as_deref()),
         Command::DeadLetters { command } => operator::dead_letters(&command),

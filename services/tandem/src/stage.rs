@@ -3,6 +3,7 @@
 
 mod child;
 mod control;
+mod process;
 mod product;
 mod simulator;
 
@@ -15,6 +16,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 pub use control::Control;
+pub use process::Process;
 pub use product::{Addresses, Product};
 pub use simulator::Simulator;
 
@@ -102,6 +104,28 @@ impl Stage {
     /// When it does not become ready in time; its log says why.
     pub async fn start_product(&self, environment: &[(&str, &str)]) -> anyhow::Result<Product> {
         Product::start(&self.programs.tandem, &self.dir, environment, Duration::from_secs(60)).await
+    }
+
+    /// Starts one process of a cluster under a name of its own (also its data directory below `dir`, and its log), and waits
+    /// until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready in time; its log says why.
+    pub async fn start_role(&self, role: &str, node: &str) -> anyhow::Result<Process> {
+        let data_dir = self.dir.join(node);
+        std::fs::create_dir_all(&data_dir)
+            .with_context(|| format!("cannot create {}", data_dir.display()))?;
+        let data_dir = data_dir.display().to_string();
+        let environment = [("TANDEM_NODE", node), ("TANDEM_DATA_DIR", data_dir.as_str())];
+        let (program, log) = (&self.programs.tandem, self.role_log(node));
+        let bound = Duration::from_secs(60);
+        Process::start(program, role, &self.config_file(), &log, &environment, bound).await
+    }
+
+    /// The log of a process of a cluster, all starts after one another.
+    #[must_use]
+    pub fn role_log(&self, node: &str) -> PathBuf {
+        self.dir.join(format!("{node}.log"))
     }
 
     /// The product's configuration file.

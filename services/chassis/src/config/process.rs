@@ -15,6 +15,10 @@ pub struct Tls {
     pub cert_file: PathBuf,
     /// Its private key (PKCS #8, PKCS #1 or SEC 1).
     pub key_file: PathBuf,
+    /// Certificates of authorities (PEM) whose clients may connect; others are turned away (mutual TLS). All three files are
+    /// read again when they change.
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
 }
 
 /// `[gateway]`: where Meta's webhooks arrive.

@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use chassis::{listener, seal::Sealer, task::TaskKind};
+use chassis::{
+    listener::{self, Acceptor},
+    seal::Sealer,
+    task::TaskKind,
+};
 use desk::{AdminParts, Desk, DeskContext, DeskParts, Options, TokenSource};
 use gateway::{Directory, Handler, Limits, Server};
 
@@ -41,8 +45,7 @@ async fn start_gateway(setting: &Setting<'_>, storage: &Storage) -> anyhow::Resu
     let bound =
         listener::bind("gateway", section.listen, section.tls.is_some(), section.insecure_listen);
     let listener = bound.await?;
-    let tls =
-        section.tls.as_ref().map(|tls| listener::tls_acceptor(tls, listener::HTTP1)).transpose()?;
+    let tls = section.tls.as_ref().map(|tls| Acceptor::open(tls, listener::HTTP1)).transpose()?;
     let limits = Limits {
         body_bytes: usize::try_from(section.body_limit_bytes).unwrap_or(usize::MAX),
         header: Duration::from_millis(section.header_timeout_ms),
@@ -76,8 +79,7 @@ async fn start_desk(
     let bound =
         listener::bind("desk", section.listen, section.tls.is_some(), section.insecure_listen);
     let listener = bound.await?;
-    let tls =
-        section.tls.as_ref().map(|tls| listener::tls_acceptor(tls, listener::HTTP2)).transpose()?;
+    let tls = section.tls.as_ref().map(|tls| Acceptor::open(tls, listener::HTTP2)).transpose()?;
     let address = listener.local_addr().context("the desk's address is not known")?;
     let parts = DeskParts {
         bus: storage.bus.clone(),

@@ -6,14 +6,15 @@ use archive::{
     Floor, Repository, TrimOptions, Trimmer,
     segments::{Keeper, KeeperOptions, Segments},
 };
-use bus::{Bus, Checkpoint, CodecError};
+use bus::{Checkpoint, CodecError};
 use chassis::{
-    clock::Clock,
     config::Config,
     health::Health,
     task::{Shutdown, TaskKind},
 };
 use runtime::shard::Retention;
+
+use super::{Role, Setting, Storage};
 
 /// Gauge: free bytes of the file system of the data directory.
 const DISK_FREE_BYTES: &str = "tandem_disk_free_bytes";
@@ -31,14 +32,12 @@ pub(super) struct Keeping {
 
 impl Keeping {
     pub(super) fn start(
-        config: &Config,
-        bus: &Bus,
+        setting: &Setting<'_>,
+        storage: &Storage,
         repository: Arc<dyn Repository>,
-        clock: &Clock,
-        shutdown: &Shutdown,
-        health: &Health,
     ) -> anyhow::Result<Self> {
-        let archive = &config.archive;
+        let Setting { role, config, clock, shutdown, health } = setting;
+        let (archive, bus) = (&config.archive, &storage.bus);
         watch_disk(config, shutdown, health);
         let dir = config.segments_dir();
         if !archive.segments {
@@ -53,7 +52,9 @@ impl Keeping {
             segment_age: Duration::from_millis(archive.segment_age_ms),
         };
         Keeper::new(bus.clone(), segments.clone(), options, clock.clone()).start(shutdown);
-        let trimmer = archive.trim.then(|| {
+        // In a cluster one process' read model and segments say nothing of another's: only the archive trims.
+        let trims = archive.trim && (storage.store.is_some() || *role == Role::Archive);
+        let trimmer = trims.then(|| {
             let interval = Duration::from_millis(archive.trim_interval_ms);
             let options = TrimOptions { interval, floor };
             let trimmer = Trimmer::new(bus.clone(), repository, segments.clone(), options);

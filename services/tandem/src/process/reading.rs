@@ -28,8 +28,7 @@ impl Reading {
             let archive = Archive::follow(&storage.bus, repository, sealer, shutdown);
             return Ok(Self { archive: archive.with_wait(wait), keeping });
         }
-        let keeping =
-            Keeping::start(config, &storage.bus, Arc::clone(&repository), clock, shutdown, health)?;
+        let keeping = Keeping::start(setting, storage, Arc::clone(&repository))?;
         let mut projector = Projector::new(storage.bus.clone(), repository, clock.clone());
         if let Some(segments) = keeping.segments() {
             projector = projector.with_segments(segments);

@@ -1,14 +1,17 @@
-//! The product as a child process, configured for the simulator's world.
+//! The product as one child process, configured for the simulator's world.
 
-use std::{net::SocketAddr, path::Path, process::ExitStatus, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::process::Command;
 use toml::{Table, Value as Toml};
 
-use super::child;
+use super::process::Process;
 
 /// Capacity units one conversation takes (a scenario counts conversations).
 const UNITS_PER_CONVERSATION: i64 = 20;
@@ -24,17 +27,17 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-/// The running product.
+/// The running product, everything in one process.
 #[derive(Debug)]
 pub struct Product {
-    running: child::Running,
+    process: Process,
     /// Where it listens.
     pub addresses: Addresses,
 }
 
 impl Product {
-    /// Starts `program` on `dir/tandem.toml` and waits until it is ready; its log goes to `dir/product.log`. `environment`
-    /// is added to this process's own, of which no setting of ours is passed on.
+    /// Starts `program up` on `dir/tandem.toml` and waits until it is ready; its log goes to `dir/product.log`.
+    /// `environment` is added to this process's own, of which no setting of ours is passed on.
     ///
     /// # Errors
     /// When it does not become ready within `bound`; its log says why.
@@ -44,85 +47,27 @@ impl Product {
         environment: &[(&str, &str)],
         bound: Duration,
     ) -> anyhow::Result<Self> {
-        let mut command = Command::new(program);
-        command.args(["up", "--config"]).arg(dir.join("tandem.toml"));
-        // The caller's own settings are not the product's.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TANDEM_") {
-                command.env_remove(name);
-            }
-        }
-        command.envs(environment.iter().copied());
-        let (running, ready) = child::start(command, &dir.join("product.log"), bound).await?;
-        let address = |key: &str| {
-            let text = ready.get(key).and_then(Value::as_str);
-            let text = text.with_context(|| format!("the product's ready line has no {key}"))?;
-            text.parse::<SocketAddr>().with_context(|| format!("{key} is no address: {text}"))
-        };
+        let (config, log) = (dir.join("tandem.toml"), dir.join("product.log"));
+        let process = Process::start(program, "up", &config, &log, environment, bound).await?;
         let addresses = Addresses {
-            gateway: address("gateway")?,
-            desk: address("desk")?,
-            admin: address("admin")?,
+            gateway: process.gateway.context("the product's ready line has no gateway")?,
+            desk: process.desk.context("the product's ready line has no desk")?,
+            admin: process.admin,
         };
-        Ok(Self { running, addresses })
+        Ok(Self { process, addresses })
     }
+}
 
-    /// Its process id, while it runs.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.running.id()
+impl Deref for Product {
+    type Target = Process;
+    fn deref(&self) -> &Process {
+        &self.process
     }
+}
 
-    /// Kills it (SIGKILL) and waits until it is gone.
-    ///
-    /// # Errors
-    /// When it cannot be killed.
-    pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.running.kill().await
-    }
-
-    /// Asks it to end in good order (SIGTERM) and waits.
-    ///
-    /// # Errors
-    /// When it does not end within `bound`.
-    pub async fn stop(&mut self, bound: Duration) -> anyhow::Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
-        self.running.ended(bound).await
-    }
-
-    /// Waits until it has ended by itself (a failpoint).
-    ///
-    /// # Errors
-    /// When it does not end within `bound`.
-    pub async fn ended(&mut self, bound: Duration) -> anyhow::Result<ExitStatus> {
-        self.running.ended(bound).await
-    }
-
-    /// Whether it has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        self.running.has_ended()
-    }
-
-    /// Stops it as a scheduler or a laptop lid does (SIGSTOP).
-    ///
-    /// # Errors
-    /// When the signal cannot be sent.
-    pub fn freeze(&self) -> anyhow::Result<()> {
-        self.signal(Signal::STOP)
-    }
-
-    /// Lets it go on (SIGCONT).
-    ///
-    /// # Errors
-    /// When the signal cannot be sent.
-    pub fn thaw(&self) -> anyhow::Result<()> {
-        self.signal(Signal::CONT)
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let id = self.running.id().context("the product does not run")?;
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).context("no process id")?;
-        kill_process(pid, signal).context("cannot send the signal")
+impl DerefMut for Product {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 

@@ -104,7 +104,7 @@ impl Live<'_> {
         let elapsed_ms = self.clock.boot_ms().saturating_sub(self.begun_ms);
         self.view.elapsed_ms = elapsed_ms;
         self.view.left_ms = self.seconds.map(|seconds| (seconds * 1000).saturating_sub(elapsed_ms));
-        if self.product.as_mut().is_some_and(Product::has_ended) {
+        if self.product.as_mut().is_some_and(|product| product.has_ended()) {
             self.product = None;
             self.view.note(Level::Error, "the product ended by itself; k starts it again");
         }
@@ -113,7 +113,7 @@ impl Live<'_> {
         if self.last.is_none() {
             self.usual_5xx = sample.http_5xx();
         }
-        self.view.product_runs(self.product.as_ref().and_then(Product::id));
+        self.view.product_runs(self.product.as_ref().and_then(|product| product.id()));
         self.view.show(&sample, self.last.as_ref());
         self.last = Some(sample);
         for (level, text) in self.log.news() {

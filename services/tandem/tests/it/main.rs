@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `TANDEM_KILLS` | random kills in `kill` | 6 |
 //! | `TANDEM_CUTS` | power cuts in `power` | 5 |
+//! | `TANDEM_CLUSTER_KILLS` | processes of a cluster killed in `cluster` | 5 |
 //! | `TANDEM_DEMO_SECONDS` | length of `endurance`; memory is judged from 300 | 15 |
 //! | `TANDEM_TEST_SEED` | when and where to strike | the time; it is printed |
 
@@ -20,6 +21,7 @@
 mod by_hand;
 mod cli;
 mod clients;
+mod cluster;
 mod command;
 mod conversations;
 mod demo;

@@ -1,0 +1,116 @@
+//! Processes of a cluster, with a balancer before the gateways and one before the desks.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use tandem::stage::{Addresses, Control, Process, Stage};
+
+use super::balancer::Balancer;
+use crate::play::{assert_no_errors, get, programs};
+
+/// Longest a process may take to stop in good order.
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+
+struct Member {
+    role: &'static str,
+    process: Process,
+}
+
+/// The processes of one installation.
+pub(crate) struct Fleet {
+    pub(crate) stage: Stage,
+    members: BTreeMap<&'static str, Member>,
+    gateways: Balancer,
+    desks: Balancer,
+}
+
+impl Fleet {
+    /// The simulator, and an installation on `servers` with nobody running yet; `more` is further TOML.
+    pub(crate) async fn open(dir: &Path, scenario: &str, servers: &[String], more: &str) -> Self {
+        let keys = dir.join("keys");
+        std::fs::create_dir_all(&keys).unwrap();
+        let product_toml = format!(
+            "key_dir = {:?}\npartitions = 16\n{more}\n[bus.nats]\nservers = {servers:?}\nreplicas = {}\nallow_data_loss = true\n",
+            keys.display().to_string(),
+            if servers.len() >= 3 { 3 } else { 1 },
+        );
+        let stage = Stage::open_with(programs(), dir, scenario, &[], &product_toml).await.unwrap();
+        let init = tokio::process::Command::new(&stage.programs().tandem)
+            .args(["cluster", "init", "--config"])
+            .arg(stage.config_file())
+            .output();
+        let init = init.await.unwrap();
+        assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+        let (gateways, desks) = (Balancer::start().await, Balancer::start().await);
+        Self { stage, members: BTreeMap::new(), gateways, desks }
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.stage.simulator.control
+    }
+
+    /// Starts a process and lets the balancers know.
+    pub(crate) async fn start(&mut self, role: &'static str, node: &'static str) {
+        let process = self.stage.start_role(role, node).await.unwrap();
+        self.members.insert(node, Member { role, process });
+        self.balance();
+    }
+
+    /// Where the simulator finds the installation.
+    pub(crate) fn addresses(&self) -> Addresses {
+        let admin = self.members.values().next().map(|member| member.process.admin).unwrap();
+        Addresses { gateway: self.gateways.address, desk: self.desks.address, admin }
+    }
+
+    pub(crate) fn nodes(&self, role: &str) -> Vec<&'static str> {
+        let of_role = |(_, member): &(&&'static str, &Member)| member.role == role;
+        self.members.iter().filter(of_role).map(|(node, _)| *node).collect()
+    }
+
+    pub(crate) fn process(&mut self, node: &str) -> &mut Process {
+        &mut self.members.get_mut(node).unwrap().process
+    }
+
+    /// kill -9, and a start on what is there.
+    pub(crate) async fn kill_and_restart(&mut self, node: &'static str) {
+        self.process(node).kill().await.unwrap();
+        let role = self.members[node].role;
+        self.start(role, node).await;
+    }
+
+    /// SIGTERM, and a start: as a rolling upgrade does it.
+    pub(crate) async fn restart(&mut self, node: &'static str) {
+        let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
+        assert!(status.success(), "{node} ended with {status}");
+        let role = self.members[node].role;
+        self.start(role, node).await;
+    }
+
+    /// A counter or gauge of one process, all its lines added up.
+    pub(crate) async fn metric(&self, node: &str, name: &str) -> f64 {
+        let admin = self.members[node].process.admin;
+        let text = get(&format!("http://{admin}/metrics")).await;
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
+    /// Ends everybody in good order and looks at what they logged.
+    pub(crate) async fn end(mut self, expected: &[&str]) {
+        for role in ["gateway", "desk", "router", "archive"] {
+            for node in self.nodes(role) {
+                let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
+                assert!(status.success(), "{node} ended with {status}");
+            }
+        }
+        for node in self.members.keys() {
+            assert_no_errors(&self.stage.role_log(node), expected);
+        }
+    }
+
+    fn balance(&self) {
+        let of = |address: fn(&Process) -> Option<std::net::SocketAddr>| {
+            self.members.values().filter_map(|member| address(&member.process)).collect()
+        };
+        self.gateways.set(of(|process| process.gateway));
+        self.desks.set(of(|process| process.desk));
+    }
+}
