@@ -193,8 +193,9 @@ async fn elections(installation: &Installation) -> [Vec<Vec<String>>; 2] {
     for n in 0..3 {
         installation.sim.set_silence(Silence { leases: true, ..Silence::default() });
         pass_ms(4_500).await;
-        let reply = ask(&installation.sim.node("edge"), input(n, target, &Command::Add(1), None));
-        assert_eq!(reply.await.result.unwrap(), n.to_string(), "work goes on");
+        let edge = installation.sim.node("edge");
+        let reply = ask(&edge, input(n, target, &Command::Add(1), None)).await;
+        assert_eq!(reply.result.unwrap(), n.to_string(), "work goes on");
         pass_ms(4_500).await;
         assert!(!a.readiness().borrow().is_ready(), "out of touch");
         installation.sim.set_silence(Silence::default());
