@@ -3,6 +3,8 @@
 
 use domain::{Millis, conversation::StatusKind};
 
+use crate::codes::MILLIS_MAX;
+
 /// What the states of a message were reported at, Unix ms; 0 where not reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusTimes {
@@ -37,6 +39,22 @@ impl StatusTimes {
         // 0 stands for "not reported", so a report at the epoch itself counts as one millisecond later.
         let at_ms = at_ms.max(1);
         *slot = if *slot == 0 { at_ms } else { at_ms.min(*slot) };
+    }
+}
+
+/// The code of the earliest failure; of two at once the smaller one that says anything.
+pub(crate) fn merge_error(known: (Millis, u32), new: (Millis, u32)) -> u32 {
+    // As it will be read: nothing is before the first millisecond, nothing after the last one a column holds.
+    let new_ms = new.0.clamp(1, MILLIS_MAX);
+    if known.0 == 0 || new_ms < known.0 {
+        return new.1;
+    }
+    if new_ms > known.0 {
+        return known.1;
+    }
+    match (known.1, new.1) {
+        (0, code) | (code, 0) => code,
+        (a, b) => a.min(b),
     }
 }
 

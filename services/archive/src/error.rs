@@ -6,6 +6,26 @@ pub enum ArchiveError {
     /// The store failed.
     #[error("the read model's store failed")]
     Store(#[from] rusqlite::Error),
+    /// The database does not answer. It will be asked again: the projection goes on by itself.
+    #[error("the read model's database cannot be reached ({0})")]
+    Unreachable(String),
+    /// The database answered, and not with what was asked for.
+    #[error("the read model's database refused ({0})")]
+    Refused(String),
+    /// The database belongs to another installation, or a newer build, or cannot be one of ours.
+    #[error(
+        "{database} is not a read model this build can use ({why}): name another database, or drop its tables, \
+         and the read model will be built anew"
+    )]
+    ForeignDatabase {
+        /// Host, port and name.
+        database: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The settings of the database cannot be used.
+    #[error("{0}")]
+    Setting(String),
     /// The file belongs to another program, another installation or a newer build.
     #[error(
         "{path} is not a read model this build can use ({why}): move the file away and start again, it \

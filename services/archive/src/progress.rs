@@ -32,6 +32,11 @@ impl Progress {
         }
     }
 
+    /// How far one partition is.
+    pub(crate) fn at(&self, partition: PartitionId) -> Reached {
+        self.0.get(usize::from(partition.0)).map_or((0, 0), |sender| *sender.borrow())
+    }
+
     /// As [`Progress::set`], where what is heard may be older than what is known.
     fn raise(&self, partition: PartitionId, reached: Reached) {
         if let Some(sender) = self.0.get(usize::from(partition.0)) {

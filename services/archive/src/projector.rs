@@ -22,8 +22,10 @@ use crate::{
     segments::{SegmentError, Segments},
 };
 
-/// Pause before a failed request is repeated.
+/// Pause before a failed request is repeated; each further failure doubles it.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// The longest such pause: so much later the projection goes on after an outage.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(4);
 
 /// Why a partition's projection stands still. Nothing is skipped: a person must look.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +61,10 @@ impl ProjectorError {
     /// The same request may succeed later.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Bus(BusError::Unavailable(_)) | Self::Archive(ArchiveError::Store(_)) => true,
+            Self::Bus(BusError::Unavailable(_))
+            | Self::Archive(
+                ArchiveError::Store(_) | ArchiveError::Unreachable(_) | ArchiveError::Refused(_),
+            ) => true,
             Self::Segment(SegmentError::Io { .. }) => true,
             Self::Bus(_)
             | Self::Archive(_)
@@ -136,13 +141,20 @@ impl Projector {
     }
 
     async fn follow(&self, partition: PartitionId, component: &Component) {
+        let (mut pause, mut reached) = (RETRY_PAUSE, None);
         loop {
             match self.follow_until_error(partition, component).await {
                 ProjectorError::Bus(BusError::Closed) => return,
                 error if error.is_passing() => {
                     ::metrics::counter!(metrics::RETRIES_TOTAL).increment(1);
                     component.not_ready(chain_text(&error));
-                    tokio::time::sleep(RETRY_PAUSE).await;
+                    // What was applied since the last failure says that the cause of that one was gone.
+                    let now = self.progress.at(partition);
+                    if reached.replace(now) != Some(now) {
+                        pause = RETRY_PAUSE;
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_PAUSE_MAX);
                 }
                 error => {
                     let text = chain_text(&error);

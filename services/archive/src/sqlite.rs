@@ -9,7 +9,6 @@ mod codes;
 mod connections;
 mod dump;
 mod forward;
-mod group;
 mod messages;
 mod operator;
 mod read;
@@ -26,6 +25,7 @@ use domain::{BusinessId, Hash16, MessageId, Millis};
 use crate::{
     ArchiveError,
     chain::Cursor,
+    group::Group,
     model::{
         ConversationCursor, ConversationFilter, LetterId, LetterRow, MessageRow,
         StoredConversation, ThreadRows, UnsettledSend,
@@ -33,7 +33,6 @@ use crate::{
     repository::{Applied, Batch, Repository},
 };
 use connections::Connections;
-use group::Group;
 
 /// File name of the read model in the data directory.
 pub const DATABASE_FILE: &str = "archive.sqlite";
@@ -42,7 +41,7 @@ pub const DATABASE_FILE: &str = "archive.sqlite";
 #[derive(Clone, Debug)]
 pub struct SqliteRepository {
     connections: Arc<Connections>,
-    group: Arc<Group>,
+    group: Arc<Group<Connections>>,
 }
 
 impl SqliteRepository {

@@ -1,8 +1,10 @@
 //! The projection as tables of events and rows; each test writes a log and reads the read model.
 
 mod marks;
+mod postgres;
 mod projection;
 mod projector;
 mod segments;
 mod support;
+mod tables;
 mod thread;

@@ -4,7 +4,7 @@
 use bus::{
     AppendError, Bus, LogAppendError, PartitionId, ReadLimit,
     conformance::PARTITIONS,
-    jetstream::{self, ConnectError, Options},
+    jetstream::{self, Auth, ConnectError, Level, Options},
 };
 use bytes::Bytes;
 use testkit::nats::NatsServer;
@@ -15,12 +15,22 @@ fn options(server: &NatsServer) -> Options {
         partitions: PARTITIONS,
         // Small, so that the suite also reads what memory no longer holds.
         recent_bytes: 64 * 1024,
+        replicas: 1,
+        allow_data_loss: true,
+        trimmer: Some(Auth::None),
         ..Options::default()
     }
 }
 
-async fn make() -> (Bus, NatsServer) {
+/// A server with the streams of an installation.
+async fn created() -> NatsServer {
     let server = NatsServer::start().await.unwrap();
+    jetstream::init(options(&server)).await.unwrap();
+    server
+}
+
+async fn make() -> (Bus, NatsServer) {
+    let server = created().await;
     (jetstream::connect(options(&server)).await.unwrap(), server)
 }
 
@@ -33,27 +43,92 @@ fn body(text: &str) -> Bytes {
 }
 
 #[tokio::test]
-async fn another_partition_count_and_a_changed_stream_are_refused() {
+async fn nothing_is_created_but_by_init() {
     let server = NatsServer::start().await.unwrap();
-    drop(jetstream::connect(options(&server)).await.unwrap());
+    let said = jetstream::connect(options(&server)).await.unwrap_err().to_string();
+    assert!(said.contains("run `tandem cluster init`"), "{said}");
+    let report = jetstream::check(options(&server)).await.unwrap();
+    assert_eq!(report.worst(), Level::Refused);
+    assert!(report.to_string().contains("tandem cluster init"), "{report}");
+
+    let first = jetstream::init(options(&server)).await.unwrap();
+    // Inbox, log and states of four streams each, and the leases.
+    assert_eq!((first.created.len(), first.existing.len()), (13, 0), "{first:?}");
+    let again = jetstream::init(options(&server)).await.unwrap();
+    assert_eq!((again.created.len(), again.existing.len()), (0, 13), "{again:?}");
+    assert_eq!(again.check.worst(), Level::Warning, "{}", again.check);
+    jetstream::connect(options(&server)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_single_copy_is_refused_unless_loss_is_allowed() {
+    let server = NatsServer::start().await.unwrap();
+    let careful = Options { allow_data_loss: false, ..options(&server) };
+    let said = jetstream::init(careful.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("allow_data_loss"), "{said}");
+    jetstream::init(options(&server)).await.unwrap();
+    let refused = jetstream::connect(careful.clone()).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Refused(_)), "{refused:?}");
+    assert_eq!(jetstream::check(careful).await.unwrap().worst(), Level::Refused);
+    let three = Options { replicas: 3, prefix: "three".to_owned(), ..options(&server) };
+    let said = jetstream::init(three).await.unwrap_err().to_string();
+    assert!(said.contains("3 copies are configured, 1 servers answered"), "{said}");
+}
+
+#[tokio::test]
+async fn other_numbers_and_a_changed_stream_are_refused() {
+    let server = created().await;
     let other = Options { partitions: PARTITIONS + 1, ..options(&server) };
+    for said in [
+        jetstream::connect(other.clone()).await.unwrap_err().to_string(),
+        jetstream::init(other).await.unwrap_err().to_string(),
+    ] {
+        assert!(said.contains("4 partitions") && said.contains("5 are configured"), "{said}");
+    }
+    let other = Options { streams: 2, ..options(&server) };
     let said = jetstream::connect(other).await.unwrap_err().to_string();
-    assert!(said.contains("4 partitions") && said.contains("5 are configured"), "{said}");
+    assert!(said.contains("4 streams") && said.contains("2 are configured"), "{said}");
 
     let client = async_nats::connect(server.url()).await.unwrap();
     let context = async_nats::jetstream::new(client);
-    let mut config = context.get_stream("TANDEM_LOG").await.unwrap().cached_info().config.clone();
+    let mut config = context.get_stream("TANDEM_LOG_0").await.unwrap().cached_info().config.clone();
     config.max_bytes = 1_000_000;
     context.update_stream(config).await.unwrap();
     let refused = jetstream::connect(options(&server)).await.unwrap_err();
-    assert!(matches!(refused, ConnectError::Foreign { .. }), "{refused:?}");
+    assert!(matches!(refused, ConnectError::Refused(_)), "{refused:?}");
+    assert!(refused.to_string().contains("TANDEM_LOG_0 has a size limit"), "{refused}");
+    context.delete_stream("TANDEM_STATES_1").await.unwrap();
+    let report = jetstream::check(options(&server)).await.unwrap().to_string();
+    assert!(report.contains("TANDEM_STATES_1 does not exist"), "{report}");
+}
+
+/// A purge up to sequence 1 has no limit for the servers: the only entry must stay all the same.
+#[tokio::test]
+async fn the_first_entry_is_never_trimmed_alone() {
+    let (bus, _server) = make().await;
+    let first = bus.log.append(P0, 0, body("first")).await.unwrap();
+    assert_eq!(first, 1);
+    for through in [0, 1, 100] {
+        assert_eq!(bus.log.trim(P0, through).await.unwrap(), 0, "through {through}");
+    }
+    assert_eq!(bus.log.last(P0).await.unwrap(), Some((first, body("first"))));
+}
+
+#[tokio::test]
+async fn without_a_trimmer_nothing_is_trimmed() {
+    let server = created().await;
+    let bus = jetstream::connect(Options { trimmer: None, ..options(&server) }).await.unwrap();
+    bus.log.append(P0, 0, body("record")).await.unwrap();
+    let said = bus.log.trim(P0, 1).await.unwrap_err().to_string();
+    assert!(said.contains("credentials for trimming"), "{said}");
 }
 
 #[tokio::test]
 async fn two_installations_share_servers_without_meeting() {
-    let server = NatsServer::start().await.unwrap();
+    let server = created().await;
     let one = jetstream::connect(options(&server)).await.unwrap();
     let two = Options { prefix: "other".to_owned(), partitions: 1, ..options(&server) };
+    jetstream::init(two.clone()).await.unwrap();
     let two = jetstream::connect(two).await.unwrap();
     one.log.append(P0, 0, body("one")).await.unwrap();
     assert_eq!(two.log.last(P0).await.unwrap(), None);
@@ -64,7 +139,7 @@ async fn two_installations_share_servers_without_meeting() {
 /// Two processes' worth of connections: the later owner's record fences the earlier one's.
 #[tokio::test]
 async fn the_log_fences_over_connections() {
-    let server = NatsServer::start().await.unwrap();
+    let server = created().await;
     let old = jetstream::connect(options(&server)).await.unwrap();
     let new = jetstream::connect(options(&server)).await.unwrap();
     let first = old.log.append(P0, 0, body("epoch 1")).await.unwrap();
@@ -77,7 +152,7 @@ async fn the_log_fences_over_connections() {
 /// SIGSTOP of the server between request and answer: the append is unknown, and writing resolves it.
 #[tokio::test]
 async fn an_unanswered_append_is_unknown_until_it_is_sent_again() {
-    let server = NatsServer::start().await.unwrap();
+    let server = created().await;
     let bus = jetstream::connect(options(&server)).await.unwrap();
     let first = bus.log.append(P0, 0, body("first")).await.unwrap();
     server.pause().unwrap();
@@ -114,7 +189,7 @@ async fn until_appended(bus: &Bus, text: &str) -> u64 {
 /// A SIGKILL takes the consumers with it; waiting reads go on, and nothing stored is lost.
 #[tokio::test]
 async fn waiting_reads_go_on_over_a_killed_server() {
-    let mut server = NatsServer::start().await.unwrap();
+    let mut server = created().await;
     let bus = jetstream::connect(options(&server)).await.unwrap();
     let mut last = 0;
     for round in 0..3 {

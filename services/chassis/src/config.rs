@@ -27,7 +27,9 @@ pub use business::{
     Role, SkillNeed, Workspace, WrapUp, WrapUpMode,
 };
 pub use error::{ConfigError, Problem};
-pub use process::{Admin, Archive, Desk, Gateway, Graph, Limits, Log, LogFormat, Tls};
+pub use process::{
+    Admin, Archive, Desk, Gateway, Graph, Limits, Log, LogFormat, Postgres, PostgresTls, Tls,
+};
 pub use secret::Secret;
 
 /// Everything an operator may set.

@@ -63,7 +63,11 @@ impl From<AskError> for Fault {
 
 impl From<ArchiveError> for Fault {
     fn from(error: ArchiveError) -> Self {
-        tracing::error!(%error, "the read model failed");
+        match error {
+            // The read model says once when its database goes away, and reports it as not ready.
+            ArchiveError::Unreachable(why) => tracing::debug!(why, "the read model waits"),
+            error => tracing::error!(%error, "the read model failed"),
+        }
         Self::Store
     }
 }

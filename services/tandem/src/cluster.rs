@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use bus::jetstream::{self, Auth, Options};
+use bus::jetstream::{self, Auth, ClientCertificate, Level, Options, Tls};
 use chassis::{
-    config::{Config, Nats},
+    config::{Config, Nats, Secret},
     seal::Sealer,
 };
 use clap::Subcommand;
@@ -17,31 +17,40 @@ use crate::cli::{ConfigArgs, say};
 pub(crate) enum ClusterCommand {
     /// Creates the installation: its streams, and its key where there is none in `key_dir`.
     Init(ConfigArgs),
+    /// Says what is right and wrong about servers and streams; fails where Tandem would refuse them.
+    Check(ConfigArgs),
 }
 
 /// Carries one out.
 pub(crate) fn run(command: &ClusterCommand) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let (ClusterCommand::Init(args) | ClusterCommand::Check(args)) = command;
+    let config = Config::load(args.config.as_deref())?;
     match command {
-        ClusterCommand::Init(args) => {
-            let config = Config::load(args.config.as_deref())?;
-            runtime.block_on(init(&config))
-        }
+        ClusterCommand::Init(_) => runtime.block_on(init(&config)),
+        ClusterCommand::Check(_) => runtime.block_on(check(&config)),
     }
 }
 
 async fn init(config: &Config) -> anyhow::Result<ExitCode> {
-    let nats = nats(config)?;
-    jetstream::connect(options(config, nats, "operator")?)
-        .await
-        .context("cannot use NATS JetStream")?;
-    let key_dir = config.key_dir();
-    Sealer::open_dir(key_dir)?;
+    // Before the streams: an installation without a key could not be used.
+    Sealer::open_dir(config.key_dir())?;
+    let report = jetstream::init(options(config, nats(config)?, "operator")).await?;
+    say(&format!("{report}"));
     say(&format!(
-        "the installation is ready; give every process the key in {} (key_dir)",
-        key_dir.display()
+        "give every process the key in {} (key_dir)",
+        config.key_dir().display()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+async fn check(config: &Config) -> anyhow::Result<ExitCode> {
+    let report = jetstream::check(options(config, nats(config)?, "operator")).await?;
+    say(&format!("{report}"));
+    Ok(match report.worst() {
+        Level::Refused => ExitCode::FAILURE,
+        Level::Ok | Level::Warning => ExitCode::SUCCESS,
+    })
 }
 
 /// The cluster that the configuration names.
@@ -50,21 +59,31 @@ fn nats(config: &Config) -> anyhow::Result<&Nats> {
 }
 
 /// How a process of this purpose reaches the installation's servers.
-pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> anyhow::Result<Options> {
-    let auth = match (&nats.user, &nats.password) {
+pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> Options {
+    let user = |name: &Option<String>, password: &Option<Secret>| match (name, password) {
         (Some(name), Some(password)) => {
-            Auth::User { name: name.clone(), password: password.expose().to_owned() }
+            Some(Auth::User { name: name.clone(), password: password.expose().to_owned() })
         }
-        _ => Auth::None,
+        _ => None,
     };
-    Ok(Options {
+    let nkey = nats.nkey_seed_file.clone().map(|seed_file| Auth::NKey { seed_file });
+    let client = nats.cert_file.clone().zip(nats.key_file.clone()).map(
+        |(certificate_file, key_file)| ClientCertificate { certificate_file, key_file },
+    );
+    let auth = user(&nats.user, &nats.password).or(nkey).unwrap_or_default();
+    // Where nobody signs in, there is nobody else to sign in as either.
+    let anyone = matches!(auth, Auth::None).then_some(Auth::None);
+    Options {
         servers: nats.servers.clone(),
         prefix: nats.prefix.clone(),
         partitions: config.partitions,
+        streams: nats.streams,
         replicas: usize::from(nats.replicas),
+        allow_data_loss: nats.allow_data_loss,
         client_name: format!("tandem {purpose} {}", config.node),
         auth,
-        root_certificates: nats.ca_file.clone(),
+        trimmer: user(&nats.trimmer_user, &nats.trimmer_password).or(anyone),
+        tls: Tls { required: nats.require_tls, server_ca: nats.ca_file.clone(), client },
         ..Options::default()
-    })
+    }
 }

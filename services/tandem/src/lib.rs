@@ -15,6 +15,7 @@ mod frames;
 mod keys;
 mod operator;
 mod process;
+mod read_model;
 mod rebuild;
 mod restore;
 pub mod stage;

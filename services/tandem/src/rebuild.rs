@@ -1,9 +1,9 @@
 //! `tandem archive rebuild`: the read model anew, from the segments and then from the log.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use archive::{SqliteRepository, segments::Segments};
+use archive::segments::Segments;
 use bus::sqlite::{Options, Store};
 use chassis::{clock::Clock, config::Config};
 
@@ -19,8 +19,7 @@ pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let options = Options { partitions: config.partitions, ..Options::default() };
     let store = Store::open(&config.data_dir, options)?;
     let sealer = crate::keys::open(&config.data_dir)?;
-    let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
-    let repository = Arc::new(SqliteRepository::open(&file, sealer.fingerprint())?);
+    let repository = crate::read_model::open(&config, &sealer, Duration::ZERO)?;
     let segments = Segments::open(&config.segments_dir())?;
     let clock = Clock::system();
     runtime.block_on(archive::rebuild(&store.bus(), repository, clock, Some(segments)))?;

@@ -1,6 +1,7 @@
 //! Development only: what tests of several crates share.
 //!
-//! Owns: the launcher of real NATS servers, bounded waits, free ports, temporary directories, and the generator of the
+//! Owns: the launcher of real NATS servers and clusters and of Postgres servers, links that can be cut, bounded waits, free ports, temporary
+//! directories, and the generator of the
 //! reference pages.
 //!
 //! Must never know: a product type. It depends on no other crate of this workspace, and nothing but
@@ -9,6 +10,7 @@
 mod file_system;
 pub mod nats;
 mod net;
+pub mod postgres;
 pub mod powercut;
 pub mod reference;
 mod wait;

@@ -1,4 +1,10 @@
-//! Real NATS servers: one process per test, on a port of its own, with a store directory of its own.
+//! Real NATS servers: processes of one test, on ports of their own, with store directories of their own.
+
+mod cluster;
+mod link;
+
+pub use cluster::NatsCluster;
+pub use link::Link;
 
 use std::{
     env,
@@ -22,6 +28,12 @@ use crate::{TimedOut, repository_root, temp_dir, wait_until, wait_until_blocking
 
 /// Environment variable that names the server's executable.
 pub const SERVER_VARIABLE: &str = "TANDEM_NATS_SERVER";
+
+/// Files of `deploy/nats` that say where the store is.
+const WITH_STORE: [&str; 2] = ["cluster.conf", "production.conf"];
+
+/// The file with a server's own configuration.
+const CONFIGURATION: &str = "server.conf";
 
 /// Longest a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -48,6 +60,40 @@ pub enum NatsError {
         /// What was waited for.
         source: TimedOut,
     },
+    /// The servers do not form a cluster.
+    #[error("the NATS servers do not form a cluster")]
+    NoCluster(#[source] TimedOut),
+}
+
+/// What a server is started with, besides a port and a store of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Text of its configuration; it may include the files of `deploy/nats`, which lie beside it.
+    pub configuration: Option<String>,
+    /// Variables that the configuration names.
+    pub variables: Vec<(String, String)>,
+    /// More arguments.
+    pub arguments: Vec<String>,
+}
+
+impl Setup {
+    /// A configuration that consists of files of `deploy/nats`.
+    #[must_use]
+    pub fn deployed(files: &[&str]) -> Self {
+        let mut text: String = files.iter().map(|file| format!("include \"{file}\"\n")).collect();
+        // A store named twice is refused.
+        if !files.iter().any(|file| WITH_STORE.contains(file)) {
+            text += "jetstream { store_dir: $NATS_STORE }\n";
+        }
+        Self { configuration: Some(text), ..Self::default() }
+    }
+
+    /// With one more variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
 }
 
 /// A running server; it is killed and its store removed when this is dropped.
@@ -55,7 +101,9 @@ pub enum NatsError {
 pub struct NatsServer {
     executable: PathBuf,
     dir: TempDir,
+    setup: Setup,
     port: u16,
+    route_port: u16,
     child: Option<Child>,
 }
 
@@ -63,6 +111,20 @@ pub struct NatsServer {
 #[derive(Deserialize)]
 struct Ports {
     nats: Vec<String>,
+    #[serde(default)]
+    cluster: Vec<String>,
+}
+
+impl Ports {
+    fn read(file: &Path) -> Option<Self> {
+        let ports: Self = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        (!ports.nats.is_empty()).then_some(ports)
+    }
+}
+
+fn port_of(addresses: &[String]) -> u16 {
+    let port = addresses.first().and_then(|address| address.rsplit(':').next());
+    port.and_then(|port| port.parse().ok()).unwrap_or_default()
 }
 
 /// The executable: `TANDEM_NATS_SERVER`, the `PATH`, `.tools/bin` of the repository, `~/go/bin`.
@@ -86,10 +148,30 @@ impl NatsServer {
     /// # Errors
     /// When there is no executable, or it does not become ready.
     pub async fn start() -> Result<Self, NatsError> {
-        let mut server =
-            Self { executable: find_server()?, dir: temp_dir()?, port: 0, child: None };
+        Self::start_with(Setup::default()).await
+    }
+
+    /// As [`NatsServer::start`], with a configuration.
+    ///
+    /// # Errors
+    /// When there is no executable, the configuration is wrong, or it does not become ready.
+    pub async fn start_with(setup: Setup) -> Result<Self, NatsError> {
+        let (executable, dir) = (find_server()?, temp_dir()?);
+        if let Some(configuration) = &setup.configuration {
+            for file in fs::read_dir(repository_root().join("deploy/nats"))? {
+                let file = file?;
+                fs::copy(file.path(), dir.path().join(file.file_name()))?;
+            }
+            fs::write(dir.path().join(CONFIGURATION), configuration)?;
+        }
+        let mut server = Self { executable, dir, setup, port: 0, route_port: 0, child: None };
         server.launch().await?;
         Ok(server)
+    }
+
+    /// The port where other servers connect; 0 where there is none.
+    fn route_port(&self) -> u16 {
+        self.route_port
     }
 
     /// Where clients connect.
@@ -156,25 +238,34 @@ impl NatsServer {
         // The first time the server chooses a port nobody else has; afterwards it keeps it.
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let child = Command::new(&self.executable)
-            .args(["--addr", "127.0.0.1", "--port", &port, "--jetstream", "--store_dir"])
-            .arg(self.dir.path().join("store"))
+        let store = self.dir.path().join("store");
+        let mut command = Command::new(&self.executable);
+        command
+            .args(["--addr", "127.0.0.1", "--port", &port])
             .arg("--ports_file_dir")
             .arg(&ports_dir)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+            .args(&self.setup.arguments)
+            .env("NATS_STORE", &store)
+            .envs(self.setup.variables.iter().map(|(name, value)| (name, value)));
+        if self.setup.configuration.is_some() {
+            command.arg("--config").arg(self.dir.path().join(CONFIGURATION));
+        } else {
+            command.args(["--jetstream", "--store_dir"]).arg(&store);
+        }
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let ports_file = ports_dir.join(format!("nats-server_{}.ports", child.id()));
         self.child = Some(child);
-        let mut port = None;
+        let mut ports = None;
         let written = || {
-            port = read_port(&ports_file);
-            port.is_some()
+            ports = Ports::read(&ports_file);
+            ports.is_some()
         };
         let waited = wait_until(READY_WITHIN, "the server naming its port", written).await;
         waited.map_err(|source| self.not_ready(source))?;
-        self.port = port.unwrap_or_default();
+        if let Some(ports) = ports {
+            self.port = port_of(&ports.nats);
+            self.route_port = port_of(&ports.cluster);
+        }
         self.wait_for_greeting().await
     }
 
@@ -205,11 +296,6 @@ impl Drop for NatsServer {
         // Nothing can be done about a process that cannot be killed.
         drop(self.kill());
     }
-}
-
-fn read_port(file: &Path) -> Option<u16> {
-    let ports: Ports = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-    ports.nats.first()?.rsplit(':').next()?.parse().ok()
 }
 
 /// Whether every thread of a process is stopped by a signal (state `T` in proc(5)).

@@ -1,5 +1,6 @@
 //! One batch, one transaction: rows and position together, or nothing.
 
+use async_trait::async_trait;
 use bus::{Incarnation, PartitionId};
 use domain::{
     BusinessId, Hash16,
@@ -9,12 +10,15 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
     billing,
-    codes::{floor_columns, int, unsigned, unsigned32},
+    codes::{unsigned, unsigned32},
+    connections::Connections,
     forward, messages, operator, routing,
 };
 use crate::{
     ArchiveError,
     chain::Cursor,
+    codes::{floor_columns, int, raised},
+    group::{Answer, Together},
     repository::{Applied, Batch, DecodedStep},
 };
 
@@ -35,8 +39,25 @@ pub(super) fn cursor(
     }))
 }
 
+#[async_trait]
+impl Together for Connections {
+    async fn apply_all(&self, batches: Vec<Batch>) -> Vec<Answer> {
+        // Where this fails as a whole, nobody is answered, which is an answer.
+        self.write(move |db| Ok(apply_all(db, &batches))).await.unwrap_or_default()
+    }
+}
+
+/// All in one transaction; where that fails, each in its own, so that one bad batch stops only its partition.
+fn apply_all(db: &mut Connection, batches: &[Batch]) -> Vec<Answer> {
+    match together(db, batches) {
+        Ok(applied) => applied.into_iter().map(Ok).collect(),
+        Err(error) if batches.len() == 1 => vec![Err(error)],
+        Err(_) => batches.iter().map(|batch| apply(db, batch)).collect(),
+    }
+}
+
 /// Applies a batch in a transaction of its own.
-pub(super) fn apply(db: &mut Connection, batch: &Batch) -> Result<Applied, ArchiveError> {
+fn apply(db: &mut Connection, batch: &Batch) -> Result<Applied, ArchiveError> {
     let transaction = db.transaction()?;
     let applied = apply_in(&transaction, batch)?;
     transaction.commit()?;
@@ -44,10 +65,7 @@ pub(super) fn apply(db: &mut Connection, batch: &Batch) -> Result<Applied, Archi
 }
 
 /// Applies several batches in one transaction: all of them or none.
-pub(super) fn together(
-    db: &mut Connection,
-    batches: &[Batch],
-) -> Result<Vec<Applied>, ArchiveError> {
+fn together(db: &mut Connection, batches: &[Batch]) -> Result<Vec<Applied>, ArchiveError> {
     let transaction = db.transaction()?;
     let applied =
         batches.iter().map(|batch| apply_in(&transaction, batch)).collect::<Result<_, _>>()?;
@@ -125,16 +143,6 @@ fn apply_step(
         at.apply(event)?;
     }
     Ok(())
-}
-
-/// Latest message and end of the window that a step tells of, 0 where it tells of none.
-fn raised(events: &[Event]) -> (u64, u64) {
-    events.iter().fold((0, 0), |(message_ms, window_ms), event| match event {
-        Event::MessageRecorded(record) => (message_ms.max(record.at_ms), window_ms),
-        Event::SendRequested(record) => (message_ms.max(record.at_ms), window_ms),
-        Event::WindowMoved { until_ms } => (message_ms, window_ms.max(*until_ms)),
-        _ => (message_ms, window_ms),
-    })
 }
 
 impl<'a> At<'a> {

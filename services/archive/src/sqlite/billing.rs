@@ -8,9 +8,9 @@ use rusqlite::{Connection, Row, params};
 
 use super::{
     apply::At,
-    codes::{hash, int, unsigned},
+    codes::{hash, unsigned},
 };
-use crate::{ArchiveError, model::BillingWindowRow};
+use crate::{ArchiveError, codes::int, model::BillingWindowRow};
 
 /// What Meta told of prices, windows and wishes.
 pub(super) fn told(at: &At<'_>, event: &ConversationEvent) -> Result<(), ArchiveError> {

@@ -4,11 +4,11 @@
 use domain::Hash16;
 use rusqlite::params;
 
-use super::{apply::At, codes::int};
-use crate::ArchiveError;
-
-/// More forwards in a row than any customer has; a longer chain is a loop.
-const HOPS_MAX: usize = 16;
+use super::apply::At;
+use crate::{
+    ArchiveError,
+    codes::{HOPS_MAX, int},
+};
 
 /// This conversation forwards to `to` from now on.
 pub(super) fn forwarding(at: &At<'_>, to: Hash16) -> Result<(), ArchiveError> {

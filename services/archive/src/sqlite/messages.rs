@@ -9,12 +9,13 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
     apply::At,
-    codes::{author_columns, direction_code, int, kind_text, unsigned, unsigned32},
+    codes::{unsigned, unsigned32},
     forward,
 };
 use crate::{
     ArchiveError,
-    delivery::{Outcome, StatusTimes},
+    codes::{author_columns, direction_code, int, kind_text},
+    delivery::{Outcome, StatusTimes, merge_error},
 };
 
 /// A message joined the thread.
@@ -226,20 +227,6 @@ fn take_metas_time(at: &At<'_>, message: MessageId) -> Result<(), ArchiveError> 
          WHERE business = ?1 AND message = ?2 AND recorded = 0 AND s.latest_ms IS NOT NULL",
         params![at.business.0, message.0.0],
     )
-}
-
-/// The code of the earliest failure; of two at once the smaller one that says anything.
-fn merge_error(known: (Millis, u32), new: (Millis, u32)) -> u32 {
-    if known.0 == 0 || new.0.max(1) < known.0 {
-        return new.1;
-    }
-    if new.0.max(1) > known.0 {
-        return known.1;
-    }
-    match (known.1, new.1) {
-        (0, code) | (code, 0) => code,
-        (a, b) => a.min(b),
-    }
 }
 
 fn link_if_unlinked(

@@ -4,9 +4,10 @@ use bus::{PartitionId, Position};
 use domain::{BusinessId, Hash16, RequestId};
 use rusqlite::{Connection, Row, params};
 
-use super::codes::{author, int, kind, unsigned, unsigned32};
+use super::codes::{author, unsigned, unsigned32};
 use crate::{
     ArchiveError, Outcome,
+    codes::{int, kind},
     model::{LetterId, LetterRow, UnsettledSend},
 };
 

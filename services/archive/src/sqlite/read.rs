@@ -9,11 +9,12 @@ use rusqlite::{Connection, Row, params, types::Value};
 
 use super::{
     billing,
-    codes::{agent_opt, floor, hash, hash_opt, int, sealed, unsigned, unsigned32},
+    codes::{agent_opt, floor, hash, hash_opt, sealed, unsigned, unsigned32},
     forward::resolve,
 };
 use crate::{
     ArchiveError,
+    codes::int,
     model::{
         ConversationCursor, ConversationFilter, ConversationRow, EpisodeRow, NoteRow,
         StoredConversation,

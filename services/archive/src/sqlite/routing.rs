@@ -6,8 +6,8 @@ use domain::{
 };
 use rusqlite::params;
 
-use super::{apply::At, codes::int};
-use crate::ArchiveError;
+use super::apply::At;
+use crate::{ArchiveError, codes::int};
 
 pub(super) fn note(
     at: &At<'_>,

@@ -5,12 +5,13 @@ use rusqlite::{Connection, Params, Row, params};
 
 use super::{
     billing::pricing_of,
-    codes::{author, direction, hash_opt, int, kind, sealed, sealed_opt, unsigned, unsigned32},
+    codes::{author, hash_opt, sealed, sealed_opt, unsigned, unsigned32},
     forward::resolve,
     messages::status_times,
 };
 use crate::{
     ArchiveError,
+    codes::{direction, int, kind},
     delivery::{DeliveryFacts, Outcome},
     model::{MessageRow, ThreadRows},
 };

@@ -6,8 +6,20 @@ use domain::{
     conversation::{Author, ConversationEvent, Direction, MessageRecord, Pricing},
 };
 
-use super::support::*;
+use super::{
+    support::*,
+    tables::{Kind, on_both},
+};
 use crate::{Marks, Reaction, Version};
+
+on_both!(
+    marks_come_to_the_same_end_in_any_order,
+    a_deletion_and_reactions_of_both_sides,
+    the_other_side_cannot_edit_or_delete,
+    marks_of_another_thread_do_not_act,
+    a_price_is_one_fact_whichever_log_tells_it_first,
+    windows_free_entry_and_wishes_are_shown,
+);
 
 const TARGET: u8 = 1;
 
@@ -51,16 +63,16 @@ fn log_of(events: &[ConversationEvent]) -> Log {
     log
 }
 
-async fn marks_of(events: &[ConversationEvent]) -> Marks {
-    let model = Model::new();
+async fn marks_of(model: &Model, events: &[ConversationEvent]) -> Marks {
+    model.repository.clear().await.unwrap();
     model.apply_log(&log_of(events)).await;
     let thread = model.thread(1).await;
     let target = thread.iter().find(|view| view.row.message == Some(message(TARGET)));
     target.unwrap().marks.clone()
 }
 
-#[tokio::test]
-async fn marks_come_to_the_same_end_in_any_order() {
+async fn marks_come_to_the_same_end_in_any_order(kind: Kind) {
+    let model = Model::new(kind).await;
     let events = [
         inbound(TARGET, 1_000, "first"),
         edit(2, 2_000, Direction::In, "second"),
@@ -79,19 +91,22 @@ async fn marks_come_to_the_same_end_in_any_order() {
         revoked_ms: 0,
     };
     for order in permutations(&events) {
-        assert_eq!(marks_of(&order).await, expected, "{order:?}");
+        assert_eq!(marks_of(&model, &order).await, expected, "{order:?}");
     }
 }
 
-#[tokio::test]
-async fn a_deletion_and_reactions_of_both_sides() {
-    let marks = marks_of(&[
-        mark(9, 9_000, Direction::In, None),
-        reaction(2, 2_000, Direction::In, Some("x")),
-        reaction(3, 3_000, Direction::In, None),
-        reaction(4, 2_500, Direction::Out, Some("y")),
-        inbound(TARGET, 1_000, "gone"),
-    ])
+async fn a_deletion_and_reactions_of_both_sides(kind: Kind) {
+    let model = Model::new(kind).await;
+    let marks = marks_of(
+        &model,
+        &[
+            mark(9, 9_000, Direction::In, None),
+            reaction(2, 2_000, Direction::In, Some("x")),
+            reaction(3, 3_000, Direction::In, None),
+            reaction(4, 2_500, Direction::Out, Some("y")),
+            inbound(TARGET, 1_000, "gone"),
+        ],
+    )
     .await;
     assert_eq!(marks.revoked_ms, 9_000);
     let left: Vec<_> = marks.reactions.iter().map(|reaction| reaction.emoji.as_str()).collect();
@@ -99,21 +114,23 @@ async fn a_deletion_and_reactions_of_both_sides() {
 }
 
 /// Only who wrote a message can change or delete it.
-#[tokio::test]
-async fn the_other_side_cannot_edit_or_delete() {
-    let marks = marks_of(&[
-        inbound(TARGET, 1_000, "mine"),
-        edit(2, 2_000, Direction::Out, "forged"),
-        mark(3, 3_000, Direction::Out, None),
-    ])
+async fn the_other_side_cannot_edit_or_delete(kind: Kind) {
+    let model = Model::new(kind).await;
+    let marks = marks_of(
+        &model,
+        &[
+            inbound(TARGET, 1_000, "mine"),
+            edit(2, 2_000, Direction::Out, "forged"),
+            mark(3, 3_000, Direction::Out, None),
+        ],
+    )
     .await;
     assert_eq!(marks, Marks::default());
 }
 
 /// What has the same id in another conversation is another message.
-#[tokio::test]
-async fn marks_of_another_thread_do_not_act() {
-    let model = Model::new();
+async fn marks_of_another_thread_do_not_act(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     log.step(1, &[inbound(TARGET, 1_000, "mine")]);
     log.step(2, &[edit(2, 2_000, Direction::In, "of another customer")]);
@@ -131,15 +148,15 @@ fn billed(n: u8, kind: &str) -> ConversationEvent {
     ConversationEvent::BillingRecorded { message, request: None, pricing: price(kind), at_ms: 5 }
 }
 
-#[tokio::test]
-async fn a_price_is_one_fact_whichever_log_tells_it_first() {
+async fn a_price_is_one_fact_whichever_log_tells_it_first(kind: Kind) {
     let (mut phone, mut bsuid) = (Log::new(0), Log::new(1));
     phone.step(2, &[billed(7, "free_customer_service")]);
     phone.step(2, &[forwarding(9)]);
     bsuid.step(9, &[billed(7, "regular"), inbound(1, 10, "hi"), echo(7, 20, "answer")]);
     let mut first = None;
+    let model = Model::new(kind).await;
     for order in interleavings(phone.records.len(), bsuid.records.len()) {
-        let model = Model::new();
+        model.repository.clear().await.unwrap();
         let (mut low, mut high) = (phone.records.iter(), bsuid.records.iter());
         for takes_phone in &order {
             let (partition, record) = match takes_phone {
@@ -148,7 +165,7 @@ async fn a_price_is_one_fact_whichever_log_tells_it_first() {
             };
             model.apply(partition, std::slice::from_ref(record)).await;
         }
-        let dump = model.repository.dump().await.unwrap();
+        let dump = model.dump().await;
         assert_eq!(dump["billing_facts"].len(), 1);
         assert_same(first.get_or_insert_with(|| dump.clone()), &dump, &order);
         let thread = model.thread(9).await;
@@ -156,9 +173,8 @@ async fn a_price_is_one_fact_whichever_log_tells_it_first() {
     }
 }
 
-#[tokio::test]
-async fn windows_free_entry_and_wishes_are_shown() {
-    let model = Model::new();
+async fn windows_free_entry_and_wishes_are_shown(kind: Kind) {
+    let model = Model::new(kind).await;
     let moved = |category: &str, until_ms| ConversationEvent::BillingWindowMoved {
         category: category.to_owned(),
         until_ms,

@@ -9,12 +9,28 @@ use domain::{
     },
 };
 
-use super::support::*;
-use crate::{Applied, Delivery, Repository, model::ConversationFilter};
+use super::{
+    support::*,
+    tables::{Kind, on_both},
+};
+use crate::{Applied, Delivery, model::ConversationFilter};
 
-#[tokio::test]
-async fn a_conversation_shows_floor_window_item_episodes_and_notes() {
-    let model = Model::new();
+on_both!(
+    a_conversation_shows_floor_window_item_episodes_and_notes,
+    every_end_of_a_send_is_shown,
+    an_answer_its_statuses_and_its_echo_come_to_the_same_end_in_any_order,
+    a_late_answer_does_not_move_a_message_in_its_thread,
+    a_batch_applied_twice_counts_once,
+    two_businesses_with_one_conversation_id_are_kept_apart,
+    a_dead_letter_is_kept_with_its_input,
+    lists_are_filtered_and_paged_newest_first,
+    a_vip_and_a_snooze_are_shown_and_listed_by,
+    what_a_program_submitted_is_found_by_its_key,
+    times_at_the_end_of_time_stop_nothing,
+);
+
+async fn a_conversation_shows_floor_window_item_episodes_and_notes(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     let floor = Floor::Desk { agent: "ana".into() };
     log.step(
@@ -84,13 +100,12 @@ async fn a_conversation_shows_floor_window_item_episodes_and_notes() {
     model.apply_log(&log).await;
     let read = model.archive.conversation(&business, hash(1), None).await.unwrap().value.unwrap();
     assert_eq!(read.row.assigned, None);
-    let assignments = &model.repository.dump().await.unwrap()["assignments"];
+    let assignments = &model.dump().await["assignments"];
     assert!(assignments[0].contains("assigned_ms=20 ended_ms=31"), "{assignments:?}");
 }
 
-#[tokio::test]
-async fn every_end_of_a_send_is_shown() {
-    let model = Model::new();
+async fn every_end_of_a_send_is_shown(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     let of = |n| request(1, n);
     let failed = SendOutcome::Failed { code: 131_047, told: "window closed".to_owned() };
@@ -140,9 +155,8 @@ async fn every_end_of_a_send_is_shown() {
     assert!(thread[5].row.repeated && !thread[4].row.repeated);
 }
 
-#[tokio::test]
-async fn an_answer_its_statuses_and_its_echo_come_to_the_same_end_in_any_order() {
-    let model = Model::new();
+async fn an_answer_its_statuses_and_its_echo_come_to_the_same_end_in_any_order(kind: Kind) {
+    let model = Model::new(kind).await;
     let sent = request(1, 1);
     let facts = [
         accepted(sent, 5, 100),
@@ -165,15 +179,14 @@ async fn an_answer_its_statuses_and_its_echo_come_to_the_same_end_in_any_order()
         assert_eq!(view.row.delivery.delivery(), Delivery::Delivered);
         assert_eq!((view.row.delivery.times.failed_ms, view.row.error_code), (130, 131_026));
         assert_eq!((view.row.at_ms, &view.row.author), (99, &Author::Agent("ana".into())));
-        let dump = model.repository.dump().await.unwrap();
+        let dump = model.dump().await;
         assert_same(first.get_or_insert_with(|| dump.clone()), &dump, &order);
     }
 }
 
 /// The process stood still between the call and its answer; meanwhile the customer wrote again.
-#[tokio::test]
-async fn a_late_answer_does_not_move_a_message_in_its_thread() {
-    let model = Model::new();
+async fn a_late_answer_does_not_move_a_message_in_its_thread(kind: Kind) {
+    let model = Model::new(kind).await;
     let (sent, unknown) = (request(1, 1), request(1, 2));
     let facts = [
         accepted(sent, 5, 24_300),
@@ -195,9 +208,8 @@ async fn a_late_answer_does_not_move_a_message_in_its_thread() {
     }
 }
 
-#[tokio::test]
-async fn a_batch_applied_twice_counts_once() {
-    let model = Model::new();
+async fn a_batch_applied_twice_counts_once(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     log.step(
         1,
@@ -208,15 +220,14 @@ async fn a_batch_applied_twice_counts_once() {
     );
     let batch = model.batch(log.partition, &log.records).await;
     assert_eq!(model.repository.apply(batch.clone()).await.unwrap(), Applied::Done);
-    let once = model.repository.dump().await.unwrap();
+    let once = model.dump().await;
     let again = model.repository.apply(batch.clone()).await.unwrap();
     assert_eq!(again, Applied::Elsewhere(Some(batch.last)));
-    assert_eq!(model.repository.dump().await.unwrap(), once);
+    assert_eq!(model.dump().await, once);
 }
 
-#[tokio::test]
-async fn two_businesses_with_one_conversation_id_are_kept_apart() {
-    let model = Model::new();
+async fn two_businesses_with_one_conversation_id_are_kept_apart(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     log.step_of(SHOP, 1, &[inbound(1, 10, "to the shop")]);
     log.step_of("bank", 1, &[inbound(1, 10, "to the bank"), inbound(2, 11, "more")]);
@@ -239,9 +250,8 @@ async fn two_businesses_with_one_conversation_id_are_kept_apart() {
     assert!(!model.archive.knows(&shop, hash(2)).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_dead_letter_is_kept_with_its_input() {
-    let model = Model::new();
+async fn a_dead_letter_is_kept_with_its_input(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(2);
     let mut dead = step(SHOP, 1, &[]);
     let input = Input {
@@ -253,15 +263,14 @@ async fn a_dead_letter_is_kept_with_its_input() {
     dead.dead_letter = Some(DeadLetter { error: "it cannot be read".to_owned(), input });
     log.push(RecordBody::Steps(Steps { steps: vec![dead], ..Steps::default() }));
     model.apply_log(&log).await;
-    let letters = &model.repository.dump().await.unwrap()["dead_letters"];
+    let letters = &model.dump().await["dead_letters"];
     assert_eq!(letters.len(), 1);
     assert!(letters[0].contains("business=\"shop\"") && letters[0].contains("it cannot be read"));
     assert!(!model.archive.knows(&SHOP.into(), hash(1)).await.unwrap());
 }
 
-#[tokio::test]
-async fn lists_are_filtered_and_paged_newest_first() {
-    let model = Model::new();
+async fn lists_are_filtered_and_paged_newest_first(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     for n in 1..=7u8 {
         log.step(n, &[identity(Some("55"), None), inbound(n, 100 + u64::from(n / 2), "hi")]);
@@ -297,9 +306,8 @@ async fn lists_are_filtered_and_paged_newest_first() {
     assert_eq!(model.archive.conversations(&shop, &filter, None, 9).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_vip_and_a_snooze_are_shown_and_listed_by() {
-    let model = Model::new();
+async fn a_vip_and_a_snooze_are_shown_and_listed_by(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     let act = |act| ConversationEvent::RoutingActed {
         act,
@@ -335,9 +343,8 @@ async fn a_vip_and_a_snooze_are_shown_and_listed_by() {
     assert_eq!(list(Some(true), Some(false)).await, []);
 }
 
-#[tokio::test]
-async fn what_a_program_submitted_is_found_by_its_key() {
-    let model = Model::new();
+async fn what_a_program_submitted_is_found_by_its_key(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     let answered = |client: u8, n, request| ConversationEvent::CommandAnswered {
         id: CommandId { client: hash(client), n },
@@ -371,9 +378,8 @@ async fn what_a_program_submitted_is_found_by_its_key() {
 }
 
 /// Whoever says when something was may say anything.
-#[tokio::test]
-async fn times_at_the_end_of_time_stop_nothing() {
-    let model = Model::new();
+async fn times_at_the_end_of_time_stop_nothing(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     let (sent, end) = (request(1, 1), u64::MAX);
     log.step(1, &[asked(sent, 5, "hi"), status(5, Some(sent), StatusKind::Sent, end)]);

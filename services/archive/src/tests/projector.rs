@@ -1,36 +1,50 @@
 //! Following real logs.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bus::{Bus, PartitionId, Position, RecordBody, Steps, sqlite};
 use chassis::{clock::Clock, health::Health, task::Shutdown};
 use domain::BusinessId;
 use tempfile::TempDir;
 
-use super::support::*;
+use super::{
+    support::*,
+    tables::{Kind, Tables, on_both},
+};
 use crate::{ArchiveError, Projector, rebuild, sqlite::SqliteRepository};
+
+on_both!(
+    a_rebuilt_read_model_equals_the_one_that_followed,
+    a_running_projector_goes_on_after_a_rebuild,
+    a_restart_goes_on_where_it_was,
+    a_query_names_the_position_it_needs_and_is_told_when_it_is_not_there,
+    an_event_of_a_newer_build_stops_its_partition_only,
+    a_fenced_owners_record_is_not_applied,
+    a_read_model_of_another_log_is_refused_with_advice,
+    a_higher_generation_is_followed_from_its_beginning,
+);
 
 const BOUND: Duration = Duration::from_secs(20);
 
 struct Running {
     bus: Bus,
-    repository: SqliteRepository,
+    tables: Tables,
     projector: Projector,
     health: Health,
     shutdown: Shutdown,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Running {
-    fn new() -> Self {
+    async fn new(kind: Kind) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options =
             sqlite::Options { partitions: 2, min_free_bytes: 0, ..sqlite::Options::default() };
         let bus = sqlite::open(&dir.path().join("bus"), options).unwrap();
-        let repository = open(dir.path());
-        let projector = Projector::new(bus.clone(), Arc::new(repository.clone()), Clock::system());
+        let tables = Tables::new(kind).await;
+        let projector = Projector::new(bus.clone(), tables.repository(), Clock::system());
         let (health, shutdown) = (Health::new(), Shutdown::new());
-        Self { bus, repository, projector, health, shutdown, dir }
+        Self { bus, tables, projector, health, shutdown, _dir: dir }
     }
 
     fn start(&self) {
@@ -62,10 +76,6 @@ impl Running {
         let waited = tokio::time::timeout(BOUND, wait).await;
         assert!(waited.is_ok(), "{:?}", self.health.not_ready());
     }
-}
-
-fn open(dir: &Path) -> SqliteRepository {
-    SqliteRepository::open(&dir.join("archive.sqlite"), sealer().fingerprint()).unwrap()
 }
 
 /// A log whose sequences are those of the embedded bus: dense from 1.
@@ -114,34 +124,30 @@ async fn busy_logs(running: &Running) -> [Log; 2] {
     logs
 }
 
-#[tokio::test]
-async fn a_rebuilt_read_model_equals_the_one_that_followed() {
-    let running = Running::new();
+async fn a_rebuilt_read_model_equals_the_one_that_followed(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     busy_logs(&running).await;
-    let followed = running.repository.dump().await.unwrap();
+    let followed = running.tables.dump().await;
     assert!(followed["messages"].len() == 80 && followed["positions"].len() == 2);
 
     // Beside the running projector, which goes on afterwards.
-    let repository = Arc::new(running.repository.clone());
+    let repository = running.tables.repository();
     rebuild(&running.bus, repository, Clock::system(), None).await.unwrap();
-    assert_same(&running.repository.dump().await.unwrap(), &followed, &"followed");
+    assert_same(&running.tables.dump().await, &followed, &"followed");
 
-    // On a closed one, into a file of its own.
+    // On a closed one, into tables of its own.
     running.shutdown.drain(BOUND).await.unwrap();
-    let elsewhere = running.dir.path().join("elsewhere");
-    std::fs::create_dir(&elsewhere).unwrap();
-    let fresh = open(&elsewhere);
-    rebuild(&running.bus, Arc::new(fresh.clone()), Clock::system(), None).await.unwrap();
-    assert_same(&fresh.dump().await.unwrap(), &followed, &"followed");
+    let fresh = Tables::new(kind).await;
+    rebuild(&running.bus, fresh.repository(), Clock::system(), None).await.unwrap();
+    assert_same(&fresh.dump().await, &followed, &"followed");
 }
 
-#[tokio::test]
-async fn a_running_projector_goes_on_after_a_rebuild() {
-    let running = Running::new();
+async fn a_running_projector_goes_on_after_a_rebuild(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     let [mut log, _] = busy_logs(&running).await;
-    let repository = Arc::new(running.repository.clone());
+    let repository = running.tables.repository();
     rebuild(&running.bus, repository, Clock::system(), None).await.unwrap();
     dense_step(&mut log, 1, &[inbound(99, 5_000, "afterwards")]);
     let last = running.append(&mut log).await;
@@ -151,29 +157,27 @@ async fn a_running_projector_goes_on_after_a_rebuild() {
     assert_eq!(read.unwrap().content.text.as_deref(), Some("afterwards"));
 }
 
-#[tokio::test]
-async fn a_restart_goes_on_where_it_was() {
-    let running = Running::new();
+async fn a_restart_goes_on_where_it_was(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     busy_logs(&running).await;
-    let followed = running.repository.dump().await.unwrap();
+    let followed = running.tables.dump().await;
     running.shutdown.drain(BOUND).await.unwrap();
-    let repository = open(running.dir.path());
-    let projector =
-        Projector::new(running.bus.clone(), Arc::new(repository.clone()), Clock::system());
+    let tables = running.tables.reopen();
+    let repository = tables.repository();
+    let projector = Projector::new(running.bus.clone(), tables.repository(), Clock::system());
     let (health, shutdown) = (Health::new(), Shutdown::new());
     projector.start(&shutdown, &health);
-    let stored = crate::Repository::cursor(&repository, PartitionId(0)).await.unwrap().unwrap();
+    let stored = repository.cursor(PartitionId(0)).await.unwrap().unwrap();
     let position = Position { generation: stored.generation, seq: stored.seq, index: 0 };
     let archive = projector.archive(sealer()).with_wait(BOUND);
     assert!(archive.reach(PartitionId(0), position).await);
-    assert_same(&repository.dump().await.unwrap(), &followed, &"followed");
+    assert_same(&tables.dump().await, &followed, &"followed");
     shutdown.drain(BOUND).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_query_names_the_position_it_needs_and_is_told_when_it_is_not_there() {
-    let running = Running::new();
+async fn a_query_names_the_position_it_needs_and_is_told_when_it_is_not_there(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     let mut log = dense(0);
     dense_step(&mut log, 1, &[inbound(1, 10, "hi")]);
@@ -188,9 +192,8 @@ async fn a_query_names_the_position_it_needs_and_is_told_when_it_is_not_there() 
     assert_eq!((read.stale, read.value.unwrap().0.len()), (true, 1));
 }
 
-#[tokio::test]
-async fn an_event_of_a_newer_build_stops_its_partition_only() {
-    let running = Running::new();
+async fn an_event_of_a_newer_build_stops_its_partition_only(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     let [mut bad, mut good] = [dense(0), dense(1)];
     dense_step(&mut bad, 1, &[inbound(1, 10, "readable")]);
@@ -212,9 +215,8 @@ async fn an_event_of_a_newer_build_stops_its_partition_only() {
     assert!(archive.message(&SHOP.into(), hash(1), message(1)).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn a_fenced_owners_record_is_not_applied() {
-    let running = Running::new();
+async fn a_fenced_owners_record_is_not_applied(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     let mut log = dense(0);
     dense_step(&mut log, 1, &[inbound(1, 10, "mine")]);
@@ -237,26 +239,23 @@ async fn a_fenced_owners_record_is_not_applied() {
     assert_eq!(texts, ["mine", "the successor's"]);
 }
 
-#[tokio::test]
-async fn a_read_model_of_another_log_is_refused_with_advice() {
-    let running = Running::new();
+async fn a_read_model_of_another_log_is_refused_with_advice(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     busy_logs(&running).await;
     running.shutdown.drain(BOUND).await.unwrap();
-    let other = Running::new();
-    let projector =
-        Projector::new(other.bus.clone(), Arc::new(running.repository.clone()), Clock::system());
+    let other = Running::new(kind).await;
+    let projector = Projector::new(other.bus.clone(), running.tables.repository(), Clock::system());
     projector.start(&other.shutdown, &other.health);
     other.until_not_ready("tandem archive rebuild").await;
 }
 
-#[tokio::test]
-async fn a_higher_generation_is_followed_from_its_beginning() {
-    let running = Running::new();
+async fn a_higher_generation_is_followed_from_its_beginning(kind: Kind) {
+    let running = Running::new(kind).await;
     running.start();
     busy_logs(&running).await;
     running.shutdown.drain(BOUND).await.unwrap();
-    let restored = Running::new();
+    let restored = Running::new(kind).await;
     let mut log = dense(0);
     log.records.clear();
     log.head.generation = 2;
@@ -267,7 +266,7 @@ async fn a_higher_generation_is_followed_from_its_beginning() {
     dense_step(&mut log, 1, &[inbound(77, 9_000, "after the restore")]);
     let last = restored.append(&mut log).await;
     let projector =
-        Projector::new(restored.bus.clone(), Arc::new(running.repository.clone()), Clock::system());
+        Projector::new(restored.bus.clone(), running.tables.repository(), Clock::system());
     projector.start(&restored.shutdown, &restored.health);
     let archive = projector.archive(sealer()).with_wait(BOUND);
     assert!(archive.reach(PartitionId(0), Position { generation: 2, seq: last, index: 0 }).await);
@@ -289,10 +288,6 @@ fn a_file_of_another_installation_or_program_is_refused() {
 
 #[tokio::test]
 async fn a_file_with_older_tables_is_emptied() {
-    let model = Model::new();
-    let mut log = Log::new(0);
-    log.step(1, &[inbound(1, 10, "hi")]);
-    model.apply_log(&log).await;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("archive.sqlite");
     drop(SqliteRepository::open(&path, [1; 8]).unwrap());

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::tables::{Kind, Tables};
+use crate::{Applied, Archive, Batch, Projector, Repository, chain::Follower, decode};
 use bus::{
     Cause, Event, Header, Incarnation, Key, PartName, PartitionId, Record, RecordBody, RecordHead,
     Step, Steps,
@@ -17,12 +19,6 @@ use domain::{
     },
     number::Lane,
     persist,
-};
-use tempfile::TempDir;
-
-use crate::{
-    Applied, Archive, Batch, Projector, Repository, chain::Follower, decode,
-    sqlite::SqliteRepository,
 };
 
 pub(super) const SHOP: &str = "shop";
@@ -118,7 +114,7 @@ pub(super) fn asked(request: RequestId, at_ms: u64, text: &str) -> ConversationE
         kind: ContentKind::Text,
         at_ms,
         content: seal(&content),
-        not_after_ms: at_ms + 60_000,
+        not_after_ms: at_ms.saturating_add(60_000),
         episode: Some(1),
     })
 }
@@ -214,21 +210,24 @@ impl Log {
     }
 }
 
-/// A read model in a directory of its own.
+/// A read model of its own.
 pub(super) struct Model {
-    pub(super) repository: SqliteRepository,
+    pub(super) repository: Arc<dyn Repository>,
     pub(super) archive: Archive,
-    _dir: TempDir,
+    tables: Tables,
 }
 
 impl Model {
-    pub(super) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("archive.sqlite");
-        let repository = SqliteRepository::open(&path, sealer().fingerprint()).unwrap();
+    pub(super) async fn new(kind: Kind) -> Self {
+        let tables = Tables::new(kind).await;
+        let repository = tables.repository();
         let bus = bus::sim::SimBus::new(1, 4).node("n");
-        let projector = Projector::new(bus, Arc::new(repository.clone()), Clock::system());
-        Self { repository, archive: projector.archive(sealer()), _dir: dir }
+        let projector = Projector::new(bus, Arc::clone(&repository), Clock::system());
+        Self { repository, archive: projector.archive(sealer()), tables }
+    }
+
+    pub(super) async fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        self.tables.dump().await
     }
 
     /// Applies records of a partition after those it has.

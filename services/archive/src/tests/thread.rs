@@ -2,12 +2,20 @@
 
 use domain::{BusinessId, conversation::ConversationEvent};
 
-use super::support::*;
-use crate::{Applied, Repository, model::ThreadCursor};
+use super::{
+    support::*,
+    tables::{Kind, on_both},
+};
+use crate::{Applied, model::ThreadCursor};
 
-#[tokio::test]
-async fn thread_order_is_meta_time_then_wamid_whatever_the_page_size() {
-    let model = Model::new();
+on_both!(
+    thread_order_is_meta_time_then_wamid_whatever_the_page_size,
+    threads_that_became_one_are_one_whichever_log_is_read_first,
+    a_phone_that_points_elsewhere_later_leaves_the_thread_where_it_is,
+);
+
+async fn thread_order_is_meta_time_then_wamid_whatever_the_page_size(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     // Twelve messages in three seconds, recorded in an order that is neither time nor wamid.
     let order = [31, 12, 33, 21, 14, 24, 11, 34, 22, 13, 32, 23];
@@ -40,9 +48,8 @@ async fn thread_order_is_meta_time_then_wamid_whatever_the_page_size() {
 
 /// A phone's address (2) becomes part of a BSUID's conversation (9), which lives in another partition, and that
 /// of a higher one (10) in a third.
-#[tokio::test]
-async fn threads_that_became_one_are_one_whichever_log_is_read_first() {
-    let model = Model::new();
+async fn threads_that_became_one_are_one_whichever_log_is_read_first(kind: Kind) {
+    let model = Model::new(kind).await;
     let (mut lower, mut higher) = (Log::new(0), Log::new(1));
     let sent = request(2, 1);
     lower.step(
@@ -69,7 +76,7 @@ async fn threads_that_became_one_are_one_whichever_log_is_read_first() {
             };
             assert_eq!(model.apply(partition, std::slice::from_ref(record)).await, Applied::Done);
         }
-        let dump = model.repository.dump().await.unwrap();
+        let dump = model.dump().await;
         assert_same(first.get_or_insert_with(|| dump.clone()), &dump, &order);
     }
     let expected = ["by phone", "answer", "by id", "twice", "at the top"];
@@ -88,9 +95,8 @@ async fn threads_that_became_one_are_one_whichever_log_is_read_first() {
 }
 
 /// Numbers are recycled: a phone that points to someone else later takes nothing along.
-#[tokio::test]
-async fn a_phone_that_points_elsewhere_later_leaves_the_thread_where_it_is() {
-    let model = Model::new();
+async fn a_phone_that_points_elsewhere_later_leaves_the_thread_where_it_is(kind: Kind) {
+    let model = Model::new(kind).await;
     let mut log = Log::new(0);
     log.step(2, &[inbound(1, 10, "first owner"), forwarding(8)]);
     log.step(8, &[inbound(2, 20, "first owner again")]);

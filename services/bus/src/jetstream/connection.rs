@@ -1,19 +1,16 @@
 //! Connections: several, so that bulk reads never stand in the way of commits.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 
 use super::{ANSWER_WITHIN, Auth, ConnectError, Options};
-use crate::VALUE_BYTES_MAX;
 
 /// A half-open connection is noticed after two of these; the client's default is a minute.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Longest pause between two attempts to reconnect, jitter apart.
 const RECONNECT_DELAY_MAX_MS: u64 = 2_000;
-/// Room for headers, the envelope of a saved part, and the protocol.
-const OVERHEAD_BYTES: usize = 8 * 1024;
 
 pub(super) struct Connections {
     /// Publishes of inputs.
@@ -24,34 +21,61 @@ pub(super) struct Connections {
     pub(super) reads: Client,
     /// States, leases, signals.
     pub(super) rest: Client,
+    /// Purges, with credentials of their own.
+    pub(super) trimmer: Option<Client>,
 }
 
 impl Connections {
     pub(super) async fn open(options: &Options) -> Result<Self, ConnectError> {
-        let connections = Self {
-            ingress: open_one(options, "ingress").await?,
-            commit: open_one(options, "commit").await?,
-            reads: open_one(options, "reads").await?,
-            rest: open_one(options, "rest").await?,
+        let trimmer = match &options.trimmer {
+            Some(auth) => Some(open_as(options, auth, "trimmer").await?),
+            None => None,
         };
-        let found = connections.commit.server_info().max_payload;
-        let needed = VALUE_BYTES_MAX + OVERHEAD_BYTES;
-        if found < needed {
-            return Err(ConnectError::MaxPayload { found, needed });
-        }
-        Ok(connections)
+        Ok(Self {
+            ingress: open(options, "ingress").await?,
+            commit: open(options, "commit").await?,
+            reads: open(options, "reads").await?,
+            rest: open(options, "rest").await?,
+            trimmer,
+        })
     }
 }
 
-async fn open_one(options: &Options, purpose: &'static str) -> Result<Client, ConnectError> {
-    let servers = options
-        .servers
-        .iter()
-        .map(|address| {
-            let wrong = |source| ConnectError::Address { address: address.clone(), source };
-            address.parse::<ServerAddr>().map_err(wrong)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+/// A connection to any of the servers.
+pub(super) async fn open(options: &Options, purpose: &'static str) -> Result<Client, ConnectError> {
+    open_as(options, &options.auth, purpose).await
+}
+
+async fn open_as(
+    options: &Options,
+    auth: &Auth,
+    purpose: &'static str,
+) -> Result<Client, ConnectError> {
+    let addresses: Result<Vec<_>, _> =
+        options.servers.iter().map(|address| parse(address)).collect();
+    let settings = settings(options, auth, purpose).await?;
+    let connected = settings.connect(addresses?).await;
+    connected
+        .map_err(|source| ConnectError::Connect { servers: options.servers.join(", "), source })
+}
+
+/// A connection to this very server, to look at it.
+pub(super) async fn open_only(options: &Options, address: &str) -> Result<Client, ConnectError> {
+    let settings = settings(options, &options.auth, "check").await?;
+    let connected = settings.ignore_discovered_servers().connect(parse(address)?).await;
+    connected.map_err(|source| ConnectError::Connect { servers: address.to_owned(), source })
+}
+
+fn parse(address: &str) -> Result<ServerAddr, ConnectError> {
+    let wrong = |source| ConnectError::Address { address: address.to_owned(), source };
+    address.parse::<ServerAddr>().map_err(wrong)
+}
+
+async fn settings(
+    options: &Options,
+    auth: &Auth,
+    purpose: &'static str,
+) -> Result<ConnectOptions, ConnectError> {
     let mut settings = ConnectOptions::new()
         .name(format!("{} {purpose}", options.client_name))
         .ping_interval(PING_EVERY)
@@ -59,17 +83,29 @@ async fn open_one(options: &Options, purpose: &'static str) -> Result<Client, Co
         .request_timeout(Some(ANSWER_WITHIN))
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| async move { note(purpose, &event) });
-    settings = match &options.auth {
+    settings = match auth {
         Auth::None => settings,
         Auth::Token(token) => settings.token(token.clone()),
         Auth::User { name, password } => settings.user_and_password(name.clone(), password.clone()),
+        Auth::NKey { seed_file } => settings.nkey(read_seed(seed_file).await?),
     };
-    if let Some(path) = &options.root_certificates {
+    settings = settings.require_tls(options.tls.required);
+    if let Some(path) = &options.tls.server_ca {
         settings = settings.add_root_certificates(path.clone());
     }
-    let connected = settings.connect(servers).await;
-    connected
-        .map_err(|source| ConnectError::Connect { servers: options.servers.join(", "), source })
+    if let Some(client) = &options.tls.client {
+        settings = settings
+            .add_client_certificate(client.certificate_file.clone(), client.key_file.clone());
+    }
+    Ok(settings)
+}
+
+async fn read_seed(file: &Path) -> Result<String, ConnectError> {
+    let wrong = |source| ConnectError::Seed { file: file.to_owned(), source };
+    let text = tokio::fs::read_to_string(file).await.map_err(|error| wrong(Some(error)))?;
+    let seed = text.trim();
+    let is_seed = seed.starts_with("SU") && !seed.contains(char::is_whitespace);
+    if is_seed { Ok(seed.to_owned()) } else { Err(wrong(None)) }
 }
 
 /// Doubles from 50 ms and is jittered, so that a restarted server is not met by everyone at once.

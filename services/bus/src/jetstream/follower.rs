@@ -89,7 +89,10 @@ impl Follower {
     }
 
     fn subject(&self) -> (String, String) {
-        (self.names.stream(self.table), self.names.entry(self.table, self.partition))
+        (
+            self.names.stream(self.table, self.partition),
+            self.names.entry(self.table, self.partition),
+        )
     }
 
     async fn find_end(&self) -> u64 {

@@ -1,40 +1,69 @@
 //! Names of streams and subjects. No subject holds a phone number, a name or a message id: entities
-//! are keyed hashes, and free text (part and node names) stands in hex.
+//! lie in buckets by their keyed hashes, and node names stand in hex.
+//!
+//! Inboxes, logs and states are spread over a number of streams each that is fixed at creation: partition `p` is in
+//! stream `p % streams`, whose number is a token of every subject, so that a stream's subjects are one pattern.
 
 use super::ConnectError;
-use crate::{EntityId, PartName, PartitionId};
+use crate::PartitionId;
 
-/// One of the two streams of sequenced entries.
+/// One of the two tables of sequenced entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Table {
     Inbox,
     Log,
 }
 
+impl Table {
+    fn token(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Log => "log",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Names {
     prefix: String,
     capitals: String,
+    streams: u16,
 }
 
 impl Names {
-    pub(super) fn new(prefix: &str) -> Result<Self, ConnectError> {
+    /// Names of an installation whose inboxes, logs and states lie in `streams` streams each.
+    pub(super) fn new(prefix: &str, streams: u16) -> Result<Self, ConnectError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if prefix.is_empty() || !prefix.bytes().all(plain) {
             return Err(ConnectError::Prefix(prefix.to_owned()));
         }
-        Ok(Self { prefix: prefix.to_owned(), capitals: prefix.to_ascii_uppercase() })
+        let capitals = prefix.to_ascii_uppercase();
+        Ok(Self { prefix: prefix.to_owned(), capitals, streams: streams.max(1) })
     }
 
-    pub(super) fn stream(&self, table: Table) -> String {
-        match table {
-            Table::Inbox => format!("{}_INBOX", self.capitals),
-            Table::Log => format!("{}_LOG", self.capitals),
-        }
+    pub(super) fn streams(&self) -> u16 {
+        self.streams
     }
 
-    pub(super) fn states_stream(&self) -> String {
-        format!("{}_STATES", self.capitals)
+    fn number(&self, partition: PartitionId) -> u16 {
+        partition.0 % self.streams
+    }
+
+    /// The stream of a partition's inbox or log.
+    pub(super) fn stream(&self, table: Table, partition: PartitionId) -> String {
+        self.numbered_stream(table, self.number(partition))
+    }
+
+    pub(super) fn numbered_stream(&self, table: Table, number: u16) -> String {
+        format!("{}_{}_{number}", self.capitals, table.token().to_ascii_uppercase())
+    }
+
+    pub(super) fn states_stream(&self, partition: PartitionId) -> String {
+        self.numbered_states_stream(self.number(partition))
+    }
+
+    pub(super) fn numbered_states_stream(&self, number: u16) -> String {
+        format!("{}_STATES_{number}", self.capitals)
     }
 
     pub(super) fn leases_stream(&self) -> String {
@@ -42,47 +71,34 @@ impl Names {
     }
 
     /// Subjects of a stream of entries.
-    pub(super) fn entries(&self, table: Table) -> String {
-        match table {
-            Table::Inbox => format!("{}.inbox.*", self.prefix),
-            Table::Log => format!("{}.log.*", self.prefix),
-        }
+    pub(super) fn entries(&self, table: Table, number: u16) -> String {
+        format!("{}.{}.{number}.*", self.prefix, table.token())
     }
 
+    /// The subject of a partition's inbox or log.
     pub(super) fn entry(&self, table: Table, partition: PartitionId) -> String {
-        match table {
-            Table::Inbox => format!("{}.inbox.{partition}", self.prefix),
-            Table::Log => format!("{}.log.{partition}", self.prefix),
-        }
+        let number = self.number(partition);
+        format!("{}.{}.{number}.{partition}", self.prefix, table.token())
     }
 
-    pub(super) fn states(&self) -> Vec<String> {
-        vec![format!("{}.state.>", self.prefix), format!("{}.checkpoint.*", self.prefix)]
+    /// Subjects of a stream of states.
+    pub(super) fn states(&self, number: u16) -> String {
+        format!("{}.state.{number}.>", self.prefix)
     }
 
-    /// Subjects of every part of an entity.
-    pub(super) fn parts(&self, partition: PartitionId, entity: EntityId) -> String {
-        format!("{}*", self.parts_stem(partition, entity))
-    }
-
-    pub(super) fn part(&self, partition: PartitionId, entity: EntityId, part: &PartName) -> String {
-        // A token cannot be empty, a part's name can.
-        format!("{}p{}", self.parts_stem(partition, entity), hex::encode(&part.0))
-    }
-
-    /// The part's name in a subject made by [`Names::part`].
-    pub(super) fn part_name(subject: &str) -> Option<PartName> {
-        let (_, token) = subject.rsplit_once(".p")?;
-        String::from_utf8(hex::decode(token).ok()?).ok().map(PartName)
-    }
-
-    fn parts_stem(&self, partition: PartitionId, entity: EntityId) -> String {
-        let hash = hex::encode(entity.hash);
-        format!("{}.state.{partition}.{:02x}{hash}.", self.prefix, entity.kind)
+    /// The subject of a bucket; `path` leads from its root to a bucket made by splits.
+    pub(super) fn bucket(&self, partition: PartitionId, root: u16, path: &[u8]) -> String {
+        let stem = self.state(partition);
+        let digits: String = path.iter().map(|digit| format!(".{digit}")).collect();
+        format!("{stem}.{root}{digits}")
     }
 
     pub(super) fn checkpoint(&self, partition: PartitionId) -> String {
-        format!("{}.checkpoint.{partition}", self.prefix)
+        format!("{}.checkpoint", self.state(partition))
+    }
+
+    fn state(&self, partition: PartitionId) -> String {
+        format!("{}.state.{}.{partition}", self.prefix, self.number(partition))
     }
 
     pub(super) fn leases(&self) -> String {
@@ -108,21 +124,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_name_survives_its_subject() {
-        let names = Names::new("tandem").unwrap();
-        let entity = EntityId { kind: 2, hash: [0xab; 16] };
-        for name in ["", "main", "agent.7 *>", "ärger"] {
-            let subject = names.part(PartitionId(3), entity, &PartName::from(name));
-            assert_eq!(Names::part_name(&subject), Some(PartName::from(name)), "{subject}");
-            assert!(subject.starts_with("tandem.state.3.02abab"), "{subject}");
-        }
+    fn a_partition_stays_in_its_stream() {
+        let names = Names::new("tandem", 8).unwrap();
+        let partition = PartitionId(19);
+        assert_eq!(names.stream(Table::Log, partition), "TANDEM_LOG_3");
+        assert_eq!(names.entry(Table::Log, partition), "tandem.log.3.19");
+        assert_eq!(names.entries(Table::Log, 3), "tandem.log.3.*");
+        assert_eq!(names.states_stream(partition), "TANDEM_STATES_3");
+        assert_eq!(names.bucket(partition, 4095, &[]), "tandem.state.3.19.4095");
+        assert_eq!(names.bucket(partition, 7, &[1, 6]), "tandem.state.3.19.7.1.6");
+        assert_eq!(names.checkpoint(partition), "tandem.state.3.19.checkpoint");
     }
 
     #[test]
     fn a_prefix_is_one_plain_token() {
         for wrong in ["", "a.b", "a b", "a*", "ä"] {
-            assert!(Names::new(wrong).is_err(), "{wrong:?}");
+            assert!(Names::new(wrong, 1).is_err(), "{wrong:?}");
         }
-        assert_eq!(Names::new("tandem-2").unwrap().states_stream(), "TANDEM-2_STATES");
+        assert_eq!(Names::new("tandem-2", 1).unwrap().leases_stream(), "TANDEM-2_LEASES");
     }
 }

@@ -3,7 +3,7 @@
 use async_nats::{
     Client, HeaderMap, Request,
     jetstream::{
-        Context, ErrorCode,
+        Context,
         message::StreamMessage,
         publish::PublishAck,
         response::Response,
@@ -13,7 +13,10 @@ use async_nats::{
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::ANSWER_WITHIN;
+use super::{
+    ANSWER_WITHIN,
+    codes::{Meaning, meaning},
+};
 use crate::BusError;
 
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
@@ -26,6 +29,8 @@ pub(super) enum Refusal {
     Conflict,
     /// Nothing was stored: no room.
     Full(String),
+    /// Nothing was stored: larger than the servers take.
+    TooLarge,
     /// It may or may not be stored.
     Unknown(String),
 }
@@ -35,6 +40,7 @@ impl Refusal {
     pub(super) fn unavailable(self) -> BusError {
         BusError::Unavailable(match self {
             Self::Conflict => "the subject changes too fast".to_owned(),
+            Self::TooLarge => "larger than the servers take: raise max_payload".to_owned(),
             Self::Full(why) | Self::Unknown(why) => why,
         })
     }
@@ -61,13 +67,11 @@ pub(super) async fn publish(
         .map_err(|error| Refusal::Unknown(error.to_string()))?;
     match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
         Ok(Response::Ok(ack)) => Ok(ack.sequence),
-        Ok(Response::Err { error }) => Err(match error.error_code() {
-            ErrorCode::STREAM_WRONG_LAST_SEQUENCE => Refusal::Conflict,
-            ErrorCode::INSUFFICIENT_RESOURCES | ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
-                Refusal::Full(error.to_string())
-            }
-            // Also 10164: another append of this subject is on its way through the replicas.
-            _ => Refusal::Unknown(error.to_string()),
+        Ok(Response::Err { error }) => Err(match meaning(error.error_code(), &error.to_string()) {
+            Meaning::Conflict => Refusal::Conflict,
+            Meaning::Full => Refusal::Full(error.to_string()),
+            Meaning::TooLarge => Refusal::TooLarge,
+            Meaning::Retry => Refusal::Unknown(error.to_string()),
         }),
         Err(error) => {
             Err(Refusal::Unknown(format!("the acknowledgement is not understood: {error}")))
@@ -94,13 +98,17 @@ pub(super) async fn last_of(
     }
 }
 
-/// Removes the messages of a subject up to and with sequence `through`.
+/// Removes the messages of a subject up to and with sequence `through`, which must not be 0: a purge up to
+/// sequence 1 has no limit for the servers and would remove the whole subject.
 pub(super) async fn purge(
     context: &Context,
     stream: &str,
     subject: &str,
     through: u64,
 ) -> Result<u64, BusError> {
+    if through == 0 {
+        return Ok(0);
+    }
     let stream = context.get_stream_no_info(stream).await.map_err(unavailable)?;
     let purge = stream.purge().filter(subject).sequence(through + 1);
     let purged = timeout(ANSWER_WITHIN, purge).await.map_err(unavailable)?;

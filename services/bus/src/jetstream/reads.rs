@@ -26,6 +26,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// Empty scans (of a second each) of entries that exist, before the read is given up.
 const SCANS_MAX: u32 = 3;
 
+const NO_TRIMMER: &str = "this process has no credentials for trimming: give it those of the trimmer role \
+                          (`trimmer` of the bus's settings), or trim where they are";
+
 type Place = (Table, PartitionId);
 
 struct Registered {
@@ -36,6 +39,8 @@ struct Registered {
 pub(super) struct Reads {
     client: Client,
     context: Context,
+    /// A connection that may purge, where one is configured.
+    trimmer: Option<Context>,
     pub(super) names: Arc<Names>,
     pub(super) partitions: u16,
     recent_bytes: usize,
@@ -51,12 +56,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Reads {
     pub(super) fn new(
         client: Client,
+        trimmer: Option<&Client>,
         names: Arc<Names>,
         partitions: u16,
         recent_bytes: usize,
     ) -> Self {
         Self {
             context: streams::context(&client),
+            trimmer: trimmer.map(streams::context),
             client,
             names,
             partitions,
@@ -74,7 +81,7 @@ impl Reads {
     ) -> Result<Option<(u64, Bytes)>, BusError> {
         check_partition(partition, self.partitions)?;
         let subject = self.names.entry(table, partition);
-        let last = last_of(&self.context, &self.names.stream(table), &subject).await?;
+        let last = last_of(&self.context, &self.names.stream(table, partition), &subject).await?;
         Ok(last.map(|message| (message.sequence, message.payload)))
     }
 
@@ -85,10 +92,14 @@ impl Reads {
         partition: PartitionId,
         through: u64,
     ) -> Result<u64, BusError> {
+        let Some(trimmer) = &self.trimmer else {
+            return Err(BusError::Unavailable(NO_TRIMMER.to_owned()));
+        };
         let Some((last, _)) = self.last(table, partition).await? else { return Ok(0) };
         let through = through.min(last.saturating_sub(1));
-        let (stream, subject) = (self.names.stream(table), self.names.entry(table, partition));
-        let removed = purge(&self.context, &stream, &subject, through).await?;
+        let (stream, subject) =
+            (self.names.stream(table, partition), self.names.entry(table, partition));
+        let removed = purge(trimmer, &stream, &subject, through).await?;
         if let Some(registered) = locked(&self.followers).get(&(table, partition)) {
             registered.followed.feed.forget(through);
         }
@@ -213,7 +224,7 @@ impl Reads {
             Some(cursor) => cursor,
             None => {
                 let (stream, subject) =
-                    (self.names.stream(table), self.names.entry(table, partition));
+                    (self.names.stream(table, partition), self.names.entry(table, partition));
                 Cursor::open(&self.client, &stream, &subject, after).await.map_err(unavailable)?
             }
         };

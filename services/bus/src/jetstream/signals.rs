@@ -21,13 +21,13 @@ pub(super) struct JetSignals {
 }
 
 impl JetSignals {
-    /// A message to ourselves: when it is back the server has taken everything sent before it, so that a
-    /// subscription is in force when its caller learns of it.
+    /// A signal to ourselves: when it is back the server has taken everything sent before it, so that a
+    /// subscription is in force when its caller learns of it. It needs no permission beyond that of signals.
     async fn round_trip(&self) -> Result<(), String> {
-        let inbox = self.client.new_inbox();
-        let ours = self.client.subscribe(inbox.clone()).await;
+        let topic = self.names.signal(&format!("round-trip.{:032x}", rand::random::<u128>()));
+        let ours = self.client.subscribe(topic.clone()).await;
         let mut ours = ours.map_err(|error| error.to_string())?;
-        let sent = self.client.publish(inbox, Bytes::new()).await;
+        let sent = self.client.publish(topic, Bytes::new()).await;
         sent.map_err(|error| error.to_string())?;
         match timeout(ANSWER_WITHIN, ours.next()).await {
             Ok(Some(_)) => Ok(()),

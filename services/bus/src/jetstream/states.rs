@@ -1,16 +1,33 @@
-//! Saved states: a part is the last message of its subject.
+//! Saved states, packed: the servers keep every subject of a stream in memory, so a part has no subject
+//! of its own (docs/decisions/0012).
+//!
+//! A partition's entities lie in 4,096 *buckets* by hash. A bucket is one subject, and its last message holds
+//! all parts of its entities; it is replaced under its expected last sequence, each part only by one of a
+//! higher position. A load is one read from the stream's leader. Puts to a bucket that is being written
+//! wait and become one write. 64 partitions make 262,144 subjects at most (32,768 in each of 8 streams), and
+//! 10,000,000 entities of 1 KiB make buckets of about 40 KiB.
+//!
+//! A bucket beyond 64 KiB is *split* into eight: by entity, so that an entity's parts stay together and
+//! a load is one read more; or, where one entity fills it, by part, and a load reads the eight at once. A split joins all
+//! parts into the new buckets before the old one says that it is split. As parts are only ever
+//! joined, by position, and never removed, a split that is given up or repeated by somebody else does no harm. A
+//! part alone may fill a bucket up to the size limit of values: none is ever refused for the company it keeps.
+//!
+//! A checkpoint is a subject of its own.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod bucket;
+mod writer;
+
+use std::sync::Arc;
 
 use async_nats::{Client, jetstream::message::StreamMessage};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
     names::Names,
-    publish::{Refusal, last_of, next_of, publish},
+    publish::{Refusal, last_of, publish},
     streams,
 };
 use crate::{
@@ -18,30 +35,30 @@ use crate::{
     States, decode, encode,
     limits::{check_checkpoint, check_partition, check_puts},
 };
+use writer::Buckets;
 
-/// Saves of one call that are on their way at the same time.
-const SAVES_AT_ONCE: usize = 32;
-/// Attempts of one conditional save; each lost one means that somebody else saved the part meanwhile.
+/// Attempts of one replacement; each lost one means that somebody else replaced the checkpoint meanwhile.
 const ATTEMPTS_MAX: usize = 8;
 
 pub(super) struct JetStates {
-    pub(super) client: Client,
-    pub(super) names: Arc<Names>,
-    pub(super) partitions: u16,
+    client: Client,
+    names: Arc<Names>,
+    partitions: u16,
+    buckets: Arc<Buckets>,
 }
 
-/// A saved part or checkpoint as it is stored.
+/// A checkpoint as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     version: u16,
     position: Position,
-    bytes: Option<Bytes>,
+    bytes: Bytes,
 }
 
 impl Saved {
     fn read(message: &StreamMessage) -> Result<Self, BusError> {
         let corrupt = |why: String| {
-            BusError::Corrupt(format!("saved value at sequence {}: {why}", message.sequence))
+            BusError::Corrupt(format!("checkpoint at sequence {}: {why}", message.sequence))
         };
         let saved: Self = decode(&message.payload).map_err(|error| corrupt(error.to_string()))?;
         if saved.version == 0 || saved.version > FORMAT_VERSION {
@@ -52,24 +69,59 @@ impl Saved {
 }
 
 impl JetStates {
-    async fn stored(&self, subject: &str) -> Result<Option<(u64, Saved)>, BusError> {
-        let context = streams::context(&self.client);
-        let last = last_of(&context, &self.names.states_stream(), subject).await?;
-        last.map(|message| Ok((message.sequence, Saved::read(&message)?))).transpose()
+    pub(super) fn new(client: Client, names: Arc<Names>, partitions: u16) -> Self {
+        let buckets = Arc::new(Buckets::new(client.clone(), Arc::clone(&names)));
+        Self { client, names, partitions, buckets }
     }
 
-    /// Replaces the subject's last message if its position is lower.
-    async fn save(
+    async fn stored(&self, partition: PartitionId) -> Result<Option<(u64, Saved)>, BusError> {
+        let context = streams::context(&self.client);
+        let (stream, subject) =
+            (self.names.states_stream(partition), self.names.checkpoint(partition));
+        let last = last_of(&context, &stream, &subject).await?;
+        last.map(|message| Ok((message.sequence, Saved::read(&message)?))).transpose()
+    }
+}
+
+#[async_trait]
+impl States for JetStates {
+    async fn load(
         &self,
-        subject: String,
-        position: Position,
-        bytes: Option<Bytes>,
+        partition: PartitionId,
+        entity: EntityId,
+    ) -> Result<Vec<SavedPart>, BusError> {
+        check_partition(partition, self.partitions)?;
+        let mut parts: Vec<_> = self.buckets.load(partition, entity).await?;
+        parts.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(parts.into_iter().map(SavedPart::from).collect())
+    }
+
+    async fn put(&self, partition: PartitionId, puts: Vec<PartPut>) -> Result<(), BusError> {
+        check_partition(partition, self.partitions)?;
+        check_puts(&puts)?;
+        self.buckets.save(partition, puts.into_iter().map(Into::into).collect()).await
+    }
+
+    async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {
+        check_partition(partition, self.partitions)?;
+        let stored = self.stored(partition).await?;
+        Ok(stored.map(|(_, saved)| Checkpoint { position: saved.position, bytes: saved.bytes }))
+    }
+
+    async fn put_checkpoint(
+        &self,
+        partition: PartitionId,
+        checkpoint: Checkpoint,
     ) -> Result<(), BusError> {
+        check_partition(partition, self.partitions)?;
+        check_checkpoint(&checkpoint)?;
+        let Checkpoint { position, bytes } = checkpoint;
         let saved = Saved { version: FORMAT_VERSION, position, bytes };
         let payload = encode(&saved).map_err(|error| BusError::Unavailable(error.to_string()))?;
-        let stream = self.names.states_stream();
+        let (stream, subject) =
+            (self.names.states_stream(partition), self.names.checkpoint(partition));
         for _ in 0..ATTEMPTS_MAX {
-            let stored = self.stored(&subject).await?;
+            let stored = self.stored(partition).await?;
             if stored.as_ref().is_some_and(|(_, stored)| stored.position >= position) {
                 return Ok(());
             }
@@ -83,63 +135,5 @@ impl JetStates {
             }
         }
         Err(Refusal::Conflict.unavailable())
-    }
-}
-
-#[async_trait]
-impl States for JetStates {
-    async fn load(
-        &self,
-        partition: PartitionId,
-        entity: EntityId,
-    ) -> Result<Vec<SavedPart>, BusError> {
-        check_partition(partition, self.partitions)?;
-        let context = streams::context(&self.client);
-        let (stream, subjects) = (self.names.states_stream(), self.names.parts(partition, entity));
-        let mut parts = BTreeMap::new();
-        let mut from = 1;
-        // A part that is saved meanwhile moves ahead and is met again, newer.
-        while let Some(message) = next_of(&context, &stream, &subjects, from).await? {
-            from = message.sequence + 1;
-            let saved = Saved::read(&message)?;
-            let name = Names::part_name(&message.subject).ok_or_else(|| {
-                BusError::Corrupt(format!("the subject {} names no part", message.subject))
-            })?;
-            parts.insert(
-                name.clone(),
-                SavedPart { name, position: saved.position, bytes: saved.bytes },
-            );
-        }
-        Ok(parts.into_values().collect())
-    }
-
-    async fn put(&self, partition: PartitionId, puts: Vec<PartPut>) -> Result<(), BusError> {
-        check_partition(partition, self.partitions)?;
-        check_puts(&puts)?;
-        let saves = puts.into_iter().map(|put| {
-            let subject = self.names.part(partition, put.entity, &put.part.name);
-            self.save(subject, put.part.position, put.part.bytes)
-        });
-        stream::iter(saves).buffer_unordered(SAVES_AT_ONCE).try_collect().await
-    }
-
-    async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {
-        check_partition(partition, self.partitions)?;
-        let stored = self.stored(&self.names.checkpoint(partition)).await?;
-        Ok(stored.map(|(_, saved)| Checkpoint {
-            position: saved.position,
-            bytes: saved.bytes.unwrap_or_default(),
-        }))
-    }
-
-    async fn put_checkpoint(
-        &self,
-        partition: PartitionId,
-        checkpoint: Checkpoint,
-    ) -> Result<(), BusError> {
-        check_partition(partition, self.partitions)?;
-        check_checkpoint(&checkpoint)?;
-        let subject = self.names.checkpoint(partition);
-        self.save(subject, checkpoint.position, Some(checkpoint.bytes)).await
     }
 }

@@ -1,4 +1,4 @@
-//! The streams: created once, checked at every start, never changed from here.
+//! The streams: created once, by `init`, and looked at by everyone else.
 
 use std::time::Duration;
 
@@ -6,107 +6,176 @@ use async_nats::{
     Client,
     jetstream::{
         self, Context, ErrorCode,
-        context::GetStreamErrorKind,
-        stream::{Config, RetentionPolicy, StorageType},
+        response::Response,
+        stream::{Compression, Config, DiscardPolicy, RetentionPolicy, StorageType},
     },
 };
+use bytes::Bytes;
+use chassis::clock::Clock;
+use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::{
     ANSWER_WITHIN, ConnectError, Options,
     names::{Names, Table},
 };
 
-/// Key of the partition count in a stream's metadata.
-const PARTITIONS_KEY: &str = "tandem-partitions";
+/// Keys of a stream's metadata.
+pub(super) const PARTITIONS_KEY: &str = "tandem-partitions";
+pub(super) const STREAMS_KEY: &str = "tandem-streams";
 /// A lease nobody renewed for a day belongs to a node that is long gone.
 const LEASE_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The servers' own default; no message of ours has an id that would need it.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
 /// A JetStream context whose requests keep our deadline.
 pub(super) fn context(client: &Client) -> Context {
     jetstream::ContextBuilder::new().timeout(ANSWER_WITHIN).build(client.clone())
 }
 
-pub(super) async fn open_all(
-    client: &Client,
-    names: &Names,
-    options: &Options,
-) -> Result<(), ConnectError> {
-    let context = context(client);
-    for config in configs(names, options) {
-        open(&context, config, options.partitions).await?;
-    }
-    Ok(())
+/// Partitions and streams that an installation was created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) partitions: u16,
+    pub(super) streams: u16,
 }
 
-fn configs(names: &Names, options: &Options) -> [Config; 4] {
-    let stream = |name: String, subjects: Vec<String>| Config {
+impl Layout {
+    /// As a stream tells it; `None` where it is not one of ours.
+    pub(super) fn of(config: &Config) -> Option<Self> {
+        let number = |key: &str| config.metadata.get(key)?.parse().ok();
+        Some(Self { partitions: number(PARTITIONS_KEY)?, streams: number(STREAMS_KEY)? })
+    }
+
+    /// Checks it against what is configured.
+    pub(super) fn check(self, options: &Options) -> Result<Self, ConnectError> {
+        let differs =
+            |what, stored, configured| Err(ConnectError::Layout { what, stored, configured });
+        if self.partitions != options.partitions {
+            return differs("partitions", self.partitions, options.partitions);
+        }
+        if options.streams != 0 && self.streams != options.streams_at_creation() {
+            return differs("streams", self.streams, options.streams);
+        }
+        Ok(self)
+    }
+}
+
+/// A stream as the servers describe it.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) config: Config,
+    /// The leader's clock less ours, and by how much that may be wrong; milliseconds.
+    pub(super) clock_ahead_ms: Option<(i64, i64)>,
+    /// Copies that are out of reach or behind.
+    pub(super) lagging: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    config: Config,
+    cluster: Option<Cluster>,
+    ts: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cluster {
+    #[serde(default)]
+    replicas: Vec<Peer>,
+}
+
+#[derive(Deserialize)]
+struct Peer {
+    name: String,
+    #[serde(default)]
+    current: bool,
+    #[serde(default)]
+    offline: bool,
+}
+
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+/// Looks a stream up; `None` where there is none of that name.
+pub(super) async fn describe(
+    client: &Client,
+    stream: &str,
+) -> Result<Option<Described>, ConnectError> {
+    let failed = |why: String| ConnectError::Stream { stream: stream.to_owned(), why };
+    let clock = Clock::system();
+    let (asked_ms, asked_boot_ms) = (clock.wall_ms(), clock.boot_ms());
+    let request = client.request(format!("$JS.API.STREAM.INFO.{stream}"), Bytes::new());
+    let answer = timeout(ANSWER_WITHIN, request)
+        .await
+        .map_err(|_| failed("no answer in time (may this user ask for it?)".to_owned()))?
+        .map_err(|error| failed(error.to_string()))?;
+    let took_ms = signed(clock.boot_ms().saturating_sub(asked_boot_ms));
+    let found = serde_json::from_slice::<Response<Info>>(&answer.payload);
+    let info = match found.map_err(|error| failed(error.to_string()))? {
+        Response::Ok(info) => info,
+        Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+            return Ok(None);
+        }
+        Response::Err { error } => return Err(failed(error.to_string())),
+    };
+    let theirs_ms = info.ts.and_then(|ts| ts.parse::<jiff::Timestamp>().ok());
+    let clock_ahead_ms = theirs_ms
+        .map(|theirs| (theirs.as_millisecond() - signed(asked_ms) - took_ms / 2, took_ms / 2 + 1));
+    let replicas = info.cluster.map(|cluster| cluster.replicas).unwrap_or_default();
+    let lagging = replicas.into_iter().filter(|peer| peer.offline || !peer.current);
+    let lagging = lagging.map(|peer| peer.name).collect();
+    Ok(Some(Described { config: info.config, clock_ahead_ms, lagging }))
+}
+
+/// Every stream of an installation. The leases come last: where they are, the others are.
+pub(super) fn configs(names: &Names, partitions: u16, replicas: usize) -> Vec<Config> {
+    let stream = |name: String, subjects: String| Config {
         name,
-        subjects,
+        subjects: vec![subjects],
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
-        num_replicas: options.replicas,
-        // Nothing is discarded by age, number or size.
+        num_replicas: replicas,
+        // Nothing is discarded by age, number or size; should a limit ever be set, it refuses.
         max_bytes: -1,
         max_messages: -1,
         max_messages_per_subject: -1,
+        discard: DiscardPolicy::New,
         // Any replica may answer a direct get, late.
         allow_direct: false,
-        metadata: [(PARTITIONS_KEY.to_owned(), options.partitions.to_string())].into(),
+        duplicate_window: DUPLICATE_WINDOW,
+        compression: Some(Compression::None),
+        // Nobody removes a message from the middle of a log.
+        deny_delete: true,
+        metadata: [
+            (PARTITIONS_KEY.to_owned(), partitions.to_string()),
+            (STREAMS_KEY.to_owned(), names.streams().to_string()),
+        ]
+        .into(),
         ..Config::default()
     };
-    let entries = |table| stream(names.stream(table), vec![names.entries(table)]);
-    // Only the last message of a subject counts: the saved part, the newest renewal.
+    // Only the last message of a subject counts: the bucket as it is, the newest renewal.
     let last_only =
         |name, subjects| Config { max_messages_per_subject: 1, ..stream(name, subjects) };
-    [
-        entries(Table::Inbox),
-        entries(Table::Log),
-        last_only(names.states_stream(), names.states()),
-        Config { max_age: LEASE_AGE_MAX, ..last_only(names.leases_stream(), vec![names.leases()]) },
-    ]
+    let entries =
+        |table, number| stream(names.numbered_stream(table, number), names.entries(table, number));
+    let mut all = Vec::new();
+    for number in 0..names.streams() {
+        all.push(entries(Table::Inbox, number));
+        all.push(entries(Table::Log, number));
+        all.push(last_only(names.numbered_states_stream(number), names.states(number)));
+    }
+    let leases = last_only(names.leases_stream(), names.leases());
+    // A lease that is too old goes, and the oldest ones where there is no room.
+    all.push(Config { max_age: LEASE_AGE_MAX, discard: DiscardPolicy::Old, ..leases });
+    all
 }
 
-async fn open(context: &Context, wanted: Config, partitions: u16) -> Result<(), ConnectError> {
-    let failed = |why: String| ConnectError::Stream { stream: wanted.name.clone(), why };
-    let found = match context.get_stream(&wanted.name).await {
-        Ok(stream) => stream.cached_info().config.clone(),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(refusal)
-                if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-            {
-                // Another node may create it now too; the servers take the same settings twice.
-                let created = context.create_stream(wanted.clone()).await;
-                created.map_err(|error| failed(error.to_string()))?.cached_info().config.clone()
-            }
-            _ => return Err(failed(error.to_string())),
-        },
-    };
-    check(&found, &wanted, partitions)
-}
-
-fn check(found: &Config, wanted: &Config, partitions: u16) -> Result<(), ConnectError> {
-    let stream = found.name.clone();
-    let losing = [
-        ("another age limit", found.max_age != wanted.max_age),
-        ("a size limit", found.max_bytes > 0),
-        ("a limit of messages", found.max_messages > 0),
-        (
-            "another limit of messages per subject",
-            found.max_messages_per_subject.max(0) != wanted.max_messages_per_subject.max(0),
-        ),
-        ("direct get on", found.allow_direct),
-        ("memory storage", found.storage != StorageType::File),
-        ("another retention", found.retention != RetentionPolicy::Limits),
-        ("other subjects", found.subjects != wanted.subjects),
-    ];
-    if let Some((setting, _)) = losing.iter().find(|(_, differs)| *differs) {
-        return Err(ConnectError::Foreign { stream, setting: (*setting).to_owned() });
-    }
-    match found.metadata.get(PARTITIONS_KEY) {
-        Some(stored) if *stored == partitions.to_string() => Ok(()),
-        Some(stored) => {
-            Err(ConnectError::Partitions { stream, stored: stored.clone(), configured: partitions })
-        }
-        None => Err(ConnectError::Foreign { stream, setting: "no partition count".to_owned() }),
-    }
+/// Creates a stream; the servers take the same settings twice.
+pub(super) async fn create(context: &Context, wanted: Config) -> Result<(), ConnectError> {
+    let name = wanted.name.clone();
+    let failed = |why: String| ConnectError::Stream { stream: name.clone(), why };
+    let created = timeout(ANSWER_WITHIN * 2, context.create_stream(wanted)).await;
+    let created = created.map_err(|_| failed("no answer in time".to_owned()))?;
+    created.map(drop).map_err(|error| failed(error.to_string()))
 }

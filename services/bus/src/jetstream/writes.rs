@@ -12,7 +12,8 @@ use super::{
     reads::Reads,
 };
 use crate::{
-    AppendError, BusError, Inbox, Log, LogAppendError, PartitionId, ReadLimit,
+    AppendError, BusError, INBOX_ENTRY_BYTES_MAX, Inbox, Log, LogAppendError, PartitionId,
+    RECORD_BYTES_MAX, ReadLimit,
     limits::{check_entry, check_record},
 };
 
@@ -31,9 +32,11 @@ impl Inbox for JetInbox {
     async fn append(&self, partition: PartitionId, entry: Bytes) -> Result<u64, AppendError> {
         check_entry(partition, self.reads.partitions, &entry)?;
         let names = &self.reads.names;
-        let (stream, subject) = (names.stream(Table::Inbox), names.entry(Table::Inbox, partition));
-        publish(&self.ingress, &stream, subject, None, entry).await.map_err(|refusal| match refusal
-        {
+        let stream = names.stream(Table::Inbox, partition);
+        let (subject, bytes) = (names.entry(Table::Inbox, partition), entry.len());
+        let published = publish(&self.ingress, &stream, subject, None, entry).await;
+        published.map_err(|refusal| match refusal {
+            Refusal::TooLarge => AppendError::TooLarge { bytes, max: INBOX_ENTRY_BYTES_MAX },
             Refusal::Full(why) => AppendError::Full(why),
             Refusal::Unknown(why) => AppendError::Unknown(why),
             Refusal::Conflict => AppendError::Unknown("a conflict nobody asked for".to_owned()),
@@ -69,10 +72,12 @@ impl Log for JetLog {
     ) -> Result<u64, LogAppendError> {
         check_record(partition, self.reads.partitions, &record)?;
         let names = &self.reads.names;
-        let (stream, subject) = (names.stream(Table::Log), names.entry(Table::Log, partition));
+        let stream = names.stream(Table::Log, partition);
+        let (subject, bytes) = (names.entry(Table::Log, partition), record.len());
         let published = publish(&self.commit, &stream, subject, Some(expected_last), record).await;
         published.map_err(|refusal| match refusal {
             Refusal::Conflict => LogAppendError::Conflict,
+            Refusal::TooLarge => LogAppendError::TooLarge { bytes, max: RECORD_BYTES_MAX },
             Refusal::Full(why) | Refusal::Unknown(why) => LogAppendError::Unknown(why),
         })
     }

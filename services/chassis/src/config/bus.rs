@@ -34,7 +34,8 @@ pub struct Nats {
     pub prefix: String,
     /// Copies of every stream, 1, 3 or 5: counts when `tandem cluster init` creates them.
     pub replicas: u8,
-    /// Streams that the inboxes are spread over, and as many for the logs: counts when they are created.
+    /// Streams that inboxes, logs and states are spread over, each: counts when they are created. 0: the smaller of 8 and
+    /// the number of partitions, or what it was created with.
     pub streams: u16,
     /// Lets an installation be created where a power cut may lose what was acknowledged (one copy, or lazy `fsync`).
     pub allow_data_loss: bool,
@@ -48,7 +49,9 @@ pub struct Nats {
     pub trimmer_user: Option<String>,
     /// Its password.
     pub trimmer_password: Option<Secret>,
-    /// Certificates (PEM) to trust besides the system's.
+    /// Refuse a server that does not encrypt.
+    pub require_tls: bool,
+    /// Certificates (PEM) to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// Certificate chain (PEM) to show to the servers.
     pub cert_file: Option<PathBuf>,
@@ -62,13 +65,14 @@ impl Default for Nats {
             servers: vec!["nats://127.0.0.1:4222".to_owned()],
             prefix: "tandem".to_owned(),
             replicas: 3,
-            streams: 8,
+            streams: 0,
             allow_data_loss: false,
             user: None,
             password: None,
             nkey_seed_file: None,
             trimmer_user: None,
             trimmer_password: None,
+            require_tls: false,
             ca_file: None,
             cert_file: None,
             key_file: None,

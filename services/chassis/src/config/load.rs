@@ -128,6 +128,9 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
     if let Some(token) = &mut config.admin.token {
         resolve("admin.token".to_owned(), token);
     }
+    if let Some(postgres) = &mut config.archive.postgres {
+        resolve("archive.postgres.url".to_owned(), &mut postgres.url);
+    }
     if let Some(nats) = &mut config.bus.nats {
         for (key, secret) in
             [("password", &mut nats.password), ("trimmer_password", &mut nats.trimmer_password)]

@@ -126,6 +126,51 @@ pub struct Archive {
     /// Below this much free space in `data_dir` a warning is raised, well before webhooks are
     /// refused (`limits.min_free_disk_bytes`).
     pub warn_free_disk_bytes: u64,
+    /// Keeps the read model in Postgres; in a SQLite file in `data_dir` when not set.
+    pub postgres: Option<Postgres>,
+}
+
+/// `[archive.postgres]`: the read model in a Postgres database (15 or newer). While it is down, queries are refused and everything
+/// else goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Postgres {
+    /// `postgres://user:password@host:5432/database`, best as `file:/path` or `env:NAME`. The user makes and owns the
+    /// tables; `?options=-csearch_path%3Dname` puts them into a schema.
+    pub url: Secret,
+    /// Connections at once, 2 to 200: one writes, the others read.
+    pub pool_size: u32,
+    /// Encryption of the connection.
+    pub tls: PostgresTls,
+    /// Certificates (PEM) by which the server's is checked, instead of those the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// Time for connecting, and for a query; what is projected in one transaction has five times as long.
+    pub timeout_ms: u64,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            url: Secret::literal(""),
+            pool_size: 8,
+            tls: PostgresTls::UnlessLocal,
+            ca_file: None,
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+/// How the connection to Postgres is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostgresTls {
+    /// As `verify`, unless the server is on this machine.
+    #[default]
+    UnlessLocal,
+    /// Encrypted, with the server's certificate and name checked.
+    Verify,
+    /// In plain text, for a private network that protects it.
+    Off,
 }
 
 impl Default for Archive {
@@ -138,6 +183,7 @@ impl Default for Archive {
             trim: true,
             trim_interval_ms: 10_000,
             warn_free_disk_bytes: 1024 * 1024 * 1024,
+            postgres: None,
         }
     }
 }

@@ -152,7 +152,7 @@ fn what_cannot_be_read_is_named_with_its_key() {
             &[],
             "gateway.lisen: unknown key; known here: listen, insecure",
         ),
-        ("pratitions = 8", &[], "pratitions: unknown key; known here: data_dir, node"),
+        ("pratitions = 8", &[], "pratitions: unknown key; known here: data_dir, key_dir, node"),
         ("partitions = \"many\"", &[], "partitions: is a text, but must be u16"),
         ("[gateway]\nlisten = \"here\"", &[], "gateway.listen: invalid socket address syntax"),
         (
@@ -468,4 +468,33 @@ fn a_missing_file_is_an_error_not_an_empty_configuration() {
         text.starts_with("cannot read the configuration file /nonexistent/tandem.toml: "),
         "{text}"
     );
+}
+
+#[test]
+fn a_read_model_in_postgres() {
+    let url = ("DB", "postgres://u:hunter2@db.internal/tandem");
+    let section = |more: &str| format!("{SHOP}\n[archive.postgres]\nurl = \"env:DB\"\n{more}");
+    let config = load(&section(""), &[url]).unwrap();
+    let postgres = config.archive.postgres.as_ref().unwrap();
+    assert_eq!((postgres.pool_size, postgres.timeout_ms), (8, 10_000));
+    assert_eq!(postgres.tls, PostgresTls::UnlessLocal);
+    let printed = config.print_redacted();
+    assert!(printed.contains("env:DB") && !printed.contains("hunter2"), "{printed}");
+    assert!(load(SHOP, &[]).unwrap().archive.postgres.is_none());
+
+    for (more, url, says) in [
+        ("pool_size = 1", url.1, "archive.postgres.pool_size: is 1; choose from 2 to 200"),
+        ("timeout_ms = 1", url.1, "archive.postgres.timeout_ms"),
+        ("tls = \"off\"\nca_file = \"ca.pem\"", url.1, "archive.postgres.ca_file"),
+        ("", "mysql://u:hunter2@db/x", "archive.postgres.url: write postgres://"),
+        (
+            "",
+            "postgres://u:hunter2@db/x?sslmode=require",
+            "archive.postgres.url: leave sslmode out",
+        ),
+        ("", "", "archive.postgres.url: the environment variable DB is empty"),
+    ] {
+        let found = problem(&section(more), &[("DB", url)]);
+        assert!(found.starts_with(says) && !found.contains("hunter2"), "{found}");
+    }
 }

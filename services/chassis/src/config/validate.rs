@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use super::{Config, Graph, Limits, Problem, Tls};
+use super::{Config, Graph, Limits, Postgres, PostgresTls, Problem, Tls};
 use crate::listener::check_exposure;
 
 mod bus;
@@ -144,6 +144,32 @@ fn archive(findings: &mut Findings, config: &Config) {
     findings.range("archive.warn_free_disk_bytes", archive.warn_free_disk_bytes, 0..=1 << 50);
     if archive.segments_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         findings.add("archive.segments_dir", "name a directory, or leave it out");
+    }
+    if let Some(read_model) = &archive.postgres {
+        postgres(findings, read_model);
+    }
+}
+
+fn postgres(findings: &mut Findings, postgres: &Postgres) {
+    let url = postgres.url.expose();
+    // One that could not be fetched was found already.
+    if !url.is_empty() {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            findings
+                .add("archive.postgres.url", "write postgres://user:password@host:5432/database");
+        }
+        if url.contains("sslmode=") {
+            let advice =
+                "leave sslmode out; archive.postgres.tls and archive.postgres.ca_file say it";
+            findings.add("archive.postgres.url", advice);
+        }
+    }
+    findings.range("archive.postgres.pool_size", postgres.pool_size.into(), 2..=200);
+    findings.range("archive.postgres.timeout_ms", postgres.timeout_ms, 100..=120_000);
+    if postgres.tls == PostgresTls::Off && postgres.ca_file.is_some() {
+        let advice =
+            "certificates are not read while archive.postgres.tls is off; leave one of them out";
+        findings.add("archive.postgres.ca_file", advice);
     }
 }
 

@@ -1,9 +1,9 @@
 //! The operator's service on a directory that no process holds: the same service, in this process, for one command.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use archive::{Projector, SqliteRepository, segments::Segments};
+use archive::{Projector, segments::Segments};
 use bus::sqlite::{Options, Store};
 use chassis::{
     clock::Clock,
@@ -40,8 +40,7 @@ impl Directory {
         let store = Store::open(dir, options)?;
         let sealer = Arc::new(crate::keys::open(dir)?);
         let (bus, clock) = (store.bus(), Clock::system());
-        let file = dir.join(archive::sqlite::DATABASE_FILE);
-        let repository = Arc::new(SqliteRepository::open(&file, sealer.fingerprint())?);
+        let repository = crate::read_model::open(&config, &sealer, Duration::ZERO)?;
         let segments = Segments::open(&config.segments_dir())?;
         let projector =
             Projector::new(bus.clone(), repository, clock.clone()).with_segments(segments.clone());

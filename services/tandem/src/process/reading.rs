@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use archive::{Archive, Projector, Repository, SqliteRepository};
+use archive::{Archive, Projector};
 use chassis::seal::Sealer;
 
 use super::{Setting, Storage, keeping::Keeping};
@@ -20,7 +20,7 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) async fn start(setting: &Setting<'_>, storage: &Storage) -> anyhow::Result<Self> {
         let Setting { role, config, clock, shutdown, health } = setting;
-        let repository = repository(setting, storage)?;
+        let repository = crate::read_model::open(config, &storage.sealer, READ_MODEL_PACE)?;
         let wait = Duration::from_millis(config.limits.read_wait_ms);
         let sealer = Sealer::clone(&storage.sealer);
         if !role.archives() {
@@ -36,11 +36,4 @@ impl Reading {
         projector.start(shutdown, health);
         Ok(Self { archive: projector.archive(sealer).with_wait(wait), keeping })
     }
-}
-
-fn repository(setting: &Setting<'_>, storage: &Storage) -> anyhow::Result<Arc<dyn Repository>> {
-    let config = setting.config;
-    let file = config.data_dir.join(archive::sqlite::DATABASE_FILE);
-    let repository = SqliteRepository::open(&file, storage.sealer.fingerprint())?;
-    Ok(Arc::new(repository.with_pace(READ_MODEL_PACE)))
 }

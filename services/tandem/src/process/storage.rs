@@ -31,7 +31,7 @@ impl Storage {
             return Self::embedded(config).await;
         };
         let sealer = Arc::new(crate::keys::of_cluster(config)?);
-        let options = crate::cluster::options(config, nats, setting.role.name())?;
+        let options = crate::cluster::options(config, nats, setting.role.name());
         let bus = jetstream::connect(options).await.context("cannot use NATS JetStream")?;
         Ok(Self { bus, sealer, store: None })
     }

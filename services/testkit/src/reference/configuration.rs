@@ -137,7 +137,7 @@ fn shown(given: &Expr) -> String {
         }
         Expr::Path(path) => match path.path.segments.last() {
             Some(last) if last.ident == "None" => "not set".to_owned(),
-            Some(last) => format!("`\"{}\"`", last.ident.to_string().to_lowercase()),
+            Some(last) => format!("`\"{}\"`", snake(&last.ident.to_string())),
             None => String::new(),
         },
         other => {

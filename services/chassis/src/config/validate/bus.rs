@@ -40,7 +40,7 @@ fn servers(findings: &mut Findings, nats: &Nats) {
     if ![1, 3, 5].contains(&nats.replicas) {
         findings.add("bus.nats.replicas", "choose 1, 3 or 5: even numbers bring nothing");
     }
-    findings.range("bus.nats.streams", nats.streams.into(), 1..=256);
+    findings.range("bus.nats.streams", nats.streams.into(), 0..=256);
 }
 
 fn sign_in(findings: &mut Findings, nats: &Nats) {

@@ -12,20 +12,28 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use chassis::{
     clock::Clock,
     task::{self, TaskKind},
 };
-use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
-use super::{apply, connections::Connections};
 use crate::{
     ArchiveError,
     repository::{Applied, Batch},
 };
 
-type Answer = Result<Applied, ArchiveError>;
+/// What became of one batch.
+pub(crate) type Answer = Result<Applied, ArchiveError>;
+
+/// Where batches are applied.
+#[async_trait]
+pub(crate) trait Together: Send + Sync + 'static {
+    /// Applies batches in one transaction; one answer for each, in order. Where that fails for a reason of one batch, the others
+    /// are applied all the same. A batch without an answer is answered [`ArchiveError::Closed`].
+    async fn apply_all(&self, batches: Vec<Batch>) -> Vec<Answer>;
+}
 
 struct Waiting {
     batch: Batch,
@@ -33,8 +41,10 @@ struct Waiting {
 }
 
 /// What waits for the next transaction.
-pub(super) struct Group {
-    connections: Arc<Connections>,
+pub(crate) struct Group<S> {
+    store: Arc<S>,
+    /// Who has it applies what waits: what comes meanwhile waits together.
+    turn: Semaphore,
     waiting: Mutex<Vec<Waiting>>,
     clock: Clock,
     /// Least time between the beginnings of two transactions.
@@ -42,16 +52,17 @@ pub(super) struct Group {
     begun_us: AtomicU64,
 }
 
-impl std::fmt::Debug for Group {
+impl<S> std::fmt::Debug for Group<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Group")
     }
 }
 
-impl Group {
-    pub(super) fn new(connections: Arc<Connections>, pace: Duration) -> Self {
+impl<S: Together> Group<S> {
+    pub(crate) fn new(store: Arc<S>, pace: Duration) -> Self {
         Self {
-            connections,
+            store,
+            turn: Semaphore::new(1),
             waiting: Mutex::default(),
             clock: Clock::system(),
             pace_us: u64::try_from(pace.as_micros()).unwrap_or(u64::MAX),
@@ -60,7 +71,7 @@ impl Group {
     }
 
     /// Applies a batch together with whatever else waits.
-    pub(super) async fn apply(self: &Arc<Self>, batch: Batch) -> Answer {
+    pub(crate) async fn apply(self: &Arc<Self>, batch: Batch) -> Answer {
         let (answer, applied) = oneshot::channel();
         let is_first = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,6 +88,8 @@ impl Group {
     }
 
     async fn run(&self) {
+        // Nobody closes it.
+        let Ok(_turn) = self.turn.acquire().await else { return };
         let since_us = self.clock.boot_us().saturating_sub(self.begun_us.load(Ordering::Relaxed));
         if since_us < self.pace_us {
             tokio::time::sleep(Duration::from_micros(self.pace_us - since_us)).await;
@@ -86,20 +99,10 @@ impl Group {
             std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let (batches, answers): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|waiting| (waiting.batch, waiting.answer)).unzip();
-        // Where this fails as a whole, nobody is answered, which is an answer.
-        let applied = self.connections.write(move |db| Ok(apply_all(db, &batches))).await;
-        for (answer, applied) in answers.into_iter().zip(applied.unwrap_or_default()) {
+        let applied = self.store.apply_all(batches).await;
+        for (answer, applied) in answers.into_iter().zip(applied) {
             // Who stopped waiting will look where the read model stands.
             drop(answer.send(applied));
         }
-    }
-}
-
-/// All in one transaction; where that fails, each in its own, so that one bad batch stops only its partition.
-fn apply_all(db: &mut Connection, batches: &[Batch]) -> Vec<Answer> {
-    match apply::together(db, batches) {
-        Ok(applied) => applied.into_iter().map(Ok).collect(),
-        Err(error) if batches.len() == 1 => vec![Err(error)],
-        Err(_) => batches.iter().map(|batch| apply::apply(db, batch)).collect(),
     }
 }

@@ -1,0 +1,249 @@
+//! The bus on three real NATS servers: the conformance suite, and leaders that are killed in the middle.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside a test function")]
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bus::{
+    AppendError, Bus, EntityId, LogAppendError, PartName, PartPut, PartitionId, Position,
+    ReadLimit, SavedPart,
+    conformance::PARTITIONS,
+    jetstream::{self, Auth, Level, Options},
+};
+use bytes::Bytes;
+use testkit::{nats::NatsCluster, wait_for, wait_until};
+use tokio::runtime::{Builder, Runtime};
+
+const P0: PartitionId = PartitionId(0);
+/// Longer than elections take (4 to 9 s), several times.
+const WITHIN: Duration = Duration::from_secs(60);
+
+fn options(servers: Vec<String>) -> Options {
+    Options {
+        servers,
+        partitions: PARTITIONS,
+        streams: 1,
+        replicas: 3,
+        recent_bytes: 64 * 1024,
+        trimmer: Some(Auth::None),
+        ..Options::default()
+    }
+}
+
+/// A cluster that all cases share while any of them runs, in a runtime of its own: those of the cases end with
+/// them. Each case has an installation of its own.
+struct Shared {
+    servers: Vec<String>,
+    cluster: Option<NatsCluster>,
+    runtime: Option<Runtime>,
+}
+
+static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+static CASES: AtomicU64 = AtomicU64::new(0);
+
+impl Shared {
+    fn get() -> Arc<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = shared.upgrade() {
+            return running;
+        }
+        // The runtime that waits for this one must not be that of a case.
+        let started = std::thread::spawn(|| {
+            let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let runtime = runtime.unwrap();
+            let cluster = runtime.block_on(NatsCluster::start(3)).unwrap();
+            Self { servers: cluster.urls(), cluster: Some(cluster), runtime: Some(runtime) }
+        });
+        let started = Arc::new(started.join().unwrap());
+        *shared = Arc::downgrade(&started);
+        started
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        drop(self.cluster.take());
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn make() -> (Bus, Arc<Shared>) {
+    let shared = tokio::task::spawn_blocking(Shared::get).await.unwrap();
+    let prefix = format!("case-{}", CASES.fetch_add(1, Ordering::Relaxed));
+    let options = Options { prefix, ..options(shared.servers.clone()) };
+    jetstream::init(options.clone()).await.unwrap();
+    (jetstream::connect(options).await.unwrap(), shared)
+}
+
+bus::conformance_suite!(#[tokio::test], make);
+
+fn body(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn part(number: u64) -> PartPut {
+    let position = Position { generation: 0, seq: number, index: 0 };
+    let bytes = Some(body(&format!("state {number}")));
+    let entity = EntityId { kind: 1, hash: [7; 16] };
+    PartPut { entity, part: SavedPart { name: PartName::from("main"), position, bytes } }
+}
+
+/// What the writers of one run were told.
+#[derive(Default)]
+struct Run {
+    over: AtomicBool,
+    records: AtomicU64,
+    entries: AtomicU64,
+    saves: AtomicU64,
+}
+
+impl Run {
+    fn goes_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
+    }
+
+    /// Waits until each writer was acknowledged `more` times more.
+    async fn progress(&self, more: u64) {
+        let counters = [&self.records, &self.entries, &self.saves];
+        let goals = counters.map(|counter| (counter, counter.load(Ordering::Relaxed) + more));
+        let reached =
+            || goals.iter().all(|(counter, goal)| counter.load(Ordering::Relaxed) >= *goal);
+        wait_until(WITHIN, "every writer to go on", reached).await.unwrap();
+    }
+}
+
+async fn last(bus: &Bus) -> (u64, Bytes) {
+    let ask = async || bus.log.last(P0).await.ok();
+    wait_for(WITHIN, "the last record", ask).await.unwrap().unwrap_or_default()
+}
+
+/// One attempt by the rules of design.md 4.2; `None` where the same bytes must be sent again.
+async fn append(bus: &Bus, expected: u64, record: &Bytes) -> Option<u64> {
+    match bus.log.append(P0, expected, record.clone()).await {
+        Ok(seq) => Some(seq),
+        Err(LogAppendError::Unknown(_)) => None,
+        Err(LogAppendError::Conflict) => {
+            let (seq, found) = last(bus).await;
+            assert!(seq >= expected, "the log forgot {expected}: it ends at {seq}");
+            assert_eq!(found, *record, "a conflict with somebody else");
+            Some(seq)
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Appends records one after the other, and now and then as a rival that is behind.
+async fn write_log(bus: &Bus, rival: &Bus, run: &Run) -> Vec<(u64, Bytes)> {
+    let mut acknowledged: Vec<(u64, Bytes)> = Vec::new();
+    let mut number = 0;
+    while run.goes_on() {
+        let expected = acknowledged.last().map_or(0, |(seq, _)| *seq);
+        let record = body(&format!("record {number}"));
+        let attempt = async || append(bus, expected, &record).await;
+        let seq = wait_for(WITHIN, "an append", attempt).await.unwrap();
+        acknowledged.push((seq, record));
+        number += 1;
+        run.records.store(number, Ordering::Relaxed);
+        if number % 20 == 0 {
+            let stale = rival.log.append(P0, expected, body("rival")).await;
+            assert!(stale.is_err(), "a record that expects {expected} was taken after {seq}");
+        }
+    }
+    acknowledged
+}
+
+async fn write_inbox(bus: &Bus, run: &Run) -> Vec<(u64, Bytes)> {
+    let mut acknowledged = Vec::new();
+    while run.goes_on() {
+        let number = run.entries.load(Ordering::Relaxed);
+        let entry = body(&format!("entry {number}"));
+        let attempt = async || match bus.inbox.append(P0, entry.clone()).await {
+            Ok(seq) => Some(seq),
+            Err(AppendError::Unknown(_)) => None,
+            Err(other) => panic!("{other}"),
+        };
+        let seq = wait_for(WITHIN, "an entry", attempt).await.unwrap();
+        acknowledged.push((seq, entry));
+        run.entries.store(number + 1, Ordering::Relaxed);
+    }
+    acknowledged
+}
+
+/// Follows the inbox as an owner does.
+async fn read_inbox(bus: &Bus, until: u64) -> Vec<(u64, Bytes)> {
+    let mut all: Vec<(u64, Bytes)> = Vec::new();
+    while all.last().is_none_or(|(seq, _)| *seq < until) {
+        let after = all.last().map_or(0, |(seq, _)| *seq);
+        all.extend(bus.inbox.read(P0, after, ReadLimit::default()).await.unwrap());
+    }
+    all
+}
+
+/// Saves, and loads what was saved.
+async fn write_states(bus: &Bus, run: &Run) {
+    while run.goes_on() {
+        let wanted = part(run.saves.load(Ordering::Relaxed) + 1);
+        let save = async || bus.states.put(P0, vec![wanted.clone()]).await.ok();
+        wait_for(WITHIN, "a save", save).await.unwrap();
+        let load = async || bus.states.load(P0, wanted.entity).await.ok();
+        let loaded = wait_for(WITHIN, "a load", load).await.unwrap();
+        assert_eq!(loaded, [wanted.part], "what was saved is not what is there");
+        run.saves.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Kills and restarts the leader of each kind of stream while everything is written and read.
+async fn kill_leaders(cluster: &mut NatsCluster, run: &Run) {
+    run.progress(20).await;
+    for stream in ["TANDEM_LOG_0", "TANDEM_INBOX_0", "TANDEM_STATES_0"] {
+        let leader = cluster.leader_of(stream).await.unwrap();
+        cluster.kill(leader).unwrap();
+        run.progress(20).await;
+        cluster.restart(leader).await.unwrap();
+        run.progress(20).await;
+    }
+    run.over.store(true, Ordering::Relaxed);
+}
+
+#[tokio::test]
+async fn killed_leaders_take_nothing_that_was_acknowledged() {
+    let mut cluster = NatsCluster::start(3).await.unwrap();
+    let options = options(cluster.urls());
+    let created = jetstream::init(options.clone()).await.unwrap();
+    assert_ne!(created.check.worst(), Level::Refused, "{}", created.check);
+    let bus = jetstream::connect(options.clone()).await.unwrap();
+    let rival = jetstream::connect(options).await.unwrap();
+    let run = Run::default();
+    let (records, entries, (), ()) = tokio::join!(
+        write_log(&bus, &rival, &run),
+        write_inbox(&bus, &run),
+        write_states(&bus, &run),
+        kill_leaders(&mut cluster, &run),
+    );
+    let mut log: Vec<(u64, Bytes)> = Vec::new();
+    while log.len() < records.len() {
+        let after = log.last().map_or(0, |(seq, _)| *seq);
+        let page = bus.log.read(P0, after, ReadLimit::default()).await.unwrap();
+        assert!(!page.is_empty(), "the log ends after {after}");
+        log.extend(page);
+    }
+    assert_eq!(log, records, "the log is not what was acknowledged");
+    assert_eq!(Some(last(&bus).await), records.last().cloned());
+    let until = entries.last().unwrap().0;
+    let inbox = read_inbox(&bus, until).await;
+    let lost: Vec<_> = entries.iter().filter(|entry| !inbox.contains(entry)).collect();
+    assert!(lost.is_empty(), "acknowledged and gone: {lost:?}");
+    println!(
+        "{} records, {} entries, {} saves",
+        records.len(),
+        entries.len(),
+        run.saves.into_inner()
+    );
+}

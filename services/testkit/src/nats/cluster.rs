@@ -1,0 +1,222 @@
+//! A cluster of real servers, configured by `deploy/nats/cluster.conf`, with a link between any two of them and
+//! between each and its clients.
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use async_nats::jetstream::{self, stream};
+
+use super::{Link, NatsError, NatsServer, Setup};
+use crate::{TimedOut, wait_for};
+
+/// Most servers: `cluster.conf` names three.
+const SERVERS_MAX: usize = 3;
+/// Longest an election of all leaders may take after a start.
+const FORMED_WITHIN: Duration = Duration::from_secs(60);
+/// Longest one question may take while there may be no leader.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Where nobody listens. Servers tell each other this address, so that they meet on the links alone.
+const NOWHERE: &str = "127.0.0.1:1";
+
+/// Servers that are killed, and links that end, when this is dropped.
+#[derive(Debug)]
+pub struct NatsCluster {
+    servers: Vec<NatsServer>,
+    /// By server.
+    clients: Vec<Link>,
+    /// By server that connects and server that is connected to.
+    routes: BTreeMap<(usize, usize), Link>,
+}
+
+impl NatsCluster {
+    /// Starts a cluster that writes to the disk when the system likes, and waits until it takes replicated streams.
+    ///
+    /// # Errors
+    /// When a server does not become ready, or they do not form a cluster.
+    pub async fn start(servers: usize) -> Result<Self, NatsError> {
+        Self::start_with(servers, "2m").await
+    }
+
+    /// As [`NatsCluster::start`], with a fsync policy (`sync_interval` of the servers).
+    ///
+    /// # Errors
+    /// As [`NatsCluster::start`].
+    pub async fn start_with(servers: usize, sync_interval: &str) -> Result<Self, NatsError> {
+        let servers = servers.min(SERVERS_MAX);
+        let mut cluster =
+            Self { servers: Vec::new(), clients: Vec::new(), routes: BTreeMap::new() };
+        for from in 0..servers {
+            cluster.clients.push(Link::open().await?);
+            for to in 0..servers {
+                cluster.routes.insert((from, to), Link::open().await?);
+            }
+        }
+        for number in 0..servers {
+            let setup = cluster.setup(number, sync_interval);
+            cluster.servers.push(NatsServer::start_with(setup).await?);
+            cluster.lead(number);
+        }
+        cluster.wait_until_formed().await?;
+        Ok(cluster)
+    }
+
+    fn setup(&self, number: usize, sync_interval: &str) -> Setup {
+        let client_port = self.clients.get(number).map_or(0, Link::port);
+        let mut setup = Setup::deployed(&["cluster.conf"])
+            .with("NATS_NAME", &name(number))
+            .with("NATS_HOST", "127.0.0.1")
+            .with("NATS_PORT", "-1")
+            .with("NATS_CLUSTER_PORT", "-1")
+            // Without quotes 2m is the number 2,000,000 to the servers.
+            .with("NATS_SYNC", &format!("\"{sync_interval}\""));
+        for to in 0..SERVERS_MAX {
+            let port = self.routes.get(&(number, to)).map(Link::port);
+            // Fewer servers than the file names: once more to itself, which a server notices.
+            let port = port.or_else(|| self.routes.get(&(number, number)).map(Link::port));
+            let url = format!("\"nats://127.0.0.1:{}\"", port.unwrap_or_default());
+            setup = setup.with(&format!("NATS_ROUTE_{}", to + 1), &url);
+        }
+        let client = format!("127.0.0.1:{client_port}");
+        let advertise = ["--client_advertise", &client, "--cluster_advertise", NOWHERE];
+        setup.arguments = advertise.map(ToOwned::to_owned).to_vec();
+        setup
+    }
+
+    /// Lets the links to a server lead to where it listens now.
+    fn lead(&self, number: usize) {
+        let Some(server) = self.servers.get(number) else { return };
+        if let Some(link) = self.clients.get(number) {
+            link.lead_to(server.port);
+        }
+        for ((_, to), link) in &self.routes {
+            if *to == number {
+                link.lead_to(server.route_port());
+            }
+        }
+    }
+
+    /// Where clients connect: every server, through its link.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.clients.iter().map(|link| format!("nats://127.0.0.1:{}", link.port())).collect()
+    }
+
+    /// Number of servers, running or not.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Kills a server (SIGKILL). Its store stays.
+    ///
+    /// # Errors
+    /// When there is no such server, or the system refuses.
+    pub fn kill(&mut self, number: usize) -> io::Result<()> {
+        self.servers.get_mut(number).ok_or(io::ErrorKind::NotFound)?.kill()
+    }
+
+    /// Starts a server again on its store. The others find it by their links.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart(&mut self, number: usize) -> Result<(), NatsError> {
+        let server =
+            self.servers.get_mut(number).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        server.kill()?;
+        // The links keep their ports, so it may take any other: nobody else can have taken those.
+        server.port = 0;
+        server.launch().await?;
+        self.lead(number);
+        Ok(())
+    }
+
+    /// Stops a server in place, as [`NatsServer::pause`].
+    ///
+    /// # Errors
+    /// When there is no such server, or the system refuses.
+    pub fn pause(&self, number: usize) -> io::Result<()> {
+        self.servers.get(number).ok_or(io::ErrorKind::NotFound)?.pause()
+    }
+
+    /// Lets a paused server go on.
+    ///
+    /// # Errors
+    /// When there is no such server, or the system refuses.
+    pub fn resume(&self, number: usize) -> io::Result<()> {
+        self.servers.get(number).ok_or(io::ErrorKind::NotFound)?.resume()
+    }
+
+    /// Cuts the link between two servers, both ways.
+    pub fn cut(&self, one: usize, other: usize) {
+        self.between(one, other).for_each(Link::cut);
+    }
+
+    /// Heals the link between two servers.
+    pub fn heal(&self, one: usize, other: usize) {
+        self.between(one, other).for_each(Link::heal);
+    }
+
+    fn between(&self, one: usize, other: usize) -> impl Iterator<Item = &Link> {
+        [(one, other), (other, one)].into_iter().filter_map(|pair| self.routes.get(&pair))
+    }
+
+    /// Cuts a server off from the others; clients still reach it.
+    pub fn isolate(&self, number: usize) {
+        (0..self.size()).filter(|other| *other != number).for_each(|other| self.cut(number, other));
+    }
+
+    /// Undoes [`NatsCluster::isolate`].
+    pub fn rejoin(&self, number: usize) {
+        (0..self.size())
+            .filter(|other| *other != number)
+            .for_each(|other| self.heal(number, other));
+    }
+
+    /// Cuts the link between a server and its clients.
+    pub fn cut_clients(&self, number: usize) {
+        self.clients.get(number).into_iter().for_each(Link::cut);
+    }
+
+    /// Heals the link between a server and its clients.
+    pub fn heal_clients(&self, number: usize) {
+        self.clients.get(number).into_iter().for_each(Link::heal);
+    }
+
+    /// Which server leads a stream, as soon as one does.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub async fn leader_of(&self, stream: &str) -> Result<usize, TimedOut> {
+        let what = format!("a leader of {stream}");
+        wait_for(FORMED_WITHIN, &what, async || {
+            let client = async_nats::ConnectOptions::new().connect(self.urls()).await.ok()?;
+            let context = jetstream::ContextBuilder::new().timeout(ANSWER_WITHIN).build(client);
+            let stream = context.get_stream(stream).await.ok()?;
+            let leader = stream.cached_info().cluster.as_ref()?.leader.clone()?;
+            (0..self.size()).find(|number| name(*number) == leader)
+        })
+        .await
+    }
+
+    /// A stream that has as many copies as there are servers can be made: everybody knows everybody.
+    async fn wait_until_formed(&self) -> Result<(), NatsError> {
+        let copies = self.size();
+        let formed = wait_for(FORMED_WITHIN, "a cluster that takes streams", async || {
+            let client = async_nats::ConnectOptions::new().connect(self.urls()).await.ok()?;
+            let context = jetstream::ContextBuilder::new().timeout(ANSWER_WITHIN).build(client);
+            let config = stream::Config {
+                name: "TESTKIT".to_owned(),
+                subjects: vec!["testkit".to_owned()],
+                num_replicas: copies,
+                ..stream::Config::default()
+            };
+            context.get_or_create_stream(config).await.ok()?;
+            context.delete_stream("TESTKIT").await.ok().map(drop)
+        });
+        formed.await.map_err(NatsError::NoCluster)
+    }
+}
+
+/// The name of a server within its cluster.
+fn name(number: usize) -> String {
+    format!("nats-{number}")
+}

@@ -1,0 +1,123 @@
+//! A link that can be cut: a small loopback proxy between whoever connects and a server.
+
+use std::io;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinSet,
+};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a link does with what comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// Passes it on.
+    Open,
+    /// Holds it: nothing arrives, and nobody is told.
+    Silent,
+}
+
+/// A proxy on a loopback port of its own. Its connections end with it.
+#[derive(Debug)]
+pub struct Link {
+    port: u16,
+    flow: watch::Sender<Flow>,
+    target: watch::Sender<u16>,
+    _tasks: JoinSet<()>,
+}
+
+impl Link {
+    /// An open link whose target is not known yet: connections wait for it.
+    ///
+    /// # Errors
+    /// When the system has no port.
+    pub async fn open() -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let port = listener.local_addr()?.port();
+        let (flow, flows) = watch::channel(Flow::Open);
+        let (target, targets) = watch::channel(0);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, flows, targets));
+        Ok(Self { port, flow, target, _tasks: tasks })
+    }
+
+    /// Where to connect.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Connections made from now on go to this loopback port; those that are there end.
+    pub fn lead_to(&self, port: u16) {
+        self.target.send_replace(port);
+    }
+
+    /// Holds everything that comes, as a network does that was divided: no connection is closed.
+    pub fn cut(&self) {
+        self.flow.send_replace(Flow::Silent);
+    }
+
+    /// Passes on what was held and what comes.
+    pub fn heal(&self) {
+        self.flow.send_replace(Flow::Open);
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    flows: watch::Receiver<Flow>,
+    targets: watch::Receiver<u16>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((near, _)) => drop(connections.spawn(serve(near, flows.clone(), targets.clone()))),
+                Err(_) => return,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(
+    near: TcpStream,
+    mut flows: watch::Receiver<Flow>,
+    mut targets: watch::Receiver<u16>,
+) {
+    let Ok(target) = targets.wait_for(|port| *port != 0).await.map(|port| *port) else { return };
+    if flows.wait_for(|flow| *flow == Flow::Open).await.is_err() {
+        return;
+    }
+    // A server that is not there: the near side sees its connection end.
+    let Ok(far) = TcpStream::connect(("127.0.0.1", target)).await else { return };
+    drop((near.set_nodelay(true), far.set_nodelay(true)));
+    let (near_read, near_write) = near.into_split();
+    let (far_read, far_write) = far.into_split();
+    tokio::select! {
+        () = pump(near_read, far_write, flows.clone()) => {}
+        () = pump(far_read, near_write, flows) => {}
+        _ = targets.wait_for(|port| *port != target) => {}
+    }
+}
+
+/// Ends when either side does.
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flows: watch::Receiver<Flow>) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let Ok(read) = from.read(&mut buffer).await else { return };
+        if flows.wait_for(|flow| *flow == Flow::Open).await.is_err() {
+            return;
+        }
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { return };
+        if to.write_all(bytes).await.is_err() {
+            return;
+        }
+    }
+}
