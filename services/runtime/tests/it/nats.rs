@@ -19,10 +19,24 @@ const PARTITIONS: u16 = 8;
 const WITHIN: Duration = Duration::from_secs(60);
 const LEASE_MS: u64 = 2_000;
 
+fn options(server: &NatsServer) -> Options {
+    Options {
+        servers: vec![server.url()],
+        partitions: PARTITIONS,
+        replicas: 1,
+        allow_data_loss: true,
+        ..Options::default()
+    }
+}
+
+async fn installation() -> NatsServer {
+    let server = NatsServer::start().await.unwrap();
+    jetstream::init(options(&server)).await.unwrap();
+    server
+}
+
 async fn connect(server: &NatsServer) -> Bus {
-    let servers = vec![server.url()];
-    let options = Options { servers, partitions: PARTITIONS, ..Options::default() };
-    jetstream::connect(options).await.unwrap()
+    jetstream::connect(options(server)).await.unwrap()
 }
 
 async fn node(server: &NatsServer, world: &Arc<World>, name: &str) -> Node {
@@ -71,7 +85,7 @@ async fn epochs(nodes: [&Node; 2]) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_server_makes_both_unready_moves_nothing_and_loses_nothing() {
-    let server = NatsServer::start().await.unwrap();
+    let server = installation().await;
     let world = Arc::<World>::default();
     let (a, b) = pair(&server, &world).await;
     // One at a time, so at rest once nobody hands over for as long as the slowest hand-over takes.
@@ -114,7 +128,7 @@ async fn a_paused_server_makes_both_unready_moves_nothing_and_loses_nothing() {
 /// The longest time without a served owner, as both nodes see it together, over several moves to and fro.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_planned_hand_over_over_nats_is_short() {
-    let server = NatsServer::start().await.unwrap();
+    let server = installation().await;
     let world = Arc::<World>::default();
     let (a, b) = pair(&server, &world).await;
     let operator = connect(&server).await;
