@@ -120,7 +120,7 @@ impl NatsCluster {
     /// When it does not become ready.
     pub async fn restart(&mut self, number: usize) -> Result<(), NatsError> {
         let server =
-            self.servers.get_mut(number).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+            self.servers.get_mut(number).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         server.kill()?;
         // The links keep their ports, so it may take any other: nobody else can have taken those.
         server.port = 0;
