@@ -36,17 +36,16 @@ async fn init(config: &Config) -> anyhow::Result<ExitCode> {
     // Before the streams: an installation without a key could not be used.
     Sealer::open_dir(config.key_dir())?;
     let report = jetstream::init(options(config, nats(config)?, "operator")).await?;
-    say(&format!("{report}"));
-    say(&format!(
-        "give every process the key in {} (key_dir)",
-        config.key_dir().display()
-    ));
+    say(&report.check.to_string());
+    let (created, existing) = (report.created.len(), report.existing.len());
+    say(&format!("{created} streams were created, {existing} were there already"));
+    say(&format!("give every process the key in {} (key_dir)", config.key_dir().display()));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn check(config: &Config) -> anyhow::Result<ExitCode> {
     let report = jetstream::check(options(config, nats(config)?, "operator")).await?;
-    say(&format!("{report}"));
+    say(&report.to_string());
     Ok(match report.worst() {
         Level::Refused => ExitCode::FAILURE,
         Level::Ok | Level::Warning => ExitCode::SUCCESS,
@@ -67,9 +66,11 @@ pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> Options {
         _ => None,
     };
     let nkey = nats.nkey_seed_file.clone().map(|seed_file| Auth::NKey { seed_file });
-    let client = nats.cert_file.clone().zip(nats.key_file.clone()).map(
-        |(certificate_file, key_file)| ClientCertificate { certificate_file, key_file },
-    );
+    let client = nats
+        .cert_file
+        .clone()
+        .zip(nats.key_file.clone())
+        .map(|(certificate_file, key_file)| ClientCertificate { certificate_file, key_file });
     let auth = user(&nats.user, &nats.password).or(nkey).unwrap_or_default();
     // Where nobody signs in, there is nobody else to sign in as either.
     let anyone = matches!(auth, Auth::None).then_some(Auth::None);

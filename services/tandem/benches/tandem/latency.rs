@@ -1,12 +1,12 @@
 //! How long a webhook's answer and an offer take at 1,000 webhooks/s, and what a flood of another business does to offers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hdrhistogram::Histogram;
 
 use crate::harness::{
     desk::{self, Agents, Habits},
-    measure::ms,
+    measure::{ms, sum},
     poster::{self, histogram, offset_us},
     programs::Shape,
     report::{Report, Target},
@@ -103,6 +103,20 @@ async fn offers_us(
     (times_us, missing)
 }
 
+/// The gateway's limit of inputs under way, second by second while `posting` runs.
+async fn under_way_limits(world: &World, posting: impl Future) -> Vec<f64> {
+    let mut posting = std::pin::pin!(posting);
+    let mut limits = Vec::new();
+    loop {
+        tokio::select! {
+            _ = &mut posting => return limits,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                limits.push(sum(&world.metrics().await, "tandem_gateway_under_way_limit"));
+            }
+        }
+    }
+}
+
 /// Two businesses; the first writes its share, then ten times as much; the second's offers are looked at.
 pub(crate) async fn flood(report: &Report) {
     const SHARE: u32 = 100;
@@ -124,10 +138,14 @@ pub(crate) async fn flood(report: &Report) {
         let louds: Vec<_> = (0..flood * seconds).map(|n| text(loud(n), "L", n)).collect();
         let due_us = world.clock.boot_us() + 50_000;
         let gateway = world.product.addresses.gateway;
-        tokio::join!(
-            poster::paced(gateway, Arc::new(quiets), SHARE, due_us),
-            poster::paced(gateway, Arc::new(louds), flood, due_us),
-        );
+        let posting = async {
+            tokio::join!(
+                poster::paced(gateway, Arc::new(quiets), SHARE, due_us),
+                poster::paced(gateway, Arc::new(louds), flood, due_us),
+            )
+        };
+        let limits = under_way_limits(&world, posting).await;
+        println!("inputs that might be under way, each second: {limits:?}");
         world.until_still().await;
         let due = (0..SHARE * seconds)
             .step_by(2)

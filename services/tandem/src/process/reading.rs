@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use archive::{Archive, Projector};
 use chassis::seal::Sealer;
 
-use super::{Setting, Storage, keeping::Keeping};
+use super::{Role, Setting, Storage, keeping::Keeping};
 
 /// What the read model may be behind under load, so that many decisions share a transaction: a twentieth of what a
 /// query waits for it.
@@ -20,6 +20,11 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) async fn start(setting: &Setting<'_>, storage: &Storage) -> anyhow::Result<Self> {
         let Setting { role, config, clock, shutdown, health } = setting;
+        anyhow::ensure!(
+            *role == Role::Up || config.archive.postgres.is_some(),
+            "`tandem {}` shares its read model with other processes: set [archive.postgres]",
+            role.name()
+        );
         let repository = crate::read_model::open(config, &storage.sealer, READ_MODEL_PACE)?;
         let wait = Duration::from_millis(config.limits.read_wait_ms);
         let sealer = Sealer::clone(&storage.sealer);

@@ -6,15 +6,13 @@ mod fleet;
 use std::time::Duration;
 
 use rand::{Rng as _, seq::IndexedRandom as _};
-use testkit::nats::NatsServer;
+use testkit::{nats::NatsServer, postgres::PostgresServer};
 
 use super::play::{Play, assert_clean, count, scenario, seeded, set, times, until};
 use fleet::Fleet;
 
 const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
 const SETTLE: Duration = Duration::from_secs(180);
-/// Longest a partition of a killed router may stay without an owner that serves.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(60);
 
 async fn traffic(fleet: &Fleet, posts: u64) {
     let before = fleet.control().report().await.unwrap();
@@ -28,9 +26,11 @@ async fn traffic(fleet: &Fleet, posts: u64) {
 async fn processes_share_an_installation_and_each_may_die() {
     let mut play = Play::begin("cluster").await;
     let mut rng = seeded("cluster");
-    let nats = NatsServer::start().await.unwrap();
+    let (nats, postgres) =
+        (NatsServer::start().await.unwrap(), PostgresServer::start().await.unwrap());
+    let database = format!("[archive.postgres]\nurl = {:?}", postgres.url("postgres"));
     let scenario = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", 40.0));
-    let mut fleet = Fleet::open(play.dir(), &scenario, &[nats.url()], "").await;
+    let mut fleet = Fleet::open(play.dir(), &scenario, &[nats.url()], &database).await;
     for (role, node) in [
         ("archive", "archive-1"),
         ("router", "router-1"),
@@ -65,5 +65,4 @@ async fn processes_share_an_installation_and_each_may_die() {
     let report = play.rest(fleet.control(), SETTLE).await;
     assert_clean("cluster", &report);
     fleet.end(&[]).await;
-    let _ = TAKEN_OVER_WITHIN;
 }
