@@ -176,7 +176,7 @@ pub(super) fn of_cluster(report: &mut Report, servers: usize, options: &Options)
             "start the other servers, list them in `servers`, or configure fewer copies",
         );
     }
-    if options.replicas % 2 == 0 {
+    if options.replicas.is_multiple_of(2) {
         let what = format!("{} copies are configured", options.replicas);
         report.add(
             Level::Warning,

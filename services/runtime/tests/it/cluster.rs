@@ -111,12 +111,12 @@ async fn a_planned_hand_over_takes_less_than_200_ms() {
             let owners = node.owners().borrow().get(&PartitionId(0)).cloned();
             let total = own(&a) + own(&b);
             if total < all() {
-                released_ms.get_or_insert(installation.clock.boot_ms());
+                released_ms.get_or_insert_with(|| installation.clock.boot_ms());
             }
             owners.filter(|owner| owner.node == to && owner.serving)
         })
         .await;
-        let released_ms = released_ms.unwrap_or(installation.clock.boot_ms());
+        let released_ms = released_ms.unwrap_or_else(|| installation.clock.boot_ms());
         longest_ms = longest_ms.max(installation.clock.boot_ms() - released_ms);
         // Pinned: it does not move back.
         pass_ms(5_000).await;

@@ -2,7 +2,7 @@
 
 use bus::{Position, Record, RecordBody, RecordHead, Steps};
 
-use super::driver::{Driver, command, entity, keys, settings};
+use super::driver::{Driver, START_MS, command, entity, keys, settings};
 use crate::{
     host::Occasion,
     shard::{Action, StopReason},
