@@ -1,6 +1,6 @@
 //! What leaves a node: nothing before the record that caused it is durable.
 
-use bus::{Cause, InboxEntry, Input, PartitionId, Reply};
+use bus::{Cause, InboxEntry, Input, PartitionId, Reply, Signal};
 use bytes::Bytes;
 
 use super::{Checker, Rule};
@@ -51,7 +51,23 @@ impl Checker {
         match topic {
             SIGNALS => self.on_signal(body),
             REPLIES => self.on_reply(body),
+            // Best effort, and nothing is decided by it: the leases say the same.
+            "placement" => {}
+            _ if topic.starts_with("decided.") => self.on_told_decided(topic, body),
             _ => self.broken(Rule::Gate, || format!("{topic} is nobody's topic")),
+        }
+    }
+
+    /// An owner says how far it has decided: not further than the log says.
+    fn on_told_decided(&mut self, topic: &str, body: &Bytes) {
+        self.report.count("decided told");
+        let signal = Signal { topic: topic.to_owned(), body: body.clone() };
+        let told = bus::decided_up_to(&signal);
+        let is_durable = told.is_some_and(|(partition, seq)| {
+            self.held.get(&partition).is_some_and(|held| seq <= held.place.seq)
+        });
+        if !is_durable {
+            self.broken(Rule::Gate, || format!("{told:?} is said to be decided"));
         }
     }
 

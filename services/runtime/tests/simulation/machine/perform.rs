@@ -40,6 +40,11 @@ impl World {
                 self.fly(id, delay_ms, What::PutCheckpoint(checkpoint));
             }
             Action::Signal(signal) => self.checker().on_publish(&signal.topic, &signal.body),
+            Action::Reached(seq) => {
+                let Some(partition) = self.owners.get(&id).map(|owner| owner.partition) else { return };
+                let signal = bus::decided_signal(partition, seq);
+                self.checker().on_publish(&signal.topic, &signal.body);
+            }
             Action::Reply { topic, reply } => {
                 let body = reply.encode().unwrap();
                 self.checker().on_publish(&topic, &body);
