@@ -65,7 +65,7 @@ impl ProjectorError {
             | Self::Archive(
                 ArchiveError::Store(_) | ArchiveError::Unreachable(_) | ArchiveError::Refused(_),
             ) => true,
-            Self::Segment(SegmentError::Io { .. }) => true,
+            Self::Segment(SegmentError::Io { .. } | SegmentError::Bucket { .. }) => true,
             Self::Bus(_)
             | Self::Archive(_)
             | Self::Decode(_)

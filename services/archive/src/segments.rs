@@ -4,11 +4,14 @@
 //! content in it stays sealed. It is written under a temporary name, made durable, renamed, and the directory
 //! made durable; from then on nobody changes it. Layout: `<directory>/<partition>/<generation>-<first
 //! sequence>.segment`, and beside them `HEAD`, which names the newest one, so that its loss is noticed too.
+//! With a bucket, each complete segment is stored there as well, and counts as kept only then.
 
+mod bucket;
 mod copy;
 mod format;
 mod keeper;
 mod read;
+mod shipper;
 mod verify;
 mod write;
 
@@ -21,9 +24,11 @@ use std::{
 
 use bus::PartitionId;
 
+pub use bucket::{Bucket, BucketOptions};
 pub use copy::copy;
 pub use format::{Footer, Hash};
 pub use keeper::{Keeper, KeeperOptions};
+pub use shipper::Shipper;
 pub use verify::{Report, verify};
 
 pub(crate) use read::SegmentReader;
@@ -60,6 +65,16 @@ pub enum SegmentError {
         path: PathBuf,
         /// What is wrong.
         why: String,
+    },
+    /// The bucket's server refused, or does not answer.
+    #[error("cannot {doing} {name}")]
+    Bucket {
+        /// What was tried.
+        doing: &'static str,
+        /// Which bucket.
+        name: String,
+        /// What was said.
+        source: object_store::Error,
     },
     /// The thread that did the work ended.
     #[error("the archive is shutting down")]
@@ -109,6 +124,8 @@ type Index = BTreeMap<PartitionId, Vec<Segment>>;
 pub struct Segments {
     dir: PathBuf,
     index: Arc<RwLock<Index>>,
+    /// The newest of each partition that is in the bucket with all before it; `None` where there is no bucket.
+    in_bucket: Arc<RwLock<Option<BTreeMap<PartitionId, Segment>>>>,
 }
 
 impl Segments {
@@ -132,7 +149,11 @@ impl Segments {
             segments.sort_by_key(Segment::end);
             index.insert(partition, segments);
         }
-        Ok(Self { dir: dir.to_owned(), index: Arc::new(RwLock::new(index)) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            index: Arc::new(RwLock::new(index)),
+            in_bucket: Arc::default(),
+        })
     }
 
     /// The directory.
@@ -151,6 +172,29 @@ impl Segments {
     #[must_use]
     pub fn last(&self, partition: PartitionId) -> Option<Segment> {
         self.look(|index| index.get(&partition)?.last().cloned())
+    }
+
+    /// The newest segment of a partition that is kept for good with all before it: complete, and in the bucket where there
+    /// is one. What is in it may be trimmed from the log.
+    #[must_use]
+    pub fn kept(&self, partition: PartitionId) -> Option<Segment> {
+        let in_bucket = self.in_bucket.read().unwrap_or_else(PoisonError::into_inner);
+        match &*in_bucket {
+            Some(in_bucket) => in_bucket.get(&partition).cloned(),
+            None => self.last(partition),
+        }
+    }
+
+    /// From now on only what is in a bucket is kept for good.
+    fn keep_in_bucket(&self) {
+        let mut in_bucket = self.in_bucket.write().unwrap_or_else(PoisonError::into_inner);
+        in_bucket.get_or_insert_default();
+    }
+
+    /// A segment is in the bucket, and so are all before it.
+    fn stored(&self, segment: Segment) {
+        let mut in_bucket = self.in_bucket.write().unwrap_or_else(PoisonError::into_inner);
+        in_bucket.get_or_insert_default().insert(segment.footer.partition, segment);
     }
 
     /// The first segment with a record after (generation, sequence).

@@ -129,7 +129,7 @@ impl Trimmer {
         let floor = (self.options.floor)(&checkpoint)?;
         let generation = checkpoint.position.generation;
         // What another generation calls a sequence is not what this log calls it.
-        let segment = self.segments.last(partition);
+        let segment = self.segments.kept(partition);
         let segment = segment.filter(|segment| segment.footer.generation == generation);
         let model = self.repository.cursor(partition).await?;
         let model = model.filter(|cursor| cursor.generation == generation);

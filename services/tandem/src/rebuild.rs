@@ -20,6 +20,12 @@ pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let store = Store::open(&config.data_dir, options)?;
     let sealer = crate::keys::open(&config.data_dir)?;
     let repository = crate::read_model::open(&config, &sealer, Duration::ZERO)?;
+    if let Some(bucket) = crate::bucket::open(&config)? {
+        let fetched = runtime.block_on(bucket.fetch_missing(&config.segments_dir()))?;
+        if fetched > 0 {
+            crate::cli::say(&format!("{fetched} segments were fetched from the bucket"));
+        }
+    }
     let segments = Segments::open(&config.segments_dir())?;
     let clock = Clock::system();
     runtime.block_on(archive::rebuild(&store.bus(), repository, clock, Some(segments)))?;

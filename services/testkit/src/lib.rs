@@ -1,6 +1,6 @@
 //! Development only: what tests of several crates share.
 //!
-//! Owns: the launcher of real NATS and Postgres servers, bounded waits, free ports, temporary directories, and the generator of the
+//! Owns: the launcher of real servers (NATS, Postgres, S3), bounded waits, free ports, temporary directories, and the generator of the
 //! reference pages.
 //!
 //! Must never know: a product type. It depends on no other crate of this workspace, and nothing but
@@ -12,6 +12,7 @@ mod net;
 pub mod postgres;
 pub mod powercut;
 pub mod reference;
+pub mod s3;
 mod wait;
 
 pub use file_system::{repository_root, temp_dir};

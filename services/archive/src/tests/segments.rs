@@ -24,16 +24,17 @@ use crate::{
     segments::{Keeper, KeeperOptions, Segments, verify},
 };
 
-const P0: PartitionId = PartitionId(0);
+pub(super) const BOUND: Duration = Duration::from_secs(40);
+pub(super) const P0: PartitionId = PartitionId(0);
 
-struct World {
-    bus: Bus,
+pub(super) struct World {
+    pub(super) bus: Bus,
     dir: TempDir,
 }
 
 impl World {
     /// A log of 60 records and its segments of a few records each.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options =
             sqlite::Options { partitions: 1, min_free_bytes: 0, ..sqlite::Options::default() };
@@ -57,12 +58,31 @@ impl World {
         }
     }
 
-    fn segments(&self) -> Segments {
+    pub(super) fn segments(&self) -> Segments {
         Segments::open(&self.segments_dir()).unwrap()
     }
 
-    fn segments_dir(&self) -> PathBuf {
+    pub(super) fn segments_dir(&self) -> PathBuf {
         self.dir.path().join("segments")
+    }
+
+    /// As the keeper does, with segments of another size.
+    pub(super) async fn keep_cut_at(&self, segment_bytes: u64) -> Segments {
+        let options = KeeperOptions { segment_bytes, segment_age: Duration::from_secs(3600) };
+        let segments = self.segments();
+        let keeper = Keeper::new(self.bus.clone(), segments.clone(), options, Clock::system());
+        keeper.keep_all(P0).await;
+        segments
+    }
+
+    /// A trimmer whose checkpoint and read model need nothing more.
+    pub(super) async fn trimmer(&self, segments: &Segments) -> Trimmer {
+        let model = self.rebuilt("trimmer", Some(segments.clone())).await.unwrap();
+        let position = Position { generation: 1, seq: 61, index: 0 };
+        let bytes = bus::encode(&(0_u64, 61_u64)).unwrap();
+        self.bus.states.put_checkpoint(P0, Checkpoint { position, bytes }).await.unwrap();
+        let options = TrimOptions { interval: Duration::from_secs(3600), floor };
+        Trimmer::new(self.bus.clone(), model, segments.clone(), options)
     }
 
     fn keeper(&self) -> (Keeper, Segments) {
@@ -83,7 +103,7 @@ impl World {
         Arc::new(SqliteRepository::open(&path, sealer().fingerprint()).unwrap())
     }
 
-    async fn rebuilt(
+    pub(super) async fn rebuilt(
         &self,
         name: &str,
         segments: Option<Segments>,

@@ -124,6 +124,32 @@ pub struct Archive {
     pub warn_free_disk_bytes: u64,
     /// Keeps the read model in Postgres; in a SQLite file in `data_dir` when not set.
     pub postgres: Option<Postgres>,
+    /// Stores segments in a bucket as well; they are trimmed from the log only when they are there.
+    pub s3: Option<S3>,
+}
+
+/// `[archive.s3]`: a bucket for segments, which outlives `data_dir`. Its server must know conditional puts (`If-None-Match`), as
+/// Amazon S3, MinIO and R2 do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// The bucket, which exists.
+    pub bucket: String,
+    /// Its region; any word where the server has none.
+    pub region: String,
+    /// Scheme and host of the server, without a final slash. Not set: Amazon's, of the region.
+    pub endpoint: Option<String>,
+    /// Allows a plain `http` endpoint on another machine: names and times of segments then travel readable; what people
+    /// wrote is sealed in them.
+    #[serde(default)]
+    pub insecure_endpoint: bool,
+    /// What all names in the bucket begin with: one installation, one prefix.
+    #[serde(default)]
+    pub prefix: String,
+    /// Id of the access key. Not set: credentials of the environment (`AWS_…` variables, the machine's role).
+    pub access_key_id: Option<Secret>,
+    /// The secret key of `access_key_id`.
+    pub secret_access_key: Option<Secret>,
 }
 
 /// `[archive.postgres]`: the read model in a Postgres database (15 or newer). While it is down, queries are refused and everything
@@ -181,6 +207,7 @@ impl Default for Archive {
             trim_interval_ms: 10_000,
             warn_free_disk_bytes: 1024 * 1024 * 1024,
             postgres: None,
+            s3: None,
         }
     }
 }

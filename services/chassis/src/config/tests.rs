@@ -498,3 +498,26 @@ fn a_read_model_in_postgres() {
         assert!(found.starts_with(says) && !found.contains("hunter2"), "{found}");
     }
 }
+
+#[test]
+fn segments_in_a_bucket() {
+    let section =
+        |more: &str| format!("{SHOP}\n[archive.s3]\nbucket = \"b\"\nregion = \"eu-1\"\n{more}");
+    let config =
+        load(&section("access_key_id = \"id\"\nsecret_access_key = \"hunter2\""), &[]).unwrap();
+    assert!(!config.print_redacted().contains("hunter2"));
+    load(&section("endpoint = \"http://127.0.0.1:9000\""), &[]).unwrap();
+    for (more, says) in [
+        ("access_key_id = \"id\"", "archive.s3.access_key_id: set both"),
+        ("endpoint = \"http://minio:9000\"", "archive.s3.endpoint: use https"),
+        ("endpoint = \"minio:9000\"", "archive.s3.endpoint: write https://host"),
+        ("endpoint = \"https://minio/\"", "archive.s3.endpoint: write scheme and host"),
+        (
+            "secret_access_key = \"env:NONE\"\naccess_key_id = \"id\"",
+            "archive.s3.secret_access_key: set",
+        ),
+    ] {
+        let found = problem(&section(more), &[]);
+        assert!(found.starts_with(says), "{found}");
+    }
+}

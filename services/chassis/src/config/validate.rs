@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use super::{Config, Graph, Limits, Postgres, PostgresTls, Problem, Tls};
+use super::{Config, Graph, Limits, Postgres, PostgresTls, Problem, S3, Tls};
 use crate::listener::check_exposure;
 
 mod bus;
@@ -147,6 +147,43 @@ fn archive(findings: &mut Findings, config: &Config) {
     }
     if let Some(read_model) = &archive.postgres {
         postgres(findings, read_model);
+    }
+    if let Some(bucket) = &archive.s3 {
+        s3(findings, bucket);
+        if !archive.segments {
+            findings.add(
+                "archive.s3",
+                "there are no segments to store: set archive.segments = true, or leave it out",
+            );
+        }
+    }
+}
+
+fn s3(findings: &mut Findings, s3: &S3) {
+    for (key, value) in [("bucket", &s3.bucket), ("region", &s3.region)] {
+        if value.is_empty() {
+            findings.add(format!("archive.s3.{key}"), "give its name");
+        }
+    }
+    if s3.access_key_id.is_some() != s3.secret_access_key.is_some() {
+        findings.add(
+            "archive.s3.access_key_id",
+            "set both access_key_id and secret_access_key, or neither",
+        );
+    }
+    let Some(endpoint) = &s3.endpoint else { return };
+    let key = "archive.s3.endpoint";
+    match (endpoint.strip_prefix("https://"), endpoint.strip_prefix("http://")) {
+        (Some(host), _) | (_, Some(host)) if host.is_empty() || endpoint.ends_with('/') => {
+            findings.add(key, "write scheme and host without a final slash");
+        }
+        (Some(_), _) => {}
+        (None, Some(host)) if s3.insecure_endpoint || is_this_machine(host) => {}
+        (None, Some(_)) => findings.add(
+            key,
+            "use https; or set archive.s3.insecure_endpoint = true if the network in between protects it",
+        ),
+        (None, None) => findings.add(key, "write https://host"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use archive::{
     Floor, Repository, TrimOptions, Trimmer,
-    segments::{Keeper, KeeperOptions, Segments},
+    segments::{Keeper, KeeperOptions, Segments, Shipper},
 };
 use bus::{Bus, Checkpoint, CodecError};
 use chassis::{
@@ -53,6 +53,9 @@ impl Keeping {
             segment_age: Duration::from_millis(archive.segment_age_ms),
         };
         Keeper::new(bus.clone(), segments.clone(), options, clock.clone()).start(shutdown);
+        if let Some(bucket) = crate::bucket::open(config)? {
+            Shipper::new(segments.clone(), bucket, bus.partitions).start(shutdown, health);
+        }
         let trimmer = archive.trim.then(|| {
             let interval = Duration::from_millis(archive.trim_interval_ms);
             let options = TrimOptions { interval, floor };
