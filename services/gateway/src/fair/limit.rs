@@ -4,7 +4,7 @@
 //! delay seen lately is what the bus and the disk take, whatever is above it is queueing of our own making.
 
 /// Fewest inputs under way, so that the pipeline never runs empty.
-const INPUTS_MIN: f64 = 1.0;
+const INPUTS_MIN: f64 = 32.0;
 /// Most; nothing that comes in is held before this many.
 const INPUTS_MAX: f64 = 4_096.0;
 /// Delays are judged together this long...
@@ -49,7 +49,7 @@ impl Limit {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "between 1 and 4096"
+            reason = "between 32 and 4096"
         )]
         let inputs = self.inputs as usize;
         inputs
