@@ -24,6 +24,14 @@ pub struct StatusTimes {
     pub deleted_ms: Millis,
 }
 
+/// What one status said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    pub(crate) status: StatusKind,
+    pub(crate) at_ms: Millis,
+    pub(crate) error: Option<u32>,
+}
+
 impl StatusTimes {
     /// Merges one report. Of several reports of a state the earliest counts.
     pub fn merge(&mut self, status: StatusKind, at_ms: Millis) {

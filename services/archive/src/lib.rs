@@ -26,6 +26,7 @@ mod reader;
 mod repository;
 pub mod segments;
 pub mod sqlite;
+mod tables;
 mod trim;
 
 pub use decode::{DecodeError, step_events};

@@ -137,6 +137,8 @@ impl Options {
         Self {
             heartbeat: Duration::from_millis(config.desk.heartbeat_ms.max(1)),
             connections_max: usize::try_from(config.desk.connections_max).unwrap_or(usize::MAX),
+            renew: Duration::from_millis(config.bus.renew_ms),
+            lease: Duration::from_millis(config.bus.lease_ms),
             ..Self::default()
         }
     }

@@ -78,8 +78,9 @@ impl<W> Fair<W> {
         }
         let (limit, part) = (self.limit.inputs(), self.part());
         let competing = self.shares.len() > 1;
-        let lines = self.shares.values().filter(|share| !share.waiting.is_empty()).count();
-        let (under_way, waiting) = (self.under_way, self.waiting);
+        let (under_way, is_full) = (self.under_way, self.waiting >= self.waiting_max);
+        // How long a line may be: asked only when the room to wait is used up.
+        let fair_line = if is_full { self.waiting / self.lines().max(1) } else { usize::MAX };
         let Some(share) = self.shares.get_mut(business) else { return Arrival::Refused };
         share.seen_us = now_us;
         let room = under_way < limit || share.under_way < part;
@@ -88,7 +89,7 @@ impl<W> Fair<W> {
             self.under_way += inputs;
             return Arrival::GoesOn;
         }
-        if waiting >= self.waiting_max && share.waiting.len() >= waiting / lines.max(1) {
+        if share.waiting.len() >= fair_line {
             return Arrival::Refused;
         }
         share.waiting.push_back((inputs, waiter));
@@ -134,6 +135,11 @@ impl<W> Fair<W> {
     /// Inputs that may be under way while businesses compete.
     pub(crate) fn limit(&self) -> usize {
         self.limit.inputs()
+    }
+
+    /// Businesses that wait.
+    fn lines(&self) -> usize {
+        self.shares.values().filter(|share| !share.waiting.is_empty()).count()
     }
 
     /// What each business may have under way whatever the others have: its part of the limit, and one input at least.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use deadpool_postgres::Transaction;
 use tokio_postgres::{Row, types::Type};
 
-use super::{codes::get, migrate::TABLES};
-use crate::ArchiveError;
+use super::codes::get;
+use crate::{ArchiveError, tables::TABLES};
 
 /// Tables by name, rows sorted, without the number of a message's row.
 pub(super) async fn dump(

@@ -2,7 +2,7 @@
 //! answer, its statuses and its echo is known first.
 
 use domain::{
-    CommandId, MessageId, Millis, RequestId, Sealed,
+    CommandId, MessageId, RequestId, Sealed,
     conversation::{MessageRecord, SendOutcome, SendRecord, StatusKind},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     codes::{
         AUTHOR_AUTOMATIC, AUTHOR_PHONE, MILLIS_MAX, author_columns, direction_code, int, kind_text,
     },
-    delivery::{Outcome, merge_error},
+    delivery::{Outcome, Report, merge_error},
 };
 
 /// A status names its second, so the message stands at the end of it at the latest.
@@ -138,14 +138,6 @@ pub(super) fn resolved(work: &mut Work, at: At, request: RequestId, outcome: &Se
         raise(work, at.key(), int(*at_ms), 0);
         link(work, key, *message, wamid);
     }
-}
-
-/// What one status said.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Report {
-    pub(super) status: StatusKind,
-    pub(super) at_ms: Millis,
-    pub(super) error: Option<u32>,
 }
 
 /// A status was merged; its message may not be known yet.

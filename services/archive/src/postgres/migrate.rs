@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Object;
 
-use crate::ArchiveError;
+use crate::{ArchiveError, tables::TABLES};
 
 /// In their order; the first is version 1. What was released is never changed, only added to.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_read_model.sql")];
@@ -10,22 +10,6 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_read_model.sq
 const LOCK: i64 = 0x5464_526d;
 /// The oldest server whose SQL these statements are: `MERGE`.
 const SERVER_VERSION_MIN: i32 = 150_000;
-
-/// All tables, for clearing and dumping.
-pub(super) const TABLES: [&str; 12] = [
-    "positions",
-    "contacts",
-    "conversations",
-    "messages",
-    "statuses",
-    "billing_facts",
-    "billing_windows",
-    "notes",
-    "episodes",
-    "assignments",
-    "dead_letters",
-    "installation",
-];
 
 /// Brings the tables to this build's version, in one transaction; checks that they are this installation's.
 pub(super) async fn migrate(

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     ArchiveError,
     codes::{HOPS_MAX, floor_columns, int, raised},
+    delivery::Report,
     repository::{Batch, DecodedStep},
 };
 
@@ -153,7 +154,7 @@ fn apply(work: &mut Work, at: At, event: &Event) {
         }
         Event::MessageRecorded(record) => messages::recorded(work, at, record),
         Event::StatusMerged { message, request, status, at_ms, error, content } => {
-            let report = messages::Report { status: *status, at_ms: *at_ms, error: *error };
+            let report = Report { status: *status, at_ms: *at_ms, error: *error };
             messages::status(work, at, *message, *request, report, content);
         }
         Event::EchoAutomatic { message } => messages::automatic(work, at, *message),

@@ -18,6 +18,7 @@ use crate::{
     ArchiveError,
     chain::Cursor,
     codes::{floor_columns, int, raised},
+    delivery::Report,
     group::{Answer, Together},
     repository::{Applied, Batch, DecodedStep},
 };
@@ -226,7 +227,7 @@ impl<'a> At<'a> {
             Event::IdentitySeen { via, who, .. } => self.identity_seen(via.number.hash, who),
             Event::MessageRecorded(record) => messages::recorded(self, record),
             Event::StatusMerged { message, request, status, at_ms, error, content } => {
-                let report = messages::Report { status: *status, at_ms: *at_ms, error: *error };
+                let report = Report { status: *status, at_ms: *at_ms, error: *error };
                 messages::status(self, *message, *request, report, content)
             }
             Event::EchoAutomatic { message } => self.update(

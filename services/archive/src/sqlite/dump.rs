@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, types::ValueRef};
 
-use super::schema::TABLES;
-use crate::ArchiveError;
+use crate::{ArchiveError, tables::TABLES};
 
 /// Tables by name, rows sorted. The row number of a message is left out: it tells in which order partitions were
 /// read, and nothing else.

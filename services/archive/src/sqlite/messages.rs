@@ -2,7 +2,7 @@
 //! answer, its statuses and its echo is known first.
 
 use domain::{
-    CommandId, MessageId, Millis, RequestId, Sealed,
+    CommandId, MessageId, RequestId, Sealed,
     conversation::{MessageRecord, SendOutcome, SendRecord, StatusKind},
 };
 use rusqlite::{OptionalExtension, Row, params};
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     ArchiveError,
     codes::{author_columns, direction_code, int, kind_text},
-    delivery::{Outcome, StatusTimes, merge_error},
+    delivery::{Outcome, Report, StatusTimes, merge_error},
 };
 
 /// A message joined the thread.
@@ -163,14 +163,6 @@ fn ended(at: &At<'_>, request: RequestId, outcome: Outcome) -> Result<(), Archiv
          WHERE business = ?1 AND request_conversation = ?2 AND request_n = ?3",
         params![at.business.0, request.conversation.0, int(request.n), outcome.code()],
     )
-}
-
-/// What one status said.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Report {
-    pub(super) status: StatusKind,
-    pub(super) at_ms: Millis,
-    pub(super) error: Option<u32>,
 }
 
 /// A status was merged; its message may not be known yet.

@@ -5,28 +5,12 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::ArchiveError;
+use crate::{ArchiveError, tables::TABLES};
 
 /// "TdRm": marks the file as ours.
 const APPLICATION_ID: i32 = 0x5464_526d;
 /// Raised with every change of the tables; an older file is emptied and projected anew.
 const SCHEMA_VERSION: i32 = 3;
-
-/// All tables, for clearing and dumping.
-pub(super) const TABLES: [&str; 12] = [
-    "positions",
-    "contacts",
-    "conversations",
-    "messages",
-    "statuses",
-    "billing_facts",
-    "billing_windows",
-    "notes",
-    "episodes",
-    "assignments",
-    "dead_letters",
-    "installation",
-];
 
 const DDL: &str = "
 CREATE TABLE installation (fingerprint BLOB NOT NULL) STRICT;
