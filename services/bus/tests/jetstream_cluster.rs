@@ -257,7 +257,11 @@ async fn killed_leaders_take_nothing_that_was_acknowledged() {
     let mut log: Vec<(u64, Bytes)> = Vec::new();
     while log.len() < records.len() {
         let after = log.last().map_or(0, |(seq, _)| *seq);
-        let page = bus.log.read(P0, after, ReadLimit::default()).await.unwrap();
+        let read = async || match bus.log.read(P0, after, ReadLimit::default()).await {
+            Ok(page) => Some(page),
+            Err(error) => run.again("a read", error),
+        };
+        let page = run.attempt("a read", read).await;
         assert!(!page.is_empty(), "the log ends after {after}");
         log.extend(page);
     }
