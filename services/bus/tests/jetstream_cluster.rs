@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside a test function")]
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -102,9 +103,26 @@ struct Run {
     records: AtomicU64,
     entries: AtomicU64,
     saves: AtomicU64,
+    /// Why the last attempt has to be made again, by what was attempted.
+    again: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl Run {
+    /// An attempt that has to be made again.
+    fn again<T>(&self, what: &'static str, why: impl ToString) -> Option<T> {
+        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        again.insert(what, why.to_string());
+        None
+    }
+
+    /// Attempts until one is answered; says what the last one was told if none is.
+    async fn attempt<T>(&self, what: &'static str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+        match wait_for(WITHIN, what, ask).await {
+            Ok(answer) => answer,
+            Err(timed_out) => panic!("{timed_out}: {:?}", self.again),
+        }
+    }
+
     fn goes_on(&self) -> bool {
         !self.over.load(Ordering::Relaxed)
     }
@@ -119,18 +137,21 @@ impl Run {
     }
 }
 
-async fn last(bus: &Bus) -> (u64, Bytes) {
-    let ask = async || bus.log.last(P0).await.ok();
-    wait_for(WITHIN, "the last record", ask).await.unwrap().unwrap_or_default()
+async fn last(bus: &Bus, run: &Run) -> (u64, Bytes) {
+    let ask = async || match bus.log.last(P0).await {
+        Ok(last) => Some(last),
+        Err(error) => run.again("the last record", error),
+    };
+    run.attempt("the last record", ask).await.unwrap_or_default()
 }
 
 /// One attempt by the rules of design.md 4.2; `None` where the same bytes must be sent again.
-async fn append(bus: &Bus, expected: u64, record: &Bytes) -> Option<u64> {
+async fn append(bus: &Bus, run: &Run, expected: u64, record: &Bytes) -> Option<u64> {
     match bus.log.append(P0, expected, record.clone()).await {
         Ok(seq) => Some(seq),
-        Err(LogAppendError::Unknown(_)) => None,
+        Err(LogAppendError::Unknown(why)) => run.again("an append", why),
         Err(LogAppendError::Conflict) => {
-            let (seq, found) = last(bus).await;
+            let (seq, found) = last(bus, run).await;
             assert!(seq >= expected, "the log forgot {expected}: it ends at {seq}");
             assert_eq!(found, *record, "a conflict with somebody else");
             Some(seq)
@@ -146,8 +167,8 @@ async fn write_log(bus: &Bus, rival: &Bus, run: &Run) -> Vec<(u64, Bytes)> {
     while run.goes_on() {
         let expected = acknowledged.last().map_or(0, |(seq, _)| *seq);
         let record = body(&format!("record {number}"));
-        let attempt = async || append(bus, expected, &record).await;
-        let seq = wait_for(WITHIN, "an append", attempt).await.unwrap();
+        let attempt = async || append(bus, run, expected, &record).await;
+        let seq = run.attempt("an append", attempt).await;
         acknowledged.push((seq, record));
         number += 1;
         run.records.store(number, Ordering::Relaxed);
@@ -166,10 +187,10 @@ async fn write_inbox(bus: &Bus, run: &Run) -> Vec<(u64, Bytes)> {
         let entry = body(&format!("entry {number}"));
         let attempt = async || match bus.inbox.append(P0, entry.clone()).await {
             Ok(seq) => Some(seq),
-            Err(AppendError::Unknown(_)) => None,
+            Err(AppendError::Unknown(why)) => run.again("an entry", why),
             Err(other) => panic!("{other}"),
         };
-        let seq = wait_for(WITHIN, "an entry", attempt).await.unwrap();
+        let seq = run.attempt("an entry", attempt).await;
         acknowledged.push((seq, entry));
         run.entries.store(number + 1, Ordering::Relaxed);
     }
@@ -190,10 +211,16 @@ async fn read_inbox(bus: &Bus, until: u64) -> Vec<(u64, Bytes)> {
 async fn write_states(bus: &Bus, run: &Run) {
     while run.goes_on() {
         let wanted = part(run.saves.load(Ordering::Relaxed) + 1);
-        let save = async || bus.states.put(P0, vec![wanted.clone()]).await.ok();
-        wait_for(WITHIN, "a save", save).await.unwrap();
-        let load = async || bus.states.load(P0, wanted.entity).await.ok();
-        let loaded = wait_for(WITHIN, "a load", load).await.unwrap();
+        let save = async || match bus.states.put(P0, vec![wanted.clone()]).await {
+            Ok(saved) => Some(saved),
+            Err(error) => run.again("a save", error),
+        };
+        run.attempt("a save", save).await;
+        let load = async || match bus.states.load(P0, wanted.entity).await {
+            Ok(loaded) => Some(loaded),
+            Err(error) => run.again("a load", error),
+        };
+        let loaded = run.attempt("a load", load).await;
         assert_eq!(loaded, [wanted.part], "what was saved is not what is there");
         run.saves.fetch_add(1, Ordering::Relaxed);
     }
@@ -230,12 +257,16 @@ async fn killed_leaders_take_nothing_that_was_acknowledged() {
     let mut log: Vec<(u64, Bytes)> = Vec::new();
     while log.len() < records.len() {
         let after = log.last().map_or(0, |(seq, _)| *seq);
-        let page = bus.log.read(P0, after, ReadLimit::default()).await.unwrap();
+        let read = async || match bus.log.read(P0, after, ReadLimit::default()).await {
+            Ok(page) => Some(page),
+            Err(error) => run.again("a read", error),
+        };
+        let page = run.attempt("a read", read).await;
         assert!(!page.is_empty(), "the log ends after {after}");
         log.extend(page);
     }
     assert_eq!(log, records, "the log is not what was acknowledged");
-    assert_eq!(Some(last(&bus).await), records.last().cloned());
+    assert_eq!(Some(last(&bus, &run).await), records.last().cloned());
     let until = entries.last().unwrap().0;
     let inbox = read_inbox(&bus, until).await;
     let lost: Vec<_> = entries.iter().filter(|entry| !inbox.contains(entry)).collect();

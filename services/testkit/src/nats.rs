@@ -12,6 +12,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -284,15 +285,24 @@ impl NatsServer {
         Err(io::Error::other(format!("the server greeted with {line}")).into())
     }
 
-    fn not_ready(&self, source: TimedOut) -> NatsError {
+    /// The last lines that it logged.
+    fn log_tail(&self, lines: usize) -> Vec<String> {
         let log = fs::read_to_string(self.log_path()).unwrap_or_default();
-        let tail: Vec<_> = log.lines().rev().take(5).collect();
-        NatsError::NotReady { log: tail.join(" | "), source }
+        let mut tail: Vec<_> = log.lines().rev().take(lines).map(ToOwned::to_owned).collect();
+        tail.reverse();
+        tail
+    }
+
+    fn not_ready(&self, source: TimedOut) -> NatsError {
+        NatsError::NotReady { log: self.log_tail(5).join(" | "), source }
     }
 }
 
 impl Drop for NatsServer {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{} logged last:\n{}", self.url(), self.log_tail(40).join("\n"));
+        }
         // Nothing can be done about a process that cannot be killed.
         drop(self.kill());
     }

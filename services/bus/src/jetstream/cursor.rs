@@ -16,7 +16,7 @@ use async_nats::{
 use bytes::Bytes;
 use futures::StreamExt;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{ANSWER_WITHIN, streams};
 
@@ -27,6 +27,9 @@ const ROUND_LASTS: Duration = Duration::from_secs(5);
 pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// Two heartbeats missed.
 const SILENCE_MAX: Duration = Duration::from_millis(2_500);
+/// A consumer on another server may be made before ours knows the way to it: asked too early, nobody answers.
+const UNKNOWN_ROUNDS_MAX: u64 = 20;
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(50);
 /// After this long without a round the servers forget the consumer.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
@@ -143,9 +146,18 @@ impl Cursor {
             match delivery.status {
                 None | Some(StatusCode::OK) => return self.take(delivery).map(Next::Entry),
                 Some(StatusCode::IDLE_HEARTBEAT) => return Ok(Next::Idle),
+                Some(StatusCode::NO_RESPONDERS) if self.may_be_unknown() => {
+                    self.credit = 0;
+                    sleep(UNKNOWN_PAUSE).await;
+                }
                 Some(status) => self.on_status(status, &delivery)?,
             }
         }
+    }
+
+    /// Whether nobody has answered yet, and the consumer is too young to be called lost for it.
+    fn may_be_unknown(&self) -> bool {
+        self.delivered == 0 && self.rounds <= UNKNOWN_ROUNDS_MAX
     }
 
     async fn start_round(&mut self) -> Result<(), Lost> {
