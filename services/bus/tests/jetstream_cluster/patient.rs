@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bus::{
     AppendError, Bus, BusError, Checkpoint, EntityId, Inbox, Leases, Log, LogAppendError,
-    NodeLease, PartPut, PartitionId, ReadLimit, SavedPart, States,
+    NodeLease, PartPut, PartitionId, ReadLimit, SavedPart, States, VALUE_BYTES_MAX,
 };
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -126,6 +126,11 @@ impl States for Patient {
     }
 
     async fn put(&self, partition: PartitionId, puts: Vec<PartPut>) -> Result<(), BusError> {
+        let bytes = |put: &PartPut| put.part.bytes.as_ref().map_or(0, Bytes::len);
+        if puts.iter().any(|put| bytes(put) > VALUE_BYTES_MAX) {
+            // Refused for its size, today and tomorrow.
+            return self.0.states.put(partition, puts).await;
+        }
         ask!(self.0.states.put(partition, puts.clone()))
     }
 
