@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use bus::{Bus, PartitionId, jetstream};
 use chassis::config::Config;
 use runtime::{NodeView, Survey, drain_node, move_partition, survey};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{nats, options};
 use crate::cli::say;
@@ -79,34 +79,33 @@ pub(super) async fn move_to(config: &Config, partition: u16, to: &str) -> anyhow
 /// Lets a router hand everything over and waits until it has, or lets it take partitions again.
 pub(super) async fn drain(config: &Config, node: &str, undo: bool) -> anyhow::Result<ExitCode> {
     let bus = connect(config).await?;
-    let drained = async {
-        let mut told = usize::MAX;
-        loop {
-            let seen = look(config, &bus).await?;
-            let view = living(&seen, node)?;
-            let left = view.owned.len();
-            if view.draining == undo {
-                // A signal may be lost: its lease says whether it was heard.
-                drain_node(&bus, node, !undo).await?;
-            } else if undo || left == 0 {
-                return anyhow::Ok(());
-            }
-            if !undo && left != told {
-                say(&format!("{node} has {left} partitions"));
-                told = left;
-            }
-            sleep(LOOK_EVERY).await;
+    let begun = Instant::now();
+    let mut told = usize::MAX;
+    loop {
+        let seen = look(config, &bus).await?;
+        let view = living(&seen, node)?;
+        let left = view.owned.len();
+        if view.draining == undo {
+            // A signal may be lost: its lease says whether it was heard.
+            drain_node(&bus, node, !undo).await?;
+        } else if undo {
+            say(&format!("{node} takes partitions again"));
+            return Ok(ExitCode::SUCCESS);
+        } else if left == 0 {
+            say(&format!("{node} has no partition: stop it, or let it take some with --undo"));
+            return Ok(ExitCode::SUCCESS);
         }
-    };
-    tokio::time::timeout(DRAINED_WITHIN, drained).await.map_err(|_| {
-        anyhow!("{node} still has partitions; is there another router that may have them?")
-    })??;
-    say(&if undo {
-        format!("{node} takes partitions again")
-    } else {
-        format!("{node} has no partition: stop it, or let it take some with --undo")
-    });
-    Ok(ExitCode::SUCCESS)
+        if !undo && left != told {
+            say(&format!("{node} has {left} partitions"));
+            told = left;
+        }
+        if begun.elapsed() > DRAINED_WITHIN {
+            bail!(
+                "{node} still has {left} partitions; is there another router that may have them?"
+            );
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// The node of this name, if it lives.
