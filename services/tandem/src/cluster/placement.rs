@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use bus::{Bus, PartitionId, jetstream};
 use chassis::config::Config;
 use runtime::{NodeView, Survey, drain_node, move_partition, survey};
@@ -49,59 +49,59 @@ pub(super) async fn partitions(config: &Config) -> anyhow::Result<ExitCode> {
 /// Moves a partition to a router and waits until it is served there.
 pub(super) async fn move_to(config: &Config, partition: u16, to: &str) -> anyhow::Result<ExitCode> {
     let bus = connect(config).await?;
-    let partition = PartitionId(partition);
-    living(&look(config, &bus).await?, to)?;
+    let before = look(config, &bus).await?;
+    living(&before, to)?;
+    move_partition(&bus, PartitionId(partition), to).await?;
     let arrived = async {
         loop {
             let seen = look(config, &bus).await?;
             let node = living(&seen, to)?;
-            if node.cannot_serve.contains(&partition) {
+            if node.cannot_serve.contains(&PartitionId(partition)) {
                 bail!("{to} cannot serve partition {partition}: its log says why");
             }
-            let owner = seen.owners.get(&partition);
+            let owner = seen.owners.get(&PartitionId(partition));
             if let Some(owner) = owner.filter(|owner| owner.serving && owner.node == to) {
                 return Ok(owner.epoch);
-            }
-            // A signal may be lost: its lease says whether it was heard.
-            if !node.pinned.contains(&partition) {
-                move_partition(&bus, partition, to).await?;
             }
             sleep(LOOK_EVERY).await;
         }
     };
     let epoch = tokio::time::timeout(MOVED_WITHIN, arrived).await.map_err(|_| {
-        anyhow!("{to} does not serve partition {partition} yet: see `tandem cluster partitions`")
+        anyhow::anyhow!(
+            "{to} does not serve partition {partition} yet: see `tandem cluster partitions`"
+        )
     })??;
     say(&format!("{to} serves partition {partition} in epoch {epoch}"));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets a router hand everything over and waits until it has, or lets it take partitions again.
+/// Lets a router hand everything over, and waits until it has; or lets it take partitions again.
 pub(super) async fn drain(config: &Config, node: &str, undo: bool) -> anyhow::Result<ExitCode> {
     let bus = connect(config).await?;
+    living(&look(config, &bus).await?, node)?;
+    drain_node(&bus, node, !undo).await?;
+    if undo {
+        say(&format!("{node} takes partitions again"));
+        return Ok(ExitCode::SUCCESS);
+    }
     let begun = Instant::now();
     let mut told = usize::MAX;
     loop {
         let seen = look(config, &bus).await?;
-        let view = living(&seen, node)?;
-        let left = view.owned.len();
-        if view.draining == undo {
-            // A signal may be lost: its lease says whether it was heard.
-            drain_node(&bus, node, !undo).await?;
-        } else if undo {
-            say(&format!("{node} takes partitions again"));
-            return Ok(ExitCode::SUCCESS);
-        } else if left == 0 {
-            say(&format!("{node} has no partition: stop it, or let it take some with --undo"));
+        let left = living(&seen, node)?.owned.len();
+        if left == 0 {
+            say(&format!(
+                "{node} has no partition; stop it, or `tandem cluster drain {node} --undo`"
+            ));
             return Ok(ExitCode::SUCCESS);
         }
-        if !undo && left != told {
+        if left != told {
             say(&format!("{node} has {left} partitions"));
             told = left;
         }
         if begun.elapsed() > DRAINED_WITHIN {
             bail!(
-                "{node} still has {left} partitions; is there another router that may have them?"
+                "{node} still has {left} partitions: is there another router that may have them? It goes on draining"
             );
         }
         sleep(LOOK_EVERY).await;

@@ -42,20 +42,13 @@ impl Fleet {
 
     /// `tandem cluster …`, which must succeed; what it said.
     pub(crate) async fn operator(&self, arguments: &[&str]) -> String {
-        self.ask_operator(arguments).await.unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
-    }
-
-    /// As [`Fleet::operator`], where it may fail: then, too, what it said.
-    pub(crate) async fn ask_operator(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = tokio::process::Command::new(&self.stage.programs().tandem);
         command.arg("cluster").args(arguments).arg("--config").arg(self.stage.config_file());
-        // For this test, and no setting of the product.
-        command.env_remove(testkit::nats::SERVER_VARIABLE);
         let done = command.output().await.unwrap();
         let (said, wrong) =
             (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        let said = format!("{said}{wrong}");
-        if done.status.success() { Ok(said) } else { Err(said) }
+        assert!(done.status.success(), "{arguments:?}: {said}{wrong}");
+        said.into_owned()
     }
 
     pub(crate) fn control(&self) -> &Control {
