@@ -67,9 +67,7 @@ pub(super) async fn move_to(config: &Config, partition: u16, to: &str) -> anyhow
         }
     };
     let epoch = tokio::time::timeout(MOVED_WITHIN, arrived).await.map_err(|_| {
-        anyhow::anyhow!(
-            "{to} does not serve partition {partition} yet: see `tandem cluster partitions`"
-        )
+        anyhow::anyhow!("{to} does not serve partition {partition} yet: see `tandem cluster partitions`")
     })??;
     say(&format!("{to} serves partition {partition} in epoch {epoch}"));
     Ok(ExitCode::SUCCESS)
@@ -90,9 +88,7 @@ pub(super) async fn drain(config: &Config, node: &str, undo: bool) -> anyhow::Re
         let seen = look(config, &bus).await?;
         let left = living(&seen, node)?.owned.len();
         if left == 0 {
-            say(&format!(
-                "{node} has no partition; stop it, or `tandem cluster drain {node} --undo`"
-            ));
+            say(&format!("{node} has no partition; stop it, or `tandem cluster drain {node} --undo`"));
             return Ok(ExitCode::SUCCESS);
         }
         if left != told {
@@ -100,9 +96,7 @@ pub(super) async fn drain(config: &Config, node: &str, undo: bool) -> anyhow::Re
             told = left;
         }
         if begun.elapsed() > DRAINED_WITHIN {
-            bail!(
-                "{node} still has {left} partitions: is there another router that may have them? It goes on draining"
-            );
+            bail!("{node} still has {left} partitions: is there another router that may have them? It goes on draining");
         }
         sleep(LOOK_EVERY).await;
     }
@@ -149,8 +143,7 @@ fn list<'a>(partitions: impl IntoIterator<Item = &'a PartitionId>) -> String {
 }
 
 fn partitions_table(survey: &Survey, partitions: u16) -> String {
-    let mut table =
-        format!("{:>9} {:<24} {:>8} {:>8}  {}\n", "partition", "router", "epoch", "lag", "state");
+    let mut table = format!("{:>9} {:<24} {:>8} {:>8}  {}\n", "partition", "router", "epoch", "lag", "state");
     for partition in (0..partitions).map(PartitionId) {
         let handed = survey.nodes.values().find_map(|node| node.handing.get(&partition));
         let line = match survey.owners.get(&partition) {
