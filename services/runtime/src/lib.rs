@@ -21,8 +21,8 @@ pub use bus;
 pub use call_return::CallReturn;
 pub use chassis::failpoint;
 pub use node::{
-    Node, NodeError, NodeOptions, NodeView, NodeWatch, Owners, PartitionOwner, PartitionStatus,
-    Readiness, Survey, drain_node, move_partition, survey,
+    Node, NodeError, NodeOptions, NodeWatch, Owners, PartitionOwner, PartitionStatus, Readiness,
+    move_partition,
 };
 pub use random::Random;
 pub use settings::{Breaks, Placement, Settings, ShardSettings};

@@ -6,7 +6,6 @@ mod owners;
 mod placement;
 mod plan;
 pub(crate) mod root;
-mod survey;
 mod word;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -28,8 +27,7 @@ use crate::{
 pub use owners::{Owners, PartitionOwner};
 use placement::Event;
 use root::{Root, RootMsg};
-pub use survey::{NodeView, Survey, survey};
-pub use word::{drain_node, move_partition};
+pub use word::move_partition;
 
 /// How long a shard may take to say how it stands.
 const STATUS_WITHIN: Duration = Duration::from_secs(2);
@@ -85,9 +83,6 @@ pub enum NodeError {
     /// Its lease could not be written.
     #[error("the lease could not be written")]
     Lease(#[source] BusError),
-    /// The leases could not be read.
-    #[error("the leases could not be read")]
-    ReadLeases(#[source] BusError),
     /// The signal could not be published.
     #[error("the nodes could not be told")]
     Signal(#[source] BusError),

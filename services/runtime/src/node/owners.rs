@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bus::PartitionId;
 
-use super::info::NodeInfo;
+use super::{info::NodeInfo, neighbours::Member};
 
 /// Owners by partition; a partition that nobody holds is missing.
 pub type Owners = BTreeMap<PartitionId, PartitionOwner>;
@@ -24,9 +24,10 @@ pub struct PartitionOwner {
 }
 
 /// Where two nodes name themselves, who serves by the later epoch is the owner: the other one was fenced and does not know it.
-pub(super) fn of<'a>(nodes: impl IntoIterator<Item = (&'a str, &'a NodeInfo)>) -> Owners {
+pub(super) fn of(me: &str, mine: &NodeInfo, others: &BTreeMap<String, Member>) -> Owners {
     let mut owners = Owners::new();
-    for (node, info) in nodes {
+    let others = others.iter().map(|(node, member)| (node.as_str(), &member.info));
+    for (node, info) in others.chain([(me, mine)]) {
         for partition in &info.owned {
             let served = info.served.get(partition);
             let owner = PartitionOwner {
@@ -61,7 +62,8 @@ mod tests {
         };
         let mut other = info(&[(1, 5), (2, 7)]);
         other.owned.insert(PartitionId(3));
-        let owners = of([("b", &other), ("a", &info(&[(1, 6)]))]);
+        let others = [("b".to_owned(), Member { info: other, settled: false })].into();
+        let owners = of("a", &info(&[(1, 6)]), &others);
         let found: Vec<_> = owners.iter().map(|(p, o)| (p.0, o.node.as_str(), o.epoch)).collect();
         assert_eq!(found, [(1, "a", 6), (2, "b", 7), (3, "b", 0)]);
         assert!(!owners[&PartitionId(3)].serving);

@@ -171,12 +171,7 @@ impl Follower {
                 // Everybody's leases must say so before it can be acted on.
                 self.again = true;
             }
-            Word::Drain { node, drains } if node == *me => {
-                // One that is asked to stop drains, whatever an operator takes back.
-                self.is_draining = drains || !self.draining.is_empty();
-                self.again = true;
-            }
-            Word::Handed { .. } | Word::Served { .. } | Word::Drain { .. } | Word::Look => {}
+            Word::Handed { .. } | Word::Served { .. } | Word::Look => {}
         }
     }
 
@@ -279,8 +274,7 @@ impl Follower {
             self.neighbours.observe(begun_ms, now_ms, &self.context.name, &seen.leases);
             self.others = self.neighbours.living(now_ms);
             self.mind_clock(seen.clock_is_off);
-            let others = self.others.iter().map(|(node, member)| (node.as_str(), &member.info));
-            let owners = owners::of(others.chain([(self.context.name.as_str(), mine)]));
+            let owners = owners::of(&self.context.name, mine, &self.others);
             self.owners.send_if_modified(|known| {
                 let changed = *known != owners;
                 *known = owners;

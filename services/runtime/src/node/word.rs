@@ -22,14 +22,12 @@ pub(crate) enum Word {
     Served { partition: PartitionId, node: String },
     /// An operator wants the partition at `to` for as long as that node lives.
     Move { partition: PartitionId, to: String },
-    /// An operator wants a node to hand everything over and to take nothing, or takes that back.
-    Drain { node: String, drains: bool },
     /// The lease of a node says something new that others should act on.
     Look,
 }
 
 /// Asks the nodes of an installation to move a partition to the node `to`, for as long as that one lives or until it
-/// is moved again. It is a signal: [`crate::survey()`] tells whether it is done; ask again if it is not.
+/// is moved again. It is a signal: watch [`crate::Node::owners`] to see it done, and ask again if it is not.
 ///
 /// # Errors
 /// When there is no such partition, or the bus cannot be reached.
@@ -38,15 +36,6 @@ pub async fn move_partition(bus: &Bus, partition: PartitionId, to: &str) -> Resu
         return Err(NodeError::NoSuchPartition(partition));
     }
     let body = encode(&Word::Move { partition, to: to.to_owned() })?;
-    bus.signals.publish(TOPIC, body).await.map_err(NodeError::Signal)
-}
-
-/// Asks a node to hand everything over and to take nothing while it lives, or takes that back. It is a signal, as [`move_partition`].
-///
-/// # Errors
-/// When the bus cannot be reached.
-pub async fn drain_node(bus: &Bus, node: &str, drains: bool) -> Result<(), NodeError> {
-    let body = encode(&Word::Drain { node: node.to_owned(), drains })?;
     bus.signals.publish(TOPIC, body).await.map_err(NodeError::Signal)
 }
 

@@ -34,21 +34,14 @@ impl Fleet {
             if servers.len() >= 3 { 3 } else { 1 },
         );
         let stage = Stage::open_with(programs(), dir, scenario, &[], &product_toml).await.unwrap();
+        let init = tokio::process::Command::new(&stage.programs().tandem)
+            .args(["cluster", "init", "--config"])
+            .arg(stage.config_file())
+            .output();
+        let init = init.await.unwrap();
+        assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
         let (gateways, desks) = (Balancer::start().await, Balancer::start().await);
-        let fleet = Self { stage, members: BTreeMap::new(), gateways, desks };
-        fleet.operator(&["init"]).await;
-        fleet
-    }
-
-    /// `tandem cluster …`, which must succeed; what it said.
-    pub(crate) async fn operator(&self, arguments: &[&str]) -> String {
-        let mut command = tokio::process::Command::new(&self.stage.programs().tandem);
-        command.arg("cluster").args(arguments).arg("--config").arg(self.stage.config_file());
-        let done = command.output().await.unwrap();
-        let (said, wrong) =
-            (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        assert!(done.status.success(), "{arguments:?}: {said}{wrong}");
-        said.into_owned()
+        Self { stage, members: BTreeMap::new(), gateways, desks }
     }
 
     pub(crate) fn control(&self) -> &Control {
