@@ -8,7 +8,7 @@ use chassis::task::{self, TaskKind};
 use tokio::{sync::oneshot, time::sleep};
 
 use super::{
-    Silence, World,
+    World,
     link::{Fate, Plan, Wire},
     store::{Feed, Partition, Store},
 };
@@ -29,26 +29,6 @@ impl GaveUp {
     }
 }
 
-/// Which stream a request is for.
-#[derive(Clone, Copy)]
-enum Stream {
-    Log,
-    Inbox,
-    States,
-    Leases,
-}
-
-impl Stream {
-    fn is_silent(self, silence: Silence) -> bool {
-        match self {
-            Self::Log => silence.log,
-            Self::Inbox => silence.inbox,
-            Self::States => silence.states,
-            Self::Leases => silence.leases,
-        }
-    }
-}
-
 pub(super) struct SimNode {
     world: Arc<World>,
     wire: Wire,
@@ -60,19 +40,12 @@ impl SimNode {
     }
 
     /// Waits until the node may send, and draws what will happen to its request.
-    async fn plan(&self, stream: Stream) -> Plan {
+    async fn plan(&self) -> Plan {
         // Even a request without any fault lets the other tasks run.
         tokio::task::yield_now().await;
         self.wire.while_paused().await;
-        let (faults, silence) = {
-            let store = self.world.store();
-            (store.faults.clone(), store.silence)
-        };
-        let mut plan = self.wire.plan(&faults);
-        if stream.is_silent(silence) {
-            plan.fate = Fate::Lost;
-        }
-        plan
+        let faults = self.world.store().faults.clone();
+        self.wire.plan(&faults)
     }
 
     /// Sends a request that changes the store. Once sent it lands whatever becomes of the caller.
@@ -119,8 +92,8 @@ impl SimNode {
     }
 
     /// Asks for something that changes nothing.
-    async fn ask<T>(&self, stream: Stream, at: impl FnOnce(&Store) -> T) -> Result<T, BusError> {
-        let plan = self.plan(stream).await;
+    async fn ask<T>(&self, at: impl FnOnce(&Store) -> T) -> Result<T, BusError> {
+        let plan = self.plan().await;
         if plan.refused {
             return Err(BusError::Unavailable("refused".to_owned()));
         }
@@ -137,24 +110,18 @@ impl SimNode {
         Ok(answer)
     }
 
-    async fn ask_leases(&self) -> Result<(), BusError> {
-        self.ask(Stream::Leases, |_| ()).await
-    }
-
     async fn ask_partition<T: Default>(
         &self,
-        stream: Stream,
         partition: PartitionId,
         at: impl FnOnce(&Partition) -> T,
     ) -> Result<T, BusError> {
         check_partition(partition, self.world.partitions)?;
-        self.ask(stream, |store| store.partition(partition).map(at).unwrap_or_default()).await
+        self.ask(|store| store.partition(partition).map(at).unwrap_or_default()).await
     }
 
     /// Waits for entries of a feed; a long poll goes on over a cut.
     async fn poll(
         &self,
-        stream: Stream,
         partition: PartitionId,
         feed: fn(&Partition) -> &Feed,
         after: u64,
@@ -163,9 +130,8 @@ impl SimNode {
         check_partition(partition, self.world.partitions)?;
         loop {
             self.wire.until_up().await;
-            let found = self
-                .ask_partition(stream, partition, |held| feed(held).after(after, limit))
-                .await?;
+            let found =
+                self.ask_partition(partition, |held| feed(held).after(after, limit)).await?;
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -181,7 +147,7 @@ impl SimNode {
 impl Inbox for SimNode {
     async fn append(&self, partition: PartitionId, entry: Bytes) -> Result<u64, AppendError> {
         check_entry(partition, self.world.partitions, &entry)?;
-        let plan = self.plan(Stream::Inbox).await;
+        let plan = self.plan().await;
         if plan.full {
             return Err(AppendError::Full("simulated".to_owned()));
         }
@@ -196,16 +162,16 @@ impl Inbox for SimNode {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
-        self.poll(Stream::Inbox, partition, |held| &held.inbox, after, limit).await
+        self.poll(partition, |held| &held.inbox, after, limit).await
     }
 
     async fn last(&self, partition: PartitionId) -> Result<u64, BusError> {
-        self.ask_partition(Stream::Inbox, partition, |held| held.inbox.last_seq()).await
+        self.ask_partition(partition, |held| held.inbox.last_seq()).await
     }
 
     async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
         check_partition(partition, self.world.partitions)?;
-        let plan = self.plan(Stream::Inbox).await;
+        let plan = self.plan().await;
         let trim = move |store: &mut Store| store.trim_inbox(partition, through);
         self.send(plan, trim).await.map_err(GaveUp::unavailable)
     }
@@ -220,7 +186,7 @@ impl Log for SimNode {
         record: Bytes,
     ) -> Result<u64, LogAppendError> {
         check_record(partition, self.world.partitions, &record)?;
-        let plan = self.plan(Stream::Log).await;
+        let plan = self.plan().await;
         self.send(plan, move |store| store.append_log(partition, expected_last, record))
             .await
             .map_err(|_| LogAppendError::Unknown(GaveUp::WHY.to_owned()))?
@@ -228,10 +194,7 @@ impl Log for SimNode {
     }
 
     async fn last(&self, partition: PartitionId) -> Result<Option<(u64, Bytes)>, BusError> {
-        let stale = self.world.store().faults.stale;
-        let back = usize::from(self.wire.chance(stale));
-        let at = |held: &Partition| held.log.entries.iter().rev().nth(back).cloned();
-        self.ask_partition(Stream::Log, partition, at).await
+        self.ask_partition(partition, |held| held.log.last().cloned()).await
     }
 
     async fn read(
@@ -240,7 +203,7 @@ impl Log for SimNode {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
-        self.ask_partition(Stream::Log, partition, |held| held.log.after(after, limit)).await
+        self.ask_partition(partition, |held| held.log.after(after, limit)).await
     }
 
     async fn tail(
@@ -249,12 +212,12 @@ impl Log for SimNode {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
-        self.poll(Stream::Log, partition, |held| &held.log, after, limit).await
+        self.poll(partition, |held| &held.log, after, limit).await
     }
 
     async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
         check_partition(partition, self.world.partitions)?;
-        let plan = self.plan(Stream::Log).await;
+        let plan = self.plan().await;
         let trim = move |store: &mut Store| store.trim_log(partition, through);
         self.send(plan, trim).await.map_err(GaveUp::unavailable)
     }
@@ -267,13 +230,13 @@ impl States for SimNode {
         partition: PartitionId,
         entity: EntityId,
     ) -> Result<Vec<SavedPart>, BusError> {
-        self.ask_partition(Stream::States, partition, |held| held.parts_of(entity)).await
+        self.ask_partition(partition, |held| held.parts_of(entity)).await
     }
 
     async fn put(&self, partition: PartitionId, mut puts: Vec<PartPut>) -> Result<(), BusError> {
         check_partition(partition, self.world.partitions)?;
         check_puts(&puts)?;
-        let plan = self.plan(Stream::States).await;
+        let plan = self.plan().await;
         if plan.fate != Fate::Answered {
             // An error means that any part of it may be stored.
             puts.truncate(self.wire.up_to(puts.len()));
@@ -282,7 +245,7 @@ impl States for SimNode {
     }
 
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {
-        self.ask_partition(Stream::States, partition, |held| held.checkpoint.clone()).await
+        self.ask_partition(partition, |held| held.checkpoint.clone()).await
     }
 
     async fn put_checkpoint(
@@ -292,7 +255,7 @@ impl States for SimNode {
     ) -> Result<(), BusError> {
         check_partition(partition, self.world.partitions)?;
         check_checkpoint(&checkpoint)?;
-        let plan = self.plan(Stream::States).await;
+        let plan = self.plan().await;
         self.send(plan, move |store| store.put_checkpoint(partition, checkpoint))
             .await
             .map_err(GaveUp::unavailable)
@@ -302,22 +265,17 @@ impl States for SimNode {
 #[async_trait]
 impl Leases for SimNode {
     async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
-        self.ask_leases().await?;
-        self.world.date(node);
+        self.ask(|_| ()).await?;
         self.world.leases.renew(node, info).await
     }
 
     async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
-        self.ask_leases().await?;
-        let mut leases = self.world.leases.list().await?;
-        for (node, lease) in &mut leases {
-            lease.renewed_wall_ms = self.world.dated(node);
-        }
-        Ok(leases)
+        self.ask(|_| ()).await?;
+        self.world.leases.list().await
     }
 
     async fn release(&self, node: &str) -> Result<(), BusError> {
-        self.ask_leases().await?;
+        self.ask(|_| ()).await?;
         self.world.leases.release(node).await
     }
 }

@@ -1,4 +1,4 @@
-//! The node on real buses: `sim` in virtual time, `sqlite` on disk, a NATS server.
+//! The node on real buses: `sim` in virtual time, `sqlite` on disk.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,9 +8,7 @@
     reason = "tests"
 )]
 
-mod cluster;
 mod failure;
-mod nats;
 mod node;
 mod toy;
 mod world;
