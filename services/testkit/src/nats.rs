@@ -299,6 +299,7 @@ impl NatsServer {
 }
 
 impl Drop for NatsServer {
+    #[expect(clippy::print_stderr, reason = "a failing test shows it")]
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("{} logged last:\n{}", self.url(), self.log_tail(40).join("\n"));
