@@ -73,7 +73,6 @@ impl<W> Fair<W> {
         waiter: W,
     ) -> Arrival {
         self.forget_idle(now_us);
-        self.limit.look(now_us);
         if !self.shares.contains_key(business) {
             self.shares.insert(business.clone(), Share::new());
         }
@@ -123,14 +122,9 @@ impl<W> Fair<W> {
         Some((business.clone(), inputs, waiter))
     }
 
-    /// An input was decided this long after it went on.
+    /// An input was decided this long after its append.
     pub(crate) fn decided(&mut self, now_us: u64, lag_us: u64) {
         self.limit.decided(now_us, lag_us);
-    }
-
-    /// Nothing is heard of what is decided: what was learned about delays is void.
-    pub(crate) fn unheard(&mut self) {
-        self.limit = Limit::default();
     }
 
     /// POSTs that wait.
