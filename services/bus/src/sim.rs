@@ -14,11 +14,15 @@ mod link;
 mod node;
 mod store;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
+use chassis::clock::Clock;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-pub use faults::{Breaks, Faults, Link};
+pub use faults::{Breaks, Faults, Link, Silence};
 pub use inspect::Applied;
 
 use crate::{
@@ -40,12 +44,28 @@ struct World {
     partitions: u16,
     store: Mutex<Store>,
     leases: LocalLeases,
+    /// The bus's own clock and, by node, when it renewed last.
+    clock: Mutex<Option<Clock>>,
+    renewed: Mutex<BTreeMap<String, u64>>,
     signals: LocalSignals,
 }
 
 impl World {
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes when a node renewed, by the bus's own clock.
+    fn date(&self, node: &str) {
+        let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(clock) = &*clock {
+            let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+            renewed.insert(node.to_owned(), clock.wall_ms());
+        }
+    }
+
+    fn dated(&self, node: &str) -> Option<u64> {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).get(node).copied()
     }
 
     /// An independent random stream: what one node draws never disturbs another.
@@ -71,6 +91,8 @@ impl SimBus {
             partitions,
             store: Mutex::new(store),
             leases: LocalLeases::default(),
+            clock: Mutex::default(),
+            renewed: Mutex::default(),
             signals: LocalSignals::default(),
         };
         Self { world: Arc::new(world) }
@@ -92,6 +114,11 @@ impl SimBus {
         }
     }
 
+    /// Gives the bus a clock of its own, by which it dates renewals from now on. Without one it dates none.
+    pub fn set_clock(&self, clock: Clock) {
+        *self.world.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+    }
+
     /// Changes the faults of every node from the next request on.
     pub fn set_faults(&self, faults: Faults) {
         self.world.store().faults = faults;
@@ -101,6 +128,11 @@ impl SimBus {
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.world.store().faults.clone()
+    }
+
+    /// Lets streams fall silent, or speak again, for every node from the next request on.
+    pub fn set_silence(&self, silence: Silence) {
+        self.world.store().silence = silence;
     }
 
     /// Test only: breaks promises of the bus from the next request on.

@@ -191,6 +191,9 @@ pub struct NodeLease {
     pub info: Bytes,
     /// Rises with every renewal; observers judge liveness by their own clock.
     pub renewal: u64,
+    /// When the bus itself stored that renewal, wall time in ms; `None` where the bus has no clock of its own. It tells
+    /// a node whether its own clock is right (design.md 4.1); liveness is never judged by it.
+    pub renewed_wall_ms: Option<u64>,
 }
 
 /// Which nodes live. Liveness only: ownership is fenced by the log, never by a lease.

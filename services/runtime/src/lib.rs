@@ -20,7 +20,10 @@ mod shell;
 pub use bus;
 pub use call_return::CallReturn;
 pub use chassis::failpoint;
-pub use node::{Node, NodeError, NodeOptions, NodeWatch, PartitionStatus, Readiness};
+pub use node::{
+    Node, NodeError, NodeOptions, NodeView, NodeWatch, Owners, PartitionOwner, PartitionStatus,
+    Readiness, Survey, drain_node, move_partition, survey,
+};
 pub use random::Random;
 pub use settings::{Breaks, Placement, Settings, ShardSettings};
 pub use shell::takeover::TakeOverError;

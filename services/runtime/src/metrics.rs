@@ -30,7 +30,9 @@ pub const CALLS_TOTAL: &str = "tandem_runtime_calls_total";
 pub const PARTITIONS: &str = "tandem_runtime_partitions";
 /// Epoch by which this node owns a partition, 0 once it does not any more; labels `partition` and `node`.
 pub const EPOCH: &str = "tandem_runtime_epoch";
-/// Things that must not happen, label `name` (see [`crate::shard::Alarm`]).
+/// Time from the release of a partition to its being served by the node it was handed to.
+pub const HAND_OVER_SECONDS: &str = "tandem_runtime_hand_over_seconds";
+/// Things that must not happen, label `name` (see [`crate::shard::Alarm`]; `clock_off` is the node's own).
 pub const ALARMS_TOTAL: &str = "tandem_runtime_alarms_total";
 
 /// Describes every metric; call once per process.
@@ -49,5 +51,10 @@ pub fn describe() {
     describe_counter!(CALLS_TOTAL, "outside calls ended, by result");
     describe_gauge!(PARTITIONS, "partitions served by this node");
     describe_gauge!(EPOCH, "epoch by which this node owns a partition, 0 when it does not");
+    describe_histogram!(
+        HAND_OVER_SECONDS,
+        Unit::Seconds,
+        "time from the release of a partition to its being served by the node it was handed to"
+    );
     describe_counter!(ALARMS_TOTAL, "things that must not happen, by name");
 }

@@ -1,8 +1,13 @@
 //! A node: the shards one process owns, under one root supervisor.
 
 pub(crate) mod info;
+mod neighbours;
+mod owners;
 mod placement;
+mod plan;
 pub(crate) mod root;
+mod survey;
+mod word;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,16 +17,19 @@ use chassis::{
     task::{self, TaskKind},
 };
 use ractor::{Actor, ActorRef, SpawnErr};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Random, Settings,
+    Placement, Random, Settings,
     host::{Executor, Host},
     shard::ShardStatus,
     shell::{context::Context, takeover::TakeOverError},
 };
-use info::NodeInfo;
+pub use owners::{Owners, PartitionOwner};
+use placement::Event;
 use root::{Root, RootMsg};
+pub use survey::{NodeView, Survey, survey};
+pub use word::{drain_node, move_partition};
 
 /// How long a shard may take to say how it stands.
 const STATUS_WITHIN: Duration = Duration::from_secs(2);
@@ -77,8 +85,14 @@ pub enum NodeError {
     /// Its lease could not be written.
     #[error("the lease could not be written")]
     Lease(#[source] BusError),
+    /// The leases could not be read.
+    #[error("the leases could not be read")]
+    ReadLeases(#[source] BusError),
+    /// The signal could not be published.
+    #[error("the nodes could not be told")]
+    Signal(#[source] BusError),
     /// What it says of itself has no encoded form.
-    #[error("the lease could not be encoded")]
+    #[error("the lease or the signal could not be encoded")]
     Encode(#[from] bus::CodecError),
     /// The installation has no such partition.
     #[error("there is no partition {0}")]
@@ -108,6 +122,8 @@ pub struct Node {
     context: Arc<Context>,
     root: ActorRef<RootMsg>,
     readiness: watch::Receiver<Readiness>,
+    owners: watch::Receiver<Owners>,
+    events: mpsc::Sender<Event>,
 }
 
 /// How many partitions a node owns and serves.
@@ -115,6 +131,8 @@ pub struct Node {
 pub struct Readiness {
     /// Whether placement has looked at least once (never with [`crate::Placement::Manual`]).
     pub placed: bool,
+    /// Whether the bus answers: false once the leases could not be renewed and read for a lease period.
+    pub in_touch: bool,
     /// Partitions owned or being taken.
     pub owned: usize,
     /// Partitions served.
@@ -124,10 +142,10 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Everything it owns is served.
+    /// The bus answers, and everything it owns is served.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.placed && self.owned == self.serving && self.cannot_serve == 0
+        self.placed && self.in_touch && self.owned == self.serving && self.cannot_serve == 0
     }
 }
 
@@ -145,7 +163,10 @@ impl Node {
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let context = Context::new(options);
         let (ready, readiness) = watch::channel(Readiness::default());
-        let arguments = root::RootArguments { context: Arc::clone(&context), ready };
+        let (events, heard) = mpsc::channel(placement::EVENTS_MAX);
+        let (tell_owners, owners) = watch::channel(Owners::new());
+        let changed = events.clone();
+        let arguments = root::RootArguments { context: Arc::clone(&context), ready, changed };
         let (root, ended) = Actor::spawn(None, Root, arguments).await?;
         let ending = context.ending.clone();
         let watched = async move {
@@ -157,9 +178,11 @@ impl Node {
             }
         };
         task::spawn_fallible(TaskKind::Core, "node-root", watched).detach();
-        let follower = placement::Follower::new(Arc::clone(&context), root.clone());
+        let of_follower = (events.clone(), heard);
+        let follower =
+            placement::Follower::new(Arc::clone(&context), root.clone(), of_follower, tell_owners);
         context.spawn(TaskKind::Follower, "lease", follower.run());
-        Ok(Self { context, root, readiness })
+        Ok(Self { context, root, readiness, owners, events })
     }
 
     /// Takes a partition, whoever owns it, and waits until it is served or the attempt failed.
@@ -205,26 +228,49 @@ impl Node {
         self.readiness.clone()
     }
 
+    /// Who owns what in the whole installation, as this node sees it; at most one renewal old while the node is in touch.
+    #[must_use]
+    pub fn owners(&self) -> watch::Receiver<Owners> {
+        self.owners.clone()
+    }
+
+    /// Hands every partition over to other nodes, a few at a time, and takes none any more; ends when all are served
+    /// elsewhere, or there is nobody to serve them. The node goes on living, to be stopped.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn drain(&self) -> Result<(), NodeError> {
+        if self.context.settings.placement == Placement::Manual {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.events.send(Event::Drain(answer)).await.map_err(|_| NodeError::Stopped)?;
+        answered.await.map_err(|_| NodeError::Stopped)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.context.name
     }
 
-    /// Lets every partition go in good order, gives the lease up, and ends. What is not done by the
+    /// Drains within half of the time given, lets every partition go in good order that is left, gives the lease up, and ends. What is not done by the
     /// deadline is cut off, as a crash would: the next owner recovers it.
     ///
     /// # Errors
     /// [`NodeError::Deadline`] when it had to cut something off.
     pub async fn stop(self, within: Duration) -> Result<(), NodeError> {
-        let stopped = tokio::time::timeout(within, self.stop_in_order()).await;
+        let stopped = tokio::time::timeout(within, self.stop_in_order(within / 2)).await;
         self.kill();
         // Everything was told to end; what holds the bus lets it go at its next await.
         drop(tokio::time::timeout(GONE_WITHIN, self.context.gone()).await);
         stopped.map_err(|_| NodeError::Deadline)?
     }
 
-    async fn stop_in_order(&self) -> Result<(), NodeError> {
+    async fn stop_in_order(&self, drain_within: Duration) -> Result<(), NodeError> {
+        if tokio::time::timeout(drain_within, self.drain()).await.is_err() {
+            tracing::warn!("not every partition was handed over; the others take what is left");
+        }
         self.context.ending.cancel();
         let (answer, answered) = oneshot::channel();
         self.tell(RootMsg::Stop(answer))?;
@@ -282,8 +328,4 @@ impl NodeWatch {
         }
         Ok(statuses)
     }
-}
-
-pub(crate) fn encode_info(owned: Vec<PartitionId>, cannot: Vec<PartitionId>) -> bytes::Bytes {
-    NodeInfo::new(owned, cannot).encode().unwrap_or_default()
 }

@@ -99,13 +99,22 @@ pub struct Breaks {
     pub per_part_apply: bool,
     /// The door never closes.
     pub start_by: bool,
+    /// Nodes are called dead though our own renewals failed too.
+    pub sound_leases: bool,
+    /// An owner moves partitions to a node that has not settled and does not want them.
+    pub agreed_moves: bool,
+    /// Nobody is woken when the calls of an earlier owner can start no more.
+    pub heirs: bool,
 }
 
 /// Which partitions a node takes of its own accord.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Placement {
-    /// Every partition that no live node claims.
+    /// Those that rendezvous hashing over the live nodes gives to it; a single node takes all. What another live node
+    /// owns is moved by that one alone.
     #[default]
+    Rendezvous,
+    /// The free ones among them; nothing is ever moved for the sake of balance.
     All,
     /// None: only those it is told to take.
     Manual,
@@ -123,6 +132,14 @@ pub struct Settings {
     /// Another node counts as dead after its lease did not change for this long, while our own renewals
     /// were all acknowledged.
     pub lease_ms: u64,
+    /// A node is given partitions of others only after it was seen alive for this long without a break.
+    pub settle_ms: u64,
+    /// Most partitions this node hands over at once; the next only when one is served elsewhere.
+    pub moves_max: usize,
+    /// A node that did not take what was handed to it is given nothing more for this long.
+    pub avoid_ms: u64,
+    /// A node whose clock differs from the bus's by more takes no partition (design.md 4.1).
+    pub clock_off_max_ms: u64,
     /// A fenced owner waits this long, jittered by half, before it takes that partition again.
     pub fenced_wait_ms: u64,
     /// Wait before a take-over that failed is tried again, jittered by half.
@@ -133,9 +150,16 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             shard: ShardSettings::default(),
-            placement: Placement::All,
-            renew_ms: 2_000,
-            lease_ms: 15_000,
+            placement: Placement::Rendezvous,
+            // A killed node's partitions are taken after lease + renew at most, 3.5 s. An election of the bus (4 to 9 s)
+            // is longer, and takes nothing over: nobody's renewals are acknowledged in it.
+            renew_ms: 500,
+            lease_ms: 3_000,
+            // Longer than an election, so that a node behind one is not given partitions between two of its failures.
+            settle_ms: 10_000,
+            moves_max: 1,
+            avoid_ms: 60_000,
+            clock_off_max_ms: 2_000,
             fenced_wait_ms: 10_000,
             retake_ms: 1_000,
         }

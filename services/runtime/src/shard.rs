@@ -119,6 +119,8 @@ pub struct Shard {
     counts: Counts,
     /// When candidates for passivation were last looked for.
     looked_boot_ms: u64,
+    /// When entities hear that no call of an earlier owner starts any more, boot clock; `None`: they have, or there was none.
+    heirs_boot_ms: Option<u64>,
 }
 
 impl Shard {
@@ -159,6 +161,7 @@ impl Shard {
             Notice::Saved { stored } => self.on_saved(now, stored, out),
             Notice::Checkpointed { stored } => self.on_checkpointed(stored, out),
             Notice::CallResult(result) => self.on_call_result(now, result, out),
+            Notice::Verify => self.verify(out),
             Notice::Tick => self.on_tick(now, out),
             Notice::Release => self.on_release(out),
             Notice::BusClosed => self.stop(StopReason::BusClosed, out),

@@ -1,5 +1,7 @@
 //! Installations on NATS JetStream, and the operator's commands about them.
 
+mod placement;
+
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -19,17 +21,62 @@ pub(crate) enum ClusterCommand {
     Init(ConfigArgs),
     /// Says what is right and wrong about servers and streams; fails where Tandem would refuse them.
     Check(ConfigArgs),
+    /// Which routers live and how many partitions they serve; fails while a partition is not served.
+    Status(ConfigArgs),
+    /// Every partition: its router, epoch, and inputs read and not decided yet.
+    Partitions(ConfigArgs),
+    /// Moves a partition to a router, for as long as that one lives or until it is moved again.
+    Move {
+        /// Number of the partition.
+        partition: u16,
+        /// Name of the router (`node` in its configuration).
+        to: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Lets a router hand over all its partitions, one at a time, and take none any more.
+    Drain {
+        /// Name of the router (`node` in its configuration).
+        node: String,
+        /// Lets it take partitions again.
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+impl ClusterCommand {
+    fn config(&self) -> &ConfigArgs {
+        match self {
+            Self::Init(config)
+            | Self::Check(config)
+            | Self::Status(config)
+            | Self::Partitions(config)
+            | Self::Move { config, .. }
+            | Self::Drain { config, .. } => config,
+        }
+    }
 }
 
 /// Carries one out.
 pub(crate) fn run(command: &ClusterCommand) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let (ClusterCommand::Init(args) | ClusterCommand::Check(args)) = command;
-    let config = Config::load(args.config.as_deref())?;
-    match command {
-        ClusterCommand::Init(_) => runtime.block_on(init(&config)),
-        ClusterCommand::Check(_) => runtime.block_on(check(&config)),
-    }
+    let config = Config::load(command.config().config.as_deref())?;
+    runtime.block_on(async {
+        match command {
+            ClusterCommand::Init(_) => init(&config).await,
+            ClusterCommand::Check(_) => check(&config).await,
+            ClusterCommand::Status(_) => placement::status(&config).await,
+            ClusterCommand::Partitions(_) => placement::partitions(&config).await,
+            ClusterCommand::Move { partition, to, .. } => {
+                placement::move_to(&config, *partition, to).await
+            }
+            ClusterCommand::Drain { node, undo, .. } => {
+                placement::drain(&config, node, *undo).await
+            }
+        }
+    })
 }
 
 async fn init(config: &Config) -> anyhow::Result<ExitCode> {

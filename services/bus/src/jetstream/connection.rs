@@ -9,8 +9,9 @@ use super::{ANSWER_WITHIN, Auth, ConnectError, Options};
 /// A half-open connection is noticed after two of these; the client's default is a minute.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Longest pause between two attempts to reconnect, jitter apart.
-const RECONNECT_DELAY_MAX_MS: u64 = 2_000;
+/// Longest pause between two attempts to reconnect, jitter apart. With it well under the lease period (3 s): whoever is back
+/// first must not call the others dead that are still on their way.
+const RECONNECT_DELAY_MAX_MS: u64 = 500;
 
 pub(super) struct Connections {
     /// Publishes of inputs.

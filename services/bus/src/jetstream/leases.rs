@@ -54,7 +54,13 @@ impl Leases for JetLeases {
             match found.info {
                 Some(info) => {
                     let node = found.node;
-                    let lease = NodeLease { node: node.clone(), info, renewal: message.sequence };
+                    let stored_ms = message.time.unix_timestamp_nanos() / 1_000_000;
+                    let lease = NodeLease {
+                        node: node.clone(),
+                        info,
+                        renewal: message.sequence,
+                        renewed_wall_ms: u64::try_from(stored_ms).ok(),
+                    };
                     leases.insert(node, lease);
                 }
                 None => drop(leases.remove(&found.node)),

@@ -35,7 +35,9 @@ impl Leases for LocalLeases {
         // One counter for all nodes: it also rises over a release.
         table.renewals += 1;
         let renewal = table.renewals;
-        table.nodes.insert(node.to_owned(), NodeLease { node: node.to_owned(), info, renewal });
+        // The clock of this machine is everybody's: there is none to compare with.
+        let lease = NodeLease { node: node.to_owned(), info, renewal, renewed_wall_ms: None };
+        table.nodes.insert(node.to_owned(), lease);
         Ok(renewal)
     }
 

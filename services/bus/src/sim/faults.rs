@@ -15,6 +15,8 @@ pub struct Faults {
     pub full: f64,
     /// A read, a load or a lease request is refused.
     pub unavailable: f64,
+    /// A former leader answers what the last record is: as it was one record before.
+    pub stale: f64,
     /// A signal is lost.
     pub signal_lost: f64,
     /// How long a caller waits for an answer before it gives up, ms.
@@ -34,6 +36,7 @@ impl Default for Faults {
             slow: 0.0,
             full: 0.0,
             unavailable: 0.0,
+            stale: 0.0,
             signal_lost: 0.0,
             give_up_ms: 2_000,
             slow_ms_max: 900,
@@ -49,6 +52,20 @@ pub struct Breaks {
     pub ignore_expected_last: bool,
     /// Test only: a save replaces a part whatever its stored position is.
     pub unconditional_save: bool,
+}
+
+/// Streams that answer nobody, as while their leader is being elected: what is sent is lost, and reads that wait go on
+/// waiting. Each is a stream of its own, so each may fall silent alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silence {
+    /// Log appends and reads.
+    pub log: bool,
+    /// Inbox appends and reads.
+    pub inbox: bool,
+    /// Saved states and checkpoints.
+    pub states: bool,
+    /// Leases.
+    pub leases: bool,
 }
 
 /// State of a node's connection.

@@ -8,7 +8,7 @@ use chassis::task::{self, TaskKind};
 use tokio::{sync::oneshot, time::sleep};
 
 use super::{
-    World,
+    Silence, World,
     link::{Fate, Plan, Wire},
     store::{Feed, Partition, Store},
 };
@@ -29,6 +29,26 @@ impl GaveUp {
     }
 }
 
+/// Which stream a request is for.
+#[derive(Clone, Copy)]
+enum Stream {
+    Log,
+    Inbox,
+    States,
+    Leases,
+}
+
+impl Stream {
+    fn is_silent(self, silence: Silence) -> bool {
+        match self {
+            Self::Log => silence.log,
+            Self::Inbox => silence.inbox,
+            Self::States => silence.states,
+            Self::Leases => silence.leases,
+        }
+    }
+}
+
 pub(super) struct SimNode {
     world: Arc<World>,
     wire: Wire,
@@ -40,12 +60,19 @@ impl SimNode {
     }
 
     /// Waits until the node may send, and draws what will happen to its request.
-    async fn plan(&self) -> Plan {
+    async fn plan(&self, stream: Stream) -> Plan {
         // Even a request without any fault lets the other tasks run.
         tokio::task::yield_now().await;
         self.wire.while_paused().await;
-        let faults = self.world.store().faults.clone();
-        self.wire.plan(&faults)
+        let (faults, silence) = {
+            let store = self.world.store();
+            (store.faults.clone(), store.silence)
+        };
+        let mut plan = self.wire.plan(&faults);
+        if stream.is_silent(silence) {
+            plan.fate = Fate::Lost;
+        }
+        plan
     }
 
     /// Sends a request that changes the store. Once sent it lands whatever becomes of the caller.
@@ -92,8 +119,8 @@ impl SimNode {
     }
 
     /// Asks for something that changes nothing.
-    async fn ask<T>(&self, at: impl FnOnce(&Store) -> T) -> Result<T, BusError> {
-        let plan = self.plan().await;
+    async fn ask<T>(&self, stream: Stream, at: impl FnOnce(&Store) -> T) -> Result<T, BusError> {
+        let plan = self.plan(stream).await;
         if plan.refused {
             return Err(BusError::Unavailable("refused".to_owned()));
         }
@@ -110,18 +137,24 @@ impl SimNode {
         Ok(answer)
     }
 
+    async fn ask_leases(&self) -> Result<(), BusError> {
+        self.ask(Stream::Leases, |_| ()).await
+    }
+
     async fn ask_partition<T: Default>(
         &self,
+        stream: Stream,
         partition: PartitionId,
         at: impl FnOnce(&Partition) -> T,
     ) -> Result<T, BusError> {
         check_partition(partition, self.world.partitions)?;
-        self.ask(|store| store.partition(partition).map(at).unwrap_or_default()).await
+        self.ask(stream, |store| store.partition(partition).map(at).unwrap_or_default()).await
     }
 
     /// Waits for entries of a feed; a long poll goes on over a cut.
     async fn poll(
         &self,
+        stream: Stream,
         partition: PartitionId,
         feed: fn(&Partition) -> &Feed,
         after: u64,
@@ -130,8 +163,9 @@ impl SimNode {
         check_partition(partition, self.world.partitions)?;
         loop {
             self.wire.until_up().await;
-            let found =
-                self.ask_partition(partition, |held| feed(held).after(after, limit)).await?;
+            let found = self
+                .ask_partition(stream, partition, |held| feed(held).after(after, limit))
+                .await?;
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -147,7 +181,7 @@ impl SimNode {
 impl Inbox for SimNode {
     async fn append(&self, partition: PartitionId, entry: Bytes) -> Result<u64, AppendError> {
         check_entry(partition, self.world.partitions, &entry)?;
-        let plan = self.plan().await;
+        let plan = self.plan(Stream::Inbox).await;
         if plan.full {
             return Err(AppendError::Full("simulated".to_owned()));
         }
@@ -162,16 +196,16 @@ impl Inbox for SimNode {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
-        self.poll(partition, |held| &held.inbox, after, limit).await
+        self.poll(Stream::Inbox, partition, |held| &held.inbox, after, limit).await
     }
 
     async fn last(&self, partition: PartitionId) -> Result<u64, BusError> {
-        self.ask_partition(partition, |held| held.inbox.last_seq()).await
+        self.ask_partition(Stream::Inbox, partition, |held| held.inbox.last_seq()).await
     }
 
     async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
         check_partition(partition, self.world.partitions)?;
-        let plan = self.plan().await;
+        let plan = self.plan(Stream::Inbox).await;
         let trim = move |store: &mut Store| store.trim_inbox(partition, through);
         self.send(plan, trim).await.map_err(GaveUp::unavailable)
     }
@@ -186,7 +220,7 @@ impl Log for SimNode {
         record: Bytes,
     ) -> Result<u64, LogAppendError> {
         check_record(partition, self.world.partitions, &record)?;
-        let plan = self.plan().await;
+        let plan = self.plan(Stream::Log).await;
         self.send(plan, move |store| store.append_log(partition, expected_last, record))
             .await
             .map_err(|_| LogAppendError::Unknown(GaveUp::WHY.to_owned()))?
@@ -194,7 +228,10 @@ impl Log for SimNode {
     }
 
     async fn last(&self, partition: PartitionId) -> Result<Option<(u64, Bytes)>, BusError> {
-        self.ask_partition(partition, |held| held.log.last().cloned()).await
+        let stale = self.world.store().faults.stale;
+        let back = usize::from(self.wire.chance(stale));
+        let at = |held: &Partition| held.log.entries.iter().rev().nth(back).cloned();
+        self.ask_partition(Stream::Log, partition, at).await
     }
 
     async fn read(
@@ -203,7 +240,7 @@ impl Log for SimNode {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
-        self.ask_partition(partition, |held| held.log.after(after, limit)).await
+        self.ask_partition(Stream::Log, partition, |held| held.log.after(after, limit)).await
     }
 
     async fn tail(
@@ -212,12 +249,12 @@ impl Log for SimNode {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError> {
-        self.poll(partition, |held| &held.log, after, limit).await
+        self.poll(Stream::Log, partition, |held| &held.log, after, limit).await
     }
 
     async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
         check_partition(partition, self.world.partitions)?;
-        let plan = self.plan().await;
+        let plan = self.plan(Stream::Log).await;
         let trim = move |store: &mut Store| store.trim_log(partition, through);
         self.send(plan, trim).await.map_err(GaveUp::unavailable)
     }
@@ -230,13 +267,13 @@ impl States for SimNode {
         partition: PartitionId,
         entity: EntityId,
     ) -> Result<Vec<SavedPart>, BusError> {
-        self.ask_partition(partition, |held| held.parts_of(entity)).await
+        self.ask_partition(Stream::States, partition, |held| held.parts_of(entity)).await
     }
 
     async fn put(&self, partition: PartitionId, mut puts: Vec<PartPut>) -> Result<(), BusError> {
         check_partition(partition, self.world.partitions)?;
         check_puts(&puts)?;
-        let plan = self.plan().await;
+        let plan = self.plan(Stream::States).await;
         if plan.fate != Fate::Answered {
             // An error means that any part of it may be stored.
             puts.truncate(self.wire.up_to(puts.len()));
@@ -245,7 +282,7 @@ impl States for SimNode {
     }
 
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {
-        self.ask_partition(partition, |held| held.checkpoint.clone()).await
+        self.ask_partition(Stream::States, partition, |held| held.checkpoint.clone()).await
     }
 
     async fn put_checkpoint(
@@ -255,7 +292,7 @@ impl States for SimNode {
     ) -> Result<(), BusError> {
         check_partition(partition, self.world.partitions)?;
         check_checkpoint(&checkpoint)?;
-        let plan = self.plan().await;
+        let plan = self.plan(Stream::States).await;
         self.send(plan, move |store| store.put_checkpoint(partition, checkpoint))
             .await
             .map_err(GaveUp::unavailable)
@@ -265,17 +302,22 @@ impl States for SimNode {
 #[async_trait]
 impl Leases for SimNode {
     async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
-        self.ask(|_| ()).await?;
+        self.ask_leases().await?;
+        self.world.date(node);
         self.world.leases.renew(node, info).await
     }
 
     async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
-        self.ask(|_| ()).await?;
-        self.world.leases.list().await
+        self.ask_leases().await?;
+        let mut leases = self.world.leases.list().await?;
+        for (node, lease) in &mut leases {
+            lease.renewed_wall_ms = self.world.dated(node);
+        }
+        Ok(leases)
     }
 
     async fn release(&self, node: &str) -> Result<(), BusError> {
-        self.ask(|_| ()).await?;
+        self.ask_leases().await?;
         self.world.leases.release(node).await
     }
 }

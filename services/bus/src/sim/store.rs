@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 use super::{
-    Breaks, Faults,
+    Breaks, Faults, Silence,
     inspect::{Applied, Observer},
     link::Wire,
 };
@@ -20,6 +20,7 @@ const GAP_MAX: u64 = 3;
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) faults: Faults,
+    pub(super) silence: Silence,
     pub(super) breaks: Breaks,
     pub(super) observer: Observer,
     wires: BTreeMap<String, Wire>,
@@ -110,6 +111,7 @@ impl Store {
     pub(super) fn new(partitions: u16, rng: ChaCha8Rng) -> Self {
         Self {
             faults: Faults::default(),
+            silence: Silence::default(),
             breaks: Breaks::default(),
             observer: Observer::default(),
             wires: BTreeMap::new(),

@@ -1,168 +1,466 @@
-//! Which nodes live, as this one sees it, and hence which partitions are free (design.md 4.3).
+//! Renews the node's lease, sees who lives, and does what the plan says (design.md 4.3).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
-use bus::{NodeLease, PartitionId};
+use bus::{BusError, NodeLease, PartitionId};
+use chassis::task::TaskKind;
+use metrics::{counter, histogram};
 use ractor::ActorRef;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    encode_info,
     info::NodeInfo,
-    root::{Owned, RootMsg},
+    neighbours::{Member, Neighbours},
+    owners::{self, Owners},
+    plan::{self, Plan, View},
+    root::{RootMsg, Stands},
+    word::{self, Word},
 };
 use crate::{
     Placement,
+    metrics::{ALARMS_TOTAL, HAND_OVER_SECONDS},
     shell::context::{Context, sleep_ms},
 };
 
-/// Leases judged by our own clock: a node is dead only after a full lease period without a renewal of its
-/// own, in which our renewals in that same store were all acknowledged.
-#[derive(Debug)]
-pub(super) struct Neighbours {
-    lease_ms: u64,
-    /// Last renewal number per node, and when it was first seen.
-    seen: BTreeMap<String, (u64, u64)>,
-    /// Since when all our own renewals were acknowledged.
-    sound_since_ms: Option<u64>,
-    claimed: BTreeMap<String, Vec<PartitionId>>,
+/// Most events waiting for the follower. Whoever may not wait drops its event when there are so many: each makes the follower
+/// look at everything anyway.
+pub(super) const EVENTS_MAX: usize = 256;
+
+/// What makes the follower look at once.
+pub(crate) enum Event {
+    /// A shard of this node serves its partition, or is over.
+    Changed,
+    /// Another node said something.
+    Heard(Word),
+    /// A partition to be handed over was let go.
+    LetGo(PartitionId),
+    /// Hand everything over, take nothing any more, and answer when that is done.
+    Drain(oneshot::Sender<()>),
 }
 
-impl Neighbours {
-    pub(super) fn new(lease_ms: u64) -> Self {
-        Self { lease_ms, seen: BTreeMap::new(), sound_since_ms: None, claimed: BTreeMap::new() }
-    }
-
-    /// One of our own renewals, or the reading of the leases, failed.
-    pub(super) fn failed(&mut self) {
-        self.sound_since_ms = None;
-    }
-
-    /// The leases as read at `boot_ms`, after our own renewal was acknowledged.
-    pub(super) fn observe(&mut self, boot_ms: u64, me: &str, leases: &BTreeMap<String, NodeLease>) {
-        self.sound_since_ms.get_or_insert(boot_ms);
-        self.seen.retain(|node, _| leases.contains_key(node));
-        self.claimed.clear();
-        for (node, lease) in leases.iter().filter(|(node, _)| node.as_str() != me) {
-            let seen = self.seen.entry(node.clone()).or_insert((lease.renewal, boot_ms));
-            if seen.0 != lease.renewal {
-                *seen = (lease.renewal, boot_ms);
-            }
-            let info = NodeInfo::decode(&lease.info);
-            self.claimed.insert(node.clone(), info.map(|info| info.owned).unwrap_or_default());
-        }
-    }
-
-    /// Partitions that other live nodes claim.
-    pub(super) fn claimed(&self, boot_ms: u64) -> BTreeSet<PartitionId> {
-        let lives = |node: &String| {
-            let Some((_, changed_ms)) = self.seen.get(node) else { return false };
-            let watched_from = self.sound_since_ms.map(|sound| sound.max(*changed_ms));
-            watched_from.is_none_or(|from| boot_ms.saturating_sub(from) < self.lease_ms)
-        };
-        self.claimed.iter().filter(|(node, _)| lives(node)).flat_map(|(_, p)| p).copied().collect()
-    }
+/// A partition on its way to another node.
+struct Move {
+    to: String,
+    begun_ms: u64,
+    /// When it was let go here.
+    gone_ms: Option<u64>,
 }
 
-/// Renews the node's lease and tells the root what is free.
 pub(super) struct Follower {
     context: Arc<Context>,
     root: ActorRef<RootMsg>,
+    events: mpsc::Receiver<Event>,
+    /// For the tasks of this follower.
+    tell: mpsc::Sender<Event>,
+    owners: watch::Sender<Owners>,
     neighbours: Neighbours,
+    others: BTreeMap<String, Member>,
+    moves: BTreeMap<PartitionId, Move>,
+    free_since_ms: BTreeMap<PartitionId, u64>,
+    avoided_until_ms: BTreeMap<String, u64>,
+    pins: BTreeMap<PartitionId, u64>,
+    wants: BTreeSet<PartitionId>,
+    /// Handed to this node by another one, which waits to hear that it is served.
+    received: BTreeSet<PartitionId>,
+    draining: Vec<oneshot::Sender<()>>,
+    is_draining: bool,
+    clock_is_off: bool,
+    /// When the leases were read last.
+    touched_ms: Option<u64>,
+    in_touch: bool,
+    again: bool,
+}
+
+/// The leases, and whether our clock agrees with the bus's.
+struct Seen {
+    leases: BTreeMap<String, NodeLease>,
+    clock_is_off: bool,
 }
 
 impl Follower {
-    pub(super) fn new(context: Arc<Context>, root: ActorRef<RootMsg>) -> Self {
-        let neighbours = Neighbours::new(context.settings.lease_ms);
-        Self { context, root, neighbours }
+    pub(super) fn new(
+        context: Arc<Context>,
+        root: ActorRef<RootMsg>,
+        (tell, events): (mpsc::Sender<Event>, mpsc::Receiver<Event>),
+        owners: watch::Sender<Owners>,
+    ) -> Self {
+        let unsound = context.settings.shard.breaks.sound_leases;
+        let (lease_ms, settle_ms) = (context.settings.lease_ms, context.settings.settle_ms);
+        Self {
+            context,
+            root,
+            events,
+            tell,
+            owners,
+            neighbours: Neighbours::new(lease_ms, settle_ms, unsound),
+            others: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            free_since_ms: BTreeMap::new(),
+            avoided_until_ms: BTreeMap::new(),
+            pins: BTreeMap::new(),
+            wants: BTreeSet::new(),
+            received: BTreeSet::new(),
+            draining: Vec::new(),
+            is_draining: false,
+            clock_is_off: false,
+            touched_ms: None,
+            in_touch: false,
+            again: false,
+        }
     }
 
     pub(super) async fn run(mut self) {
+        let listening = word::listen(Arc::clone(&self.context), self.tell.clone());
+        self.context.spawn(TaskKind::Follower, "placement-signals", listening);
         while self.round().await {
-            sleep_ms(self.context.settings.renew_ms).await;
+            if std::mem::take(&mut self.again) {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => self.on_event(event),
+                () = sleep_ms(self.context.settings.renew_ms) => {}
+            }
+            while let Ok(event) = self.events.try_recv() {
+                self.on_event(event);
+            }
         }
     }
 
-    /// One renewal; false when the root is gone.
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Changed => {}
+            Event::Heard(word) => self.on_word(word),
+            Event::LetGo(partition) => {
+                if let Some(moved) = self.moves.get_mut(&partition) {
+                    moved.gone_ms = Some(self.context.clock.boot_ms());
+                    let to = moved.to.clone();
+                    word::say(&self.context, Word::Handed { partition, to });
+                }
+            }
+            Event::Drain(answer) => {
+                self.is_draining = true;
+                self.draining.push(answer);
+                // The others must know us to drain before they see our partitions free.
+                self.again = true;
+            }
+        }
+    }
+
+    fn on_word(&mut self, word: Word) {
+        let me = &self.context.name;
+        match word {
+            Word::Handed { partition, to } if to == *me => {
+                let takes = self.in_touch && !self.is_draining && !self.clock_is_off;
+                if takes && self.context.settings.placement != Placement::Manual {
+                    self.received.insert(partition);
+                    self.tell_root(RootMsg::Free(vec![partition]));
+                }
+            }
+            Word::Served { partition, node } if node != *me => self.arrived(partition),
+            Word::Move { partition, to } => {
+                if to == *me {
+                    self.pins.insert(partition, self.context.clock.wall_ms());
+                } else {
+                    self.pins.remove(&partition);
+                }
+                // Everybody's leases must say so before it can be acted on.
+                self.again = true;
+            }
+            Word::Drain { node, drains } if node == *me => {
+                // One that is asked to stop drains, whatever an operator takes back.
+                self.is_draining = drains || !self.draining.is_empty();
+                self.again = true;
+            }
+            Word::Handed { .. } | Word::Served { .. } | Word::Drain { .. } | Word::Look => {}
+        }
+    }
+
+    /// A partition that we handed over is served elsewhere.
+    fn arrived(&mut self, partition: PartitionId) {
+        if let Some(moved) = self.moves.remove(&partition) {
+            let took_ms = self.context.clock.boot_ms().saturating_sub(moved.begun_ms);
+            histogram!(HAND_OVER_SECONDS).record(Duration::from_millis(took_ms));
+            tracing::info!(%partition, to = moved.to, took_ms, "partition handed over");
+        }
+    }
+
+    fn tell_root(&self, message: RootMsg) {
+        // Without its root the node is gone.
+        drop(self.root.cast(message));
+    }
+
+    /// One renewal and what follows from it; false when the root is gone.
     async fn round(&mut self) -> bool {
-        let (answer, answered) = oneshot::channel();
-        if self.root.cast(RootMsg::Owned(answer)).is_err() {
-            return false;
+        let Some(mut mine) = self.say().await else { return false };
+        self.tell_served(&mine);
+        if !self.look(&mine).await {
+            return true;
         }
-        let Ok(Owned { owned, cannot_serve }) = answered.await else { return false };
-        let (leases, me) = (Arc::clone(&self.context.bus.leases), &self.context.name);
-        let observed = async {
-            leases.renew(me, encode_info(owned, cannot_serve)).await?;
-            leases.list().await
-        };
-        match observed.await {
-            Err(error) => {
-                tracing::warn!(%error, "lease not renewed");
-                self.neighbours.failed();
-            }
-            Ok(leases) => {
-                self.neighbours.observe(self.context.clock.boot_ms(), me, &leases);
-                self.place();
-            }
+        self.doubt(&mine);
+        self.follow_moves();
+        self.follow_free(&mine);
+        if self.context.settings.placement == Placement::Manual {
+            self.answer_drains(true);
+            return true;
         }
+        let mut plan = self.plan(&mine);
+        if !plan.take.is_empty() && !self.clock_is_off {
+            // Claimed before taken: where two see different nodes, one of them sees the other's claim.
+            mine.claims.clone_from(&plan.take);
+            if !self.look(&mine).await {
+                return true;
+            }
+            let claimed = std::mem::take(&mut plan.take);
+            plan = self.plan(&mine);
+            plan.take.retain(|partition| claimed.contains(partition));
+        }
+        self.carry_out(&mine, plan);
         true
     }
 
-    fn place(&self) {
-        if self.context.settings.placement == Placement::Manual {
-            return;
-        }
-        let claimed = self.neighbours.claimed(self.context.clock.boot_ms());
-        let all = (0..self.context.bus.partitions).map(PartitionId);
-        let free = all.filter(|partition| !claimed.contains(partition)).collect();
-        // Without its root the node is gone.
-        drop(self.root.cast(RootMsg::Free(free)));
+    /// What to say in the lease; `None` when the root is gone.
+    async fn say(&self) -> Option<NodeInfo> {
+        let (answer, answered) = oneshot::channel();
+        self.root.cast(RootMsg::Stands(answer)).ok()?;
+        let Stands { owned, served, cannot_serve, waits } = answered.await.ok()?;
+        let handing = self.moves.iter().map(|(partition, moved)| (*partition, moved.to.clone()));
+        let manual = self.context.settings.placement == Placement::Manual;
+        Some(NodeInfo {
+            owned,
+            served,
+            cannot_serve,
+            waits,
+            wants: self.wants.clone(),
+            handing: handing.collect(),
+            pins: self.pins.clone(),
+            draining: self.is_draining,
+            takes_none: manual || self.clock_is_off,
+            ..NodeInfo::new()
+        })
     }
+
+    /// Who handed us something hears when it is served.
+    fn tell_served(&mut self, mine: &NodeInfo) {
+        for partition in mine.served.keys().copied().filter(|p| self.received.contains(p)) {
+            let node = self.context.name.clone();
+            word::say(&self.context, Word::Served { partition, node });
+        }
+        self.received.retain(|partition| !mine.served.contains_key(partition));
+    }
+
+    /// Renews and reads the leases; false when that failed, and then nothing is known and nothing done.
+    async fn look(&mut self, mine: &NodeInfo) -> bool {
+        // Not longer: who waited for an answer that an election swallowed must renew before the others, whose renewals
+        // are acknowledged again, have watched for a whole lease period.
+        let within_ms = self.context.settings.lease_ms / 2;
+        let clock = self.context.clock.clone();
+        let begun_ms = clock.boot_ms();
+        let within = Duration::from_millis(within_ms);
+        let seen = match tokio::time::timeout(within, self.renew_and_list(mine)).await {
+            Ok(Ok(seen)) => Some(seen),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "lease not renewed");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(within_ms, "lease not renewed in time");
+                None
+            }
+        };
+        let now_ms = clock.boot_ms();
+        let touched = seen.is_some();
+        if let Some(seen) = seen {
+            self.touched_ms = Some(now_ms);
+            self.neighbours.observe(begun_ms, now_ms, &self.context.name, &seen.leases);
+            self.others = self.neighbours.living(now_ms);
+            self.mind_clock(seen.clock_is_off);
+            let others = self.others.iter().map(|(node, member)| (node.as_str(), &member.info));
+            let owners = owners::of(others.chain([(self.context.name.as_str(), mine)]));
+            self.owners.send_if_modified(|known| {
+                let changed = *known != owners;
+                *known = owners;
+                changed
+            });
+        } else {
+            self.neighbours.failed();
+        }
+        self.mind_touch(now_ms);
+        touched
+    }
+
+    async fn renew_and_list(&self, mine: &NodeInfo) -> Result<Seen, BusError> {
+        let (leases, me) = (Arc::clone(&self.context.bus.leases), &self.context.name);
+        let info = mine.encode().map_err(|error| BusError::Unavailable(error.to_string()))?;
+        let before_ms = self.context.clock.wall_ms();
+        leases.renew(me, info).await?;
+        let after_ms = self.context.clock.wall_ms();
+        let leases = leases.list().await?;
+        let renewed_ms = leases.get(me).and_then(|lease| lease.renewed_wall_ms);
+        let max_ms = self.context.settings.clock_off_max_ms;
+        let clock_is_off = renewed_ms.is_some_and(|at| is_off(at, before_ms, after_ms, max_ms));
+        Ok(Seen { leases, clock_is_off })
+    }
+
+    fn mind_clock(&mut self, is_off: bool) {
+        if is_off && !self.clock_is_off {
+            counter!(ALARMS_TOTAL, "name" => "clock_off").increment(1);
+            tracing::error!(
+                "this machine's clock differs from the bus's by more than {} ms: the node takes no partition until it is set right",
+                self.context.settings.clock_off_max_ms
+            );
+        } else if !is_off && self.clock_is_off {
+            tracing::info!("this machine's clock agrees with the bus's again");
+        }
+        self.clock_is_off = is_off;
+    }
+
+    /// Out of touch is who has not read the leases for a lease period: one answer that is late is none.
+    fn mind_touch(&mut self, now_ms: u64) {
+        let lease_ms = self.context.settings.lease_ms;
+        let in_touch = self.touched_ms.is_some_and(|at| now_ms.saturating_sub(at) < lease_ms);
+        if in_touch != self.in_touch {
+            self.in_touch = in_touch;
+            self.tell_root(RootMsg::InTouch(in_touch));
+        }
+    }
+
+    /// Where another node serves by a later epoch, our shard asks the log at once: an idle one would notice only later.
+    fn doubt(&self, mine: &NodeInfo) {
+        for (partition, own) in &mine.served {
+            let serves_later = |member: &Member| {
+                member.info.served.get(partition).is_some_and(|other| other.epoch > own.epoch)
+            };
+            if self.others.values().any(serves_later) {
+                self.tell_root(RootMsg::Verify(*partition));
+            }
+        }
+    }
+
+    fn follow_moves(&mut self) {
+        let (now_ms, lease_ms) = (self.context.clock.boot_ms(), self.context.settings.lease_ms);
+        let mut arrived = Vec::new();
+        let mut failed = Vec::new();
+        for (partition, moved) in &self.moves {
+            if self.others.values().any(|member| member.info.served.contains_key(partition)) {
+                arrived.push(*partition);
+            } else if moved.gone_ms.is_some_and(|at| now_ms.saturating_sub(at) >= lease_ms) {
+                let owned = self.others.values().any(|m| m.info.owned.contains(partition));
+                if !owned {
+                    failed.push(*partition);
+                }
+            }
+        }
+        for partition in arrived {
+            self.arrived(partition);
+        }
+        for partition in failed {
+            if let Some(moved) = self.moves.remove(&partition) {
+                tracing::warn!(%partition, to = moved.to, "partition handed over and not taken");
+                let until_ms = now_ms.saturating_add(self.context.settings.avoid_ms);
+                self.avoided_until_ms.insert(moved.to, until_ms);
+            }
+        }
+        self.avoided_until_ms.retain(|_, until_ms| *until_ms > now_ms);
+    }
+
+    fn follow_free(&mut self, mine: &NodeInfo) {
+        let now_ms = self.context.clock.boot_ms();
+        let free = plan::free(self.context.bus.partitions, mine, &self.others);
+        self.free_since_ms.retain(|partition, _| free.contains(partition));
+        for partition in free {
+            self.free_since_ms.entry(partition).or_insert(now_ms);
+        }
+    }
+
+    fn plan(&self, mine: &NodeInfo) -> Plan {
+        let settings = &self.context.settings;
+        let view = View {
+            me: &self.context.name,
+            mine,
+            others: &self.others,
+            partitions: self.context.bus.partitions,
+            now_ms: self.context.clock.boot_ms(),
+            free_since_ms: &self.free_since_ms,
+            avoided_until_ms: &self.avoided_until_ms,
+            lease_ms: settings.lease_ms,
+            moves_max: settings.moves_max,
+            moves: settings.placement == Placement::Rendezvous,
+            alone: settings.shard.breaks.agreed_moves,
+        };
+        view.plan()
+    }
+
+    fn carry_out(&mut self, mine: &NodeInfo, plan: Plan) {
+        let may_take = !self.clock_is_off && !self.is_draining;
+        if may_take {
+            let handed = |p: &&PartitionId| {
+                self.others.values().any(|member| member.info.handing.contains_key(*p))
+            };
+            self.received.extend(plan.take.iter().filter(handed));
+            self.tell_root(RootMsg::Free(plan.take.into_iter().collect()));
+        }
+        if plan.wants != self.wants {
+            self.wants = plan.wants;
+            // Whoever owns them should know now, not at the next renewal.
+            self.again = true;
+        }
+        let is_moved = !plan.hand_over.is_empty() || !self.moves.is_empty();
+        for (partition, to) in plan.hand_over {
+            self.begin_move(partition, to);
+        }
+        let nothing_left = mine.owned.is_empty();
+        // Served here, and there is nobody who may have it.
+        let nobody_else = !mine.served.is_empty();
+        self.answer_drains(!is_moved && (nothing_left || nobody_else));
+    }
+
+    fn answer_drains(&mut self, done: bool) {
+        // A drain asked for after what we have just said is for the next round.
+        if done && self.is_draining {
+            for answer in self.draining.drain(..) {
+                // Who asked may have stopped waiting.
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn begin_move(&mut self, partition: PartitionId, to: String) {
+        tracing::info!(%partition, to, "partition is handed over");
+        let begun_ms = self.context.clock.boot_ms();
+        self.moves.insert(partition, Move { to, begun_ms, gone_ms: None });
+        let (answer, answered) = oneshot::channel();
+        self.tell_root(RootMsg::Release { partition, answer });
+        let tell = self.tell.clone();
+        self.context.spawn(TaskKind::Maintenance, "hand-over", async move {
+            if answered.await.is_ok() {
+                // Without its follower the node is gone.
+                drop(tell.send(Event::LetGo(partition)).await);
+            }
+        });
+    }
+}
+
+/// Whether a clock that showed `before_ms` and `after_ms` around a moment that the bus dates at `at_ms` is off by more
+/// than `max_ms`, however long the request travelled.
+fn is_off(at_ms: u64, before_ms: u64, after_ms: u64, max_ms: u64) -> bool {
+    at_ms > after_ms.saturating_add(max_ms) || at_ms.saturating_add(max_ms) < before_ms
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn leases(list: &[(&str, u64, u16)]) -> BTreeMap<String, NodeLease> {
-        let lease = |(node, renewal, partition): &(&str, u64, u16)| {
-            let info = encode_info(vec![PartitionId(*partition)], Vec::new());
-            let lease = NodeLease { node: (*node).to_owned(), info, renewal: *renewal };
-            ((*node).to_owned(), lease)
-        };
-        list.iter().map(lease).collect()
-    }
-
-    fn claimed(neighbours: &Neighbours, boot_ms: u64) -> Vec<u16> {
-        neighbours.claimed(boot_ms).into_iter().map(|partition| partition.0).collect()
-    }
-
     #[test]
-    fn a_node_is_dead_after_a_full_period_that_we_watched_soundly() {
-        let mut neighbours = Neighbours::new(100);
-        let list = leases(&[("me", 1, 0), ("other", 7, 3)]);
-        neighbours.observe(0, "me", &list);
-        assert_eq!(claimed(&neighbours, 99), [3]);
-        assert_eq!(claimed(&neighbours, 100), [0; 0]);
-        // It renewed: it lives for another period.
-        neighbours.observe(90, "me", &leases(&[("me", 2, 0), ("other", 8, 3)]));
-        assert_eq!(claimed(&neighbours, 189), [3]);
-        // Our own renewal failed meanwhile: the period starts anew.
-        neighbours.failed();
-        assert_eq!(claimed(&neighbours, 500), [3]);
-        neighbours.observe(500, "me", &leases(&[("me", 3, 0), ("other", 8, 3)]));
-        assert_eq!(claimed(&neighbours, 599), [3]);
-        assert_eq!(claimed(&neighbours, 600), [0; 0]);
-    }
-
-    #[test]
-    fn a_released_lease_and_our_own_claim_nothing() {
-        let mut neighbours = Neighbours::new(100);
-        neighbours.observe(0, "me", &leases(&[("me", 1, 0), ("other", 7, 3)]));
-        neighbours.observe(10, "me", &leases(&[("me", 2, 0)]));
-        assert_eq!(claimed(&neighbours, 10), [0; 0]);
+    fn a_slow_answer_is_no_wrong_clock() {
+        assert!(!is_off(10_000, 10_000, 10_000, 2_000));
+        assert!(!is_off(12_000, 10_000, 10_000, 2_000));
+        assert!(is_off(12_001, 10_000, 10_000, 2_000));
+        assert!(!is_off(14_000, 10_000, 15_000, 2_000), "stored while the request travelled");
+        assert!(is_off(7_999, 10_000, 15_000, 2_000));
     }
 }

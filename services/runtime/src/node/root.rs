@@ -1,17 +1,20 @@
 //! The root supervisor of a node: which shards run, what follows when one ends.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bus::PartitionId;
 use metrics::gauge;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::Readiness;
+use super::{Readiness, info::Served, placement::Event};
 use crate::{
     metrics::PARTITIONS,
-    shard::StopReason,
+    shard::{Notice, StopReason},
     shell::{
         context::Context,
         shard_actor::{ShardActor, ShardArguments, ShardMsg},
@@ -24,29 +27,40 @@ pub(crate) struct Root;
 pub(crate) struct RootArguments {
     pub(crate) context: Arc<Context>,
     pub(crate) ready: watch::Sender<Readiness>,
+    /// Hears when something changes that the lease says.
+    pub(crate) changed: mpsc::Sender<Event>,
 }
 
-/// Partitions for the lease.
-pub(crate) struct Owned {
-    pub(crate) owned: Vec<PartitionId>,
-    pub(crate) cannot_serve: Vec<PartitionId>,
+/// How the partitions stand, for the lease.
+pub(crate) struct Stands {
+    pub(crate) owned: BTreeSet<PartitionId>,
+    pub(crate) served: BTreeMap<PartitionId, Served>,
+    pub(crate) cannot_serve: BTreeSet<PartitionId>,
+    /// Not to be taken by this node for the moment.
+    pub(crate) waits: BTreeSet<PartitionId>,
 }
 
 pub(crate) enum RootMsg {
-    /// No other live node claims these.
+    /// These are for this node to take.
     Free(Vec<PartitionId>),
+    /// Whether the leases can be renewed and read.
+    InTouch(bool),
     /// Take one, whoever owns it.
     Take { partition: PartitionId, answer: oneshot::Sender<Result<(), TakeOverError>> },
     /// Let one go in good order.
     Release { partition: PartitionId, answer: oneshot::Sender<()> },
+    /// Another node names itself the owner of this one by a later epoch.
+    Verify(PartitionId),
     /// Let all go, and take none any more.
     Stop(oneshot::Sender<()>),
     /// What to say in the lease.
-    Owned(oneshot::Sender<Owned>),
+    Stands(oneshot::Sender<Stands>),
     /// The shards.
     Shards(oneshot::Sender<Vec<(PartitionId, ActorRef<ShardMsg>)>>),
     /// A shard serves its partition.
-    ShardServes(PartitionId),
+    ShardServes { partition: PartitionId, epoch: u64 },
+    /// Inputs that a shard has read and not durably decided.
+    ShardLags { partition: PartitionId, inputs: u64 },
     /// A shard is over, and says why.
     ShardEnded { partition: PartitionId, error: TakeOverError },
     /// A shard's actor ended.
@@ -55,7 +69,8 @@ pub(crate) enum RootMsg {
 
 struct ShardEntry {
     actor: ActorRef<ShardMsg>,
-    serving: bool,
+    /// While it serves.
+    served: Option<Served>,
     /// Being let go, or given up already.
     over: bool,
     taking: Vec<oneshot::Sender<Result<(), TakeOverError>>>,
@@ -65,12 +80,14 @@ struct ShardEntry {
 pub(crate) struct RootState {
     context: Arc<Context>,
     ready: watch::Sender<Readiness>,
+    changed: mpsc::Sender<Event>,
     shards: BTreeMap<PartitionId, ShardEntry>,
     /// Partitions not to be taken again before this moment of the boot clock.
     not_before_ms: BTreeMap<PartitionId, u64>,
     /// Partitions this node cannot serve, until it is told to take them or starts anew.
     cannot_serve: BTreeMap<PartitionId, StopReason>,
     placed: bool,
+    in_touch: bool,
     stopping: Option<Vec<oneshot::Sender<()>>>,
     _alive: TaskTrackerToken,
 }
@@ -99,7 +116,7 @@ impl RootState {
         match Actor::spawn_linked(None, ShardActor, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 let (taking, releasing) = (Vec::new(), Vec::new());
-                let entry = ShardEntry { actor, serving: false, over: false, taking, releasing };
+                let entry = ShardEntry { actor, served: None, over: false, taking, releasing };
                 self.shards.insert(partition, entry);
             }
             Err(error) => {
@@ -123,7 +140,7 @@ impl RootState {
             self.start_shard(myself, partition).await;
         }
         if let Some(entry) = self.shards.get_mut(&partition) {
-            if entry.serving {
+            if entry.served.is_some() {
                 // Who asked may have stopped waiting; so everywhere here.
                 drop(answer.send(Ok(())));
             } else {
@@ -145,6 +162,12 @@ impl RootState {
         }
     }
 
+    fn verify(&self, partition: PartitionId) {
+        if let Some(entry) = self.shards.get(&partition) {
+            drop(entry.actor.cast(ShardMsg::Notice(Notice::Verify)));
+        }
+    }
+
     fn stop(&mut self, myself: &ActorRef<RootMsg>, answer: oneshot::Sender<()>) {
         self.stopping.get_or_insert_default().push(answer);
         for entry in self.shards.values() {
@@ -162,21 +185,22 @@ impl RootState {
         }
     }
 
-    fn serves(&mut self, partition: PartitionId) {
+    fn serves(&mut self, partition: PartitionId, epoch: u64) {
         if let Some(entry) = self.shards.get_mut(&partition) {
-            entry.serving = true;
+            entry.served = Some(Served { epoch, lag_inputs: 0 });
             for answer in entry.taking.drain(..) {
                 drop(answer.send(Ok(())));
             }
-            tracing::info!(%partition, "partition served");
+            tracing::info!(%partition, epoch, "partition served");
         }
         self.tell_readiness();
+        self.tell_changed();
     }
 
     /// A shard said why it is over; its actor follows.
     fn shard_ended(&mut self, partition: PartitionId, error: TakeOverError) {
         if let Some(entry) = self.shards.get_mut(&partition) {
-            entry.serving = false;
+            entry.served = None;
             entry.over = true;
             for answer in entry.taking.drain(..) {
                 drop(answer.send(Err(error.clone())));
@@ -217,7 +241,20 @@ impl RootState {
             }
         }
         self.tell_readiness();
+        self.tell_changed();
         self.end_if_stopped(myself);
+    }
+
+    fn tell_changed(&self) {
+        // Where many events wait, the follower looks soon anyway; without it the node is ending.
+        drop(self.changed.try_send(Event::Changed));
+    }
+
+    fn lags(&mut self, partition: PartitionId, inputs: u64) {
+        let entry = self.shards.get_mut(&partition);
+        if let Some(served) = entry.and_then(|entry| entry.served.as_mut()) {
+            served.lag_inputs = inputs;
+        }
     }
 
     fn wait_before(&mut self, partition: PartitionId, wait_ms: u64) {
@@ -226,9 +263,10 @@ impl RootState {
     }
 
     fn tell_readiness(&self) {
-        let serving = self.shards.values().filter(|entry| entry.serving).count();
+        let serving = self.shards.values().filter(|entry| entry.served.is_some()).count();
         let readiness = Readiness {
             placed: self.placed,
+            in_touch: self.in_touch,
             owned: self.shards.len(),
             serving,
             cannot_serve: self.cannot_serve.len(),
@@ -237,10 +275,17 @@ impl RootState {
         self.ready.send_replace(readiness);
     }
 
-    fn owned(&self) -> Owned {
-        Owned {
+    fn stands(&self) -> Stands {
+        let now_ms = self.context.clock.boot_ms();
+        let served = |(partition, entry): (&PartitionId, &ShardEntry)| {
+            entry.served.map(|served| (*partition, served))
+        };
+        let waits = self.not_before_ms.iter().filter(|(_, at_ms)| **at_ms > now_ms);
+        Stands {
             owned: self.shards.keys().copied().collect(),
+            served: self.shards.iter().filter_map(served).collect(),
             cannot_serve: self.cannot_serve.keys().copied().collect(),
+            waits: waits.map(|(partition, _)| *partition).collect(),
         }
     }
 
@@ -263,10 +308,12 @@ impl Actor for Root {
             _alive: arguments.context.alive(),
             context: arguments.context,
             ready: arguments.ready,
+            changed: arguments.changed,
             shards: BTreeMap::new(),
             not_before_ms: BTreeMap::new(),
             cannot_serve: BTreeMap::new(),
             placed: false,
+            in_touch: false,
             stopping: None,
         })
     }
@@ -281,10 +328,16 @@ impl Actor for Root {
             RootMsg::Free(free) => state.free(&myself, free).await,
             RootMsg::Take { partition, answer } => state.take(&myself, partition, answer).await,
             RootMsg::Release { partition, answer } => state.release(partition, answer),
+            RootMsg::Verify(partition) => state.verify(partition),
             RootMsg::Stop(answer) => state.stop(&myself, answer),
-            RootMsg::Owned(answer) => drop(answer.send(state.owned())),
+            RootMsg::Stands(answer) => drop(answer.send(state.stands())),
+            RootMsg::InTouch(in_touch) => {
+                state.in_touch = in_touch;
+                state.tell_readiness();
+            }
             RootMsg::Shards(answer) => drop(answer.send(state.shard_actors())),
-            RootMsg::ShardServes(partition) => state.serves(partition),
+            RootMsg::ShardServes { partition, epoch } => state.serves(partition, epoch),
+            RootMsg::ShardLags { partition, inputs } => state.lags(partition, inputs),
             RootMsg::ShardEnded { partition, error } => state.shard_ended(partition, error),
             RootMsg::ActorEnded { actor, error } => {
                 state.actor_ended(&myself, actor, &error).await;

@@ -235,6 +235,8 @@ pub enum Notice {
     /// The result of a call. Until [`Action::Settled`] it belongs to the driver, which appends it to the
     /// inbox when this shard ends before.
     CallResult(CallReturn),
+    /// Another node names itself the owner by a later epoch.
+    Verify,
     /// Time passed.
     Tick,
     /// Let the partition go in good order.

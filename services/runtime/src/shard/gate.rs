@@ -111,7 +111,14 @@ impl Shard {
     /// An owner without commits learns of a fence by asking.
     pub(super) fn verify_if_idle(&mut self, now: Now, out: &mut Vec<Action>) {
         let shown_ms = now.boot_ms.saturating_sub(self.commit.shown_boot_ms);
-        if shown_ms >= self.settings.verify_ms && !self.commit.confirming {
+        if shown_ms >= self.settings.verify_ms {
+            self.verify(out);
+        }
+    }
+
+    /// Asks the leader whether we are still last.
+    pub(super) fn verify(&mut self, out: &mut Vec<Action>) {
+        if !self.commit.confirming {
             self.commit.confirming = true;
             out.push(Action::ReadLast { why: Why::Confirm, delay_ms: 0 });
         }
@@ -126,13 +133,15 @@ impl Shard {
         out: &mut Vec<Action>,
     ) {
         self.commit.confirming = false;
+        let (known_seq, own) = (self.commit.last.seq, self.commit.last.head.incarnation);
         match last {
-            Some((_, head)) if head.incarnation == self.commit.last.head.incarnation => {
+            // A record of our own before the last one comes from a leader that was deposed: it shows nothing.
+            Some((seq, head)) if head.incarnation == own && seq >= known_seq => {
                 self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
                 self.commit.older_reads = 0;
                 self.let_calls_out(now, out);
             }
-            Some((seq, _)) if seq > self.commit.last.seq => self.stop(StopReason::Fenced, out),
+            Some((seq, _)) if seq > known_seq => self.stop(StopReason::Fenced, out),
             _ => {
                 self.commit.confirming = true;
                 self.leader_is_behind(Why::Confirm, out);

@@ -246,6 +246,10 @@ impl Recovery {
             suspicion: Suspicion::after(self.ends),
             counts,
             looked_boot_ms: 0,
+            heirs_boot_ms: self
+                .owned
+                .had_owner
+                .then(|| self.owned.acked_boot_ms.saturating_add(settings.start_by_ms)),
             owned: self.owned,
             settings,
         };

@@ -170,6 +170,22 @@ impl Timers {
         Some((entity, entry.wake_ms, entry.business.clone()))
     }
 
+    /// Lets every entity whose timer is due by `by_ms`, and does not back off, be woken once at `now_ms` already. Its timer stays
+    /// what it is.
+    pub(super) fn hasten(&mut self, now_ms: u64, by_ms: u64) {
+        let from = (now_ms.saturating_add(1), EntityId { kind: 0, hash: [0; 16] });
+        let later = self.due.range(from..).take_while(|(due_ms, _)| *due_ms <= by_ms);
+        let hastened: Vec<(u64, EntityId)> = later.copied().collect();
+        for (due_ms, entity) in hastened {
+            let Some(entry) = self.entries.get_mut(&entity) else { continue };
+            if entry.failures == 0 {
+                entry.due_ms = now_ms;
+                self.due.remove(&(due_ms, entity));
+                self.due.insert((now_ms, entity));
+            }
+        }
+    }
+
     /// A wake has been decided.
     pub(super) fn came_back(&mut self, entity: EntityId, back: Back) {
         let Some(entry) = self.entries.get_mut(&entity) else { return };

@@ -23,6 +23,7 @@ impl Shard {
         if !matches!(self.phase, Phase::Serving) || self.is_suspecting() {
             return;
         }
+        self.wake_heirs(now);
         while self.timers.out() < self.settings.wakes_in_flight_max {
             let Some((entity, wake_ms, business)) = self.timers.take_due(self.clock.peek(now))
             else {
@@ -30,6 +31,21 @@ impl Shard {
             };
             let header = wake_header(entity, wake_ms, business, self.clock.read(now));
             self.admit_own(now, entity, header, Occasion::Wake, out);
+        }
+    }
+
+    /// What an earlier owner asked for starts within `start_by` of our own `Epoch` or never (design.md 4.5). Nothing else tells
+    /// an entity that this moment has come, so each that may wait for such a call is woken then: a call's end is among
+    /// its timers, at the latest `start_by` and the hard limit away.
+    fn wake_heirs(&mut self, now: Now) {
+        if self.settings.breaks.heirs {
+            self.heirs_boot_ms = None;
+        }
+        if self.heirs_boot_ms.is_some_and(|at_ms| at_ms <= now.boot_ms) {
+            self.heirs_boot_ms = None;
+            let now_ms = self.clock.peek(now);
+            let over_ms = self.settings.start_by_ms.saturating_add(self.settings.hard_limit_ms);
+            self.timers.hasten(now_ms, now_ms.saturating_add(over_ms));
         }
     }
 
@@ -138,7 +154,9 @@ impl Shard {
     pub fn next_tick_ms(&self, now: Now) -> u64 {
         let due = self.timers.next_due_ms().filter(|_| !self.is_suspecting());
         let wait_ms = due.map_or(TICK_MS_MAX, |due| due.saturating_sub(self.clock.peek(now)));
-        wait_ms.clamp(1, TICK_MS_MAX)
+        let heirs_ms = self.heirs_boot_ms.filter(|_| !self.is_suspecting());
+        let heirs_ms = heirs_ms.map_or(TICK_MS_MAX, |at_ms| at_ms.saturating_sub(now.boot_ms));
+        wait_ms.min(heirs_ms).clamp(1, TICK_MS_MAX)
     }
 }
 

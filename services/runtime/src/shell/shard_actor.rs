@@ -89,6 +89,8 @@ struct Counted {
     steps: u64,
     dead_letters: u64,
     resends: u64,
+    /// Told to the root last.
+    lag_inputs: u64,
 }
 
 impl ShardState {
@@ -115,13 +117,14 @@ impl ShardState {
             Err(error) => return self.ended(myself, error),
         };
         self.counted.dead_letters = machine.status().dead_letters;
-        self.publish_epoch(machine.status().epoch);
+        let epoch = machine.status().epoch;
+        self.publish_epoch(epoch);
         let machine = self.machine.insert(Box::new(machine));
         let mut actions: Vec<Action> = alarms.into_iter().map(Action::Alarm).collect();
         machine.start(self.context.now(), &mut actions);
         self.perform(myself, actions).await;
         self.schedule_tick(myself);
-        self.tell_root(RootMsg::ShardServes(self.partition));
+        self.tell_root(RootMsg::ShardServes { partition: self.partition, epoch });
         if self.release_wanted {
             self.notice(myself, Notice::Release).await;
         }
@@ -167,6 +170,11 @@ impl ShardState {
         if let Some(machine) = &self.machine {
             let status = machine.status();
             self.publish_metrics(&status);
+            let inputs = u64::try_from(status.in_flight).unwrap_or(u64::MAX);
+            if inputs != self.counted.lag_inputs {
+                self.counted.lag_inputs = inputs;
+                self.tell_root(RootMsg::ShardLags { partition: self.partition, inputs });
+            }
         }
     }
 

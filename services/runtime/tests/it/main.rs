@@ -1,4 +1,4 @@
-//! The node on real buses: `sim` in virtual time, `sqlite` on disk.
+//! The node on real buses: `sim` in virtual time, `sqlite` on disk, a NATS server.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,7 +8,9 @@
     reason = "tests"
 )]
 
+mod cluster;
 mod failure;
+mod nats;
 mod node;
 mod toy;
 mod world;

@@ -49,6 +49,7 @@ const SEEN_BY_SHELL: &[&str] = &[
     "client appends not answered",
     "clock jumps",
     "dead letters",
+    "elections",
     "entries repeated",
     "inbox full",
     "inputs given up",

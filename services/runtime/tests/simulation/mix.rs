@@ -40,6 +40,8 @@ pub(crate) struct Weights {
     pub(crate) requests: u32,
     pub(crate) skew: u32,
     pub(crate) nap: u32,
+    /// Streams of the bus that elect a leader and answer nobody meanwhile.
+    pub(crate) elect: u32,
     /// Accounts that cannot be made for a while.
     pub(crate) spoil: u32,
     pub(crate) quiet: u32,
@@ -93,6 +95,7 @@ impl Mix {
             requests: often(10),
             skew: often(3),
             nap: often(1),
+            elect: 0,
             spoil: often(2),
             quiet: 2,
         };
@@ -108,6 +111,8 @@ impl Mix {
             large: if rng_large { 10 } else { often(1) },
             repeats: often(20),
         };
+        // Of a random stream of its own, so that what a seed drew before there were elections stays what it was.
+        let weights = Weights { elect: self::rng(seed, 11).random_range(0..=4), ..weights };
         let mut pick = |from: &[usize]| from[rng.random_range(0..from.len())];
         let settings = Sizes {
             inputs_in_flight_max: pick(&[1, 4, 64, 4_096]),

@@ -6,22 +6,61 @@ mod fleet;
 use std::time::Duration;
 
 use rand::{Rng as _, seq::IndexedRandom as _};
-use testkit::{nats::NatsServer, postgres::PostgresServer};
+use testkit::{nats::NatsServer, postgres::PostgresServer, wait_for};
 
-use super::play::{Play, assert_clean, count, scenario, seeded, set, times, until};
+use super::{
+    ordeal::taken,
+    play::{Play, assert_clean, scenario, seeded, set, times, until},
+};
 use fleet::Fleet;
 
 const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
 const SETTLE: Duration = Duration::from_secs(180);
+/// A router that joins is given nothing for ten seconds, then one partition at a time.
+const SHARED_WITHIN: Duration = Duration::from_secs(90);
 
 async fn traffic(fleet: &Fleet, posts: u64) {
     let before = fleet.control().report().await.unwrap();
-    let goal = count(&before, "posts") + posts;
-    let enough = |report: &serde_json::Value| count(report, "posts") >= goal;
+    let goal = taken(&before) + posts;
+    let enough = |report: &serde_json::Value| taken(report) >= goal;
     until(fleet.control(), "so much traffic", Duration::from_secs(120), enough).await;
 }
 
-/// One router serves the partitions and another stands by; agents are connected to desks that own none; each is killed once.
+/// Partitions that each router serves.
+async fn served(fleet: &Fleet) -> [f64; 2] {
+    let of = async |node| fleet.metric(node, "tandem_runtime_partitions").await;
+    [of("router-1").await, of("router-2").await]
+}
+
+/// Waits until both routers serve some of the partitions, and all are served.
+async fn until_shared(fleet: &Fleet) {
+    let shared = async || {
+        let [one, two] = served(fleet).await;
+        (one > 0.5 && two > 0.5 && (one + two - 16.0).abs() < 0.5).then_some(())
+    };
+    wait_for(SHARED_WITHIN, "both routers to serve", shared).await.unwrap();
+}
+
+/// An operator looks, empties a router and fills it again, and moves one partition, while the work goes on.
+async fn operate(fleet: &Fleet) {
+    let said = fleet.operator(&["drain", "router-1"]).await;
+    assert!(said.contains("router-1 has no partition"), "{said}");
+    let [one, two] = served(fleet).await;
+    assert!(one < 0.5 && (two - 16.0).abs() < 0.5, "{one} and {two}");
+    fleet.operator(&["drain", "router-1", "--undo"]).await;
+    let said = fleet.operator(&["move", "3", "router-1"]).await;
+    assert!(said.starts_with("router-1 serves partition 3"), "{said}");
+    until_shared(fleet).await;
+    // It fails while one is on its way.
+    let all_served = async || fleet.ask_operator(&["status"]).await.ok();
+    let said = wait_for(SHARED_WITHIN, "all to be served", all_served).await.unwrap();
+    assert!(said.contains("16 of 16 partitions are served"), "{said}");
+    let said = fleet.operator(&["partitions"]).await;
+    let third = said.lines().find(|line| line.trim_start().starts_with("3 ")).unwrap();
+    assert!(third.contains("router-1") && third.ends_with("served"), "{said}");
+}
+
+/// Two routers share the partitions; agents are connected to desks that own none; each is killed once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_share_an_installation_and_each_may_die() {
     let mut play = Play::begin("cluster").await;
@@ -44,9 +83,8 @@ async fn processes_share_an_installation_and_each_may_die() {
     }
     fleet.control().start(&fleet.addresses()).await.unwrap();
     traffic(&fleet, 1_500).await;
-    let serving = fleet.metric("router-1", "tandem_runtime_partitions").await
-        + fleet.metric("router-2", "tandem_runtime_partitions").await;
-    assert!((serving - 16.0).abs() < 0.5, "{serving} of 16 partitions are served");
+    until_shared(&fleet).await;
+    operate(&fleet).await;
     let mut nodes = ["router-1", "router-2", "gateway-1", "desk-1", "archive-1"].to_vec();
     for _ in 0..times("TANDEM_CLUSTER_KILLS", 5) {
         let node = *nodes.choose(&mut rng).unwrap();

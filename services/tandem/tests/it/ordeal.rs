@@ -53,7 +53,7 @@ impl Meter {
 }
 
 /// POSTs that the product answered with 200.
-fn taken(report: &Value) -> u64 {
+pub(crate) fn taken(report: &Value) -> u64 {
     count(report, "posts") - count(report, "posts_failed")
 }
 
@@ -80,11 +80,12 @@ impl Ordeal {
         self.stage.product_log()
     }
 
-    /// Lets so many webhooks happen.
+    /// Lets the product take so many webhooks. Attempts that fail do not count: while a product is down they are the more the
+    /// longer it was, and one that is killed again before it took anything has no chance to catch up.
     pub(crate) async fn traffic(&mut self, posts: u64) -> Value {
         let before = self.control().report().await.unwrap();
-        let goal = count(&before, "posts") + posts;
-        let enough = |report: &Value| count(report, "posts") >= goal;
+        let goal = taken(&before) + posts;
+        let enough = |report: &Value| taken(report) >= goal;
         until(self.control(), "so much traffic", TRAFFIC_WITHIN, enough).await
     }
 

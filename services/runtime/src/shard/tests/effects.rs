@@ -169,6 +169,33 @@ fn a_late_commit_is_followed_by_a_leader_read_never_by_a_later_start_by() {
     assert_eq!(driver.left, ["signal s", call.as_str(), "cancel 1"]);
 }
 
+/// A deposed leader that does not know it answers from before: that shows nobody to be last.
+#[test]
+fn an_own_record_before_the_last_one_is_no_proof() {
+    let mut driver = Driver::new(settings());
+    driver.input(vec![command(1, 1, "put a=1")]);
+    driver.hold.extend(["append", "last"]);
+    driver.input(vec![command(2, 1, "call x")]);
+    let (before, sent_boot_ms) = (driver.store.last(), driver.now.boot_ms);
+    driver.now.boot_ms += 5_000;
+    let Some(Action::Append { number, expected_last, record, .. }) =
+        driver.take_held("append").pop()
+    else {
+        panic!();
+    };
+    let seq = driver.store.append(expected_last, record).unwrap();
+    let answer = crate::shard::AppendAnswer::Stored(seq);
+    driver.tell(Notice::Appended { number, answer, sent_boot_ms });
+    assert_eq!(driver.take_held("last").len(), 1);
+    let sent_boot_ms = driver.now.boot_ms;
+    driver.tell(Notice::Last { why: Why::Confirm, answer: Ok(before), sent_boot_ms });
+    assert_eq!(driver.left, [""; 0], "asked again, and nothing called");
+    assert_eq!(driver.take_held("last").len(), 1);
+    let answer = Ok(driver.store.last());
+    driver.tell(Notice::Last { why: Why::Confirm, answer, sent_boot_ms });
+    assert_eq!(driver.left.len(), 1);
+}
+
 #[test]
 fn a_late_owner_that_was_fenced_starts_nothing() {
     for broken in [false, true] {

@@ -2,8 +2,11 @@
 
 use bus::{Position, Record, RecordBody, RecordHead, Steps};
 
-use super::driver::{Driver, command, entity, keys, settings};
-use crate::shard::StopReason;
+use super::driver::{Driver, START_MS, command, entity, keys, settings};
+use crate::{
+    host::Occasion,
+    shard::{Action, StopReason},
+};
 
 fn stop_of(result: Result<Driver, StopReason>) -> StopReason {
     result.map(|_| ()).unwrap_err()
@@ -109,4 +112,41 @@ fn many_owners_in_a_row_lose_and_repeat_nothing() {
             (1..=id).filter(|id| id % 3 == n).map(|id| format!("{id} ")).collect();
         assert_eq!(driver.store.part(entity(n), "a").unwrap().1, expected);
     }
+}
+
+/// The successor of a killed owner: calls that never started are let go at `start_by`, though nothing else touches their entity.
+#[test]
+fn who_may_wait_for_an_earlier_owners_call_is_woken_when_none_starts_any_more() {
+    let limits = settings();
+    let over_ms = limits.start_by_ms + limits.hard_limit_ms;
+    let mut driver = Driver::new(limits.clone());
+    let wakes = [(1, START_MS + over_ms), (2, START_MS + over_ms + limits.start_by_ms + 1)];
+    let wake = |(n, at): (u64, u64)| command(n, n, &format!("wake {at}"));
+    driver.input(wakes.into_iter().map(wake).collect());
+    let store = driver.store;
+    let mut heir = Driver::over_holding(store.clone(), 2, &["dispatch"]);
+    let tick_ms = |driver: &Driver| driver.shard.next_tick_ms(driver.now);
+    heir.pass(limits.start_by_ms - 1);
+    assert_eq!(heir.take_held("dispatch").len(), 0, "they may still start");
+    assert_eq!(tick_ms(&heir), 1);
+    heir.pass(1);
+    let woken = heir.take_held("dispatch");
+    assert_eq!(woken.len(), 1, "not who waits for something later");
+    let Action::Dispatch { input, .. } = &woken[0] else { panic!() };
+    assert_eq!(input.entity, entity(1));
+    assert!(matches!(input.occasion, Occasion::Wake));
+    // Woken once more when its own time has come, by a driver that decides nothing before.
+    let mut heir = Driver::over(store, limits, 2);
+    heir.pass(over_ms - 1);
+    assert_eq!(heir.store.steps().len(), 2);
+    assert_eq!(heir.alarms, [""; 0]);
+    // An early wake is tried again after 50 ms.
+    heir.pass(50);
+    assert_eq!(heir.store.steps().len(), 3);
+    // Nobody came before: nobody is woken early.
+    let mut first = Driver::new(settings());
+    first.input(vec![command(1, 1, &format!("wake {}", START_MS + 10_000))]);
+    first.hold.insert("dispatch");
+    first.pass(9_999);
+    assert_eq!(first.take_held("dispatch").len(), 0);
 }

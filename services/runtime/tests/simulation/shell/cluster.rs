@@ -114,11 +114,14 @@ impl Cluster {
         };
         Settings {
             shard,
-            placement: Placement::All,
+            placement: Placement::Rendezvous,
             renew_ms: 500,
             lease_ms: 3_000,
+            settle_ms: 4_000,
+            avoid_ms: 5_000,
             fenced_wait_ms: 2_000,
             retake_ms: 500,
+            ..Settings::default()
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bus::{
     PartitionId,
-    sim::{Faults, SimBus},
+    sim::{Faults, Silence, SimBus},
 };
 use chassis::clock::Clock;
 use rand::Rng;
@@ -30,7 +30,21 @@ enum Mend {
     Connect(usize),
     Requests,
     Unspoil,
+    /// A stream has a leader again.
+    Elected(Stream),
 }
+
+/// Each stream elects for itself.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Log,
+    Inbox,
+    States,
+    Leases,
+}
+
+/// How long an election takes (reliability: 4 to 9 s).
+const ELECTION_MS: std::ops::RangeInclusive<u64> = 4_000..=9_000;
 
 pub(crate) struct Scheduler {
     mix: Mix,
@@ -42,14 +56,15 @@ pub(crate) struct Scheduler {
     mends: u64,
     skews: BTreeMap<usize, i64>,
     spoiled: bool,
+    silence: Silence,
 }
 
 impl Scheduler {
     pub(crate) fn new(mix: &Mix, sim: SimBus, judge: Judge, clock: Clock) -> Self {
         let rng = rng(mix.seed, 2);
         let (due, skews) = (BTreeMap::new(), BTreeMap::new());
-        let (mends, spoiled) = (0, false);
-        Self { mix: mix.clone(), sim, judge, clock, rng, due, mends, skews, spoiled }
+        let (mends, spoiled, silence) = (0, false, Silence::default());
+        Self { mix: mix.clone(), sim, judge, clock, rng, due, mends, skews, spoiled, silence }
     }
 
     fn later(&mut self, from_ms: u64, to_ms: u64, mend: Mend) {
@@ -96,15 +111,29 @@ impl Scheduler {
             Mend::Connect(index) => cluster.cut(index, false),
             Mend::Requests => self.sim.set_faults(Faults::default()),
             Mend::Unspoil => cluster.unspoil_all(),
+            Mend::Elected(stream) => self.silence(stream, false),
         }
     }
 
     fn harm(&mut self, cluster: &Cluster) {
         let index = self.rng.random_range(0..cluster.len());
         let partition = PartitionId(self.rng.random_range(0..self.mix.partitions));
-        let Weights { kill, take, release, stop, pause, cut, requests, skew, nap, spoil, quiet } =
-            self.mix.weights;
-        let weights = [quiet, kill, take, release, stop, pause, cut, requests, skew, nap, spoil];
+        let Weights {
+            kill,
+            take,
+            release,
+            stop,
+            pause,
+            cut,
+            requests,
+            skew,
+            nap,
+            elect,
+            spoil,
+            quiet,
+        } = self.mix.weights;
+        let weights =
+            [quiet, kill, take, release, stop, pause, cut, requests, skew, nap, elect, spoil];
         match pick(&mut self.rng, &weights) {
             0 => {}
             1 => cluster.kill(index),
@@ -140,6 +169,7 @@ impl Scheduler {
                 cluster.nap(ms);
                 self.clock.suspend(ms);
             }
+            10 => self.elect(),
             _ => {
                 let n = self.rng.random_range(0..self.mix.accounts);
                 cluster.spoil(toy::account(partition.0, n, self.mix.partitions));
@@ -147,6 +177,30 @@ impl Scheduler {
                 self.later(100, 10_000, Mend::Unspoil);
             }
         }
+    }
+
+    /// One stream loses its leader, or all of them do, each for its own time.
+    fn elect(&mut self) {
+        let all = [Stream::Log, Stream::Inbox, Stream::States, Stream::Leases];
+        let one = pick(&mut self.rng, &[1, 1, 1, 1, 1]);
+        for (n, stream) in all.into_iter().enumerate() {
+            if one == n || one == all.len() {
+                self.judge.count("elections");
+                self.silence(stream, true);
+                self.later(*ELECTION_MS.start(), *ELECTION_MS.end(), Mend::Elected(stream));
+            }
+        }
+    }
+
+    fn silence(&mut self, stream: Stream, silent: bool) {
+        self.judge.note(|| format!("{stream:?} silent: {silent}"));
+        match stream {
+            Stream::Log => self.silence.log = silent,
+            Stream::Inbox => self.silence.inbox = silent,
+            Stream::States => self.silence.states = silent,
+            Stream::Leases => self.silence.leases = silent,
+        }
+        self.sim.set_silence(self.silence);
     }
 
     fn draw_faults(&mut self) -> Faults {
@@ -171,6 +225,8 @@ impl Scheduler {
         self.judge.note(|| "everything is healed".to_owned());
         self.due.clear();
         self.sim.set_faults(Faults::default());
+        self.silence = Silence::default();
+        self.sim.set_silence(self.silence);
         cluster.unspoil_all();
         for index in 0..cluster.len() {
             cluster.pause(index, false);

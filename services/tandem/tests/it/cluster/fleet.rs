@@ -34,14 +34,28 @@ impl Fleet {
             if servers.len() >= 3 { 3 } else { 1 },
         );
         let stage = Stage::open_with(programs(), dir, scenario, &[], &product_toml).await.unwrap();
-        let init = tokio::process::Command::new(&stage.programs().tandem)
-            .args(["cluster", "init", "--config"])
-            .arg(stage.config_file())
-            .output();
-        let init = init.await.unwrap();
-        assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
         let (gateways, desks) = (Balancer::start().await, Balancer::start().await);
-        Self { stage, members: BTreeMap::new(), gateways, desks }
+        let fleet = Self { stage, members: BTreeMap::new(), gateways, desks };
+        fleet.operator(&["init"]).await;
+        fleet
+    }
+
+    /// `tandem cluster …`, which must succeed; what it said.
+    pub(crate) async fn operator(&self, arguments: &[&str]) -> String {
+        self.ask_operator(arguments).await.unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
+    }
+
+    /// As [`Fleet::operator`], where it may fail: then, too, what it said.
+    pub(crate) async fn ask_operator(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = tokio::process::Command::new(&self.stage.programs().tandem);
+        command.arg("cluster").args(arguments).arg("--config").arg(self.stage.config_file());
+        // For this test, and no setting of the product.
+        command.env_remove(testkit::nats::SERVER_VARIABLE);
+        let done = command.output().await.unwrap();
+        let (said, wrong) =
+            (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let said = format!("{said}{wrong}");
+        if done.status.success() { Ok(said) } else { Err(said) }
     }
 
     pub(crate) fn control(&self) -> &Control {

@@ -1,0 +1,213 @@
+//! Who serves what in a running installation, and moving it: by the leases of its routers and by signals to them.
+
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, anyhow, bail};
+use bus::{Bus, PartitionId, jetstream};
+use chassis::config::Config;
+use runtime::{NodeView, Survey, drain_node, move_partition, survey};
+use tokio::time::sleep;
+
+use super::{nats, options};
+use crate::cli::say;
+
+/// Longest a partition may take to arrive where it was moved to.
+const MOVED_WITHIN: Duration = Duration::from_secs(30);
+/// Longest a router may take to hand everything over.
+const DRAINED_WITHIN: Duration = Duration::from_secs(300);
+/// Pause between two looks at the leases.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+async fn connect(config: &Config) -> anyhow::Result<Bus> {
+    let options = options(config, nats(config)?, "operator");
+    jetstream::connect(options).await.context("cannot use NATS JetStream")
+}
+
+async fn look(config: &Config, bus: &Bus) -> anyhow::Result<Survey> {
+    Ok(survey(bus, Duration::from_millis(config.bus.lease_ms)).await?)
+}
+
+/// Prints the routers and what they have; fails where a partition has no owner that serves it.
+pub(super) async fn status(config: &Config) -> anyhow::Result<ExitCode> {
+    let bus = connect(config).await?;
+    let survey = look(config, &bus).await?;
+    say(nodes_table(&survey).trim_end());
+    let serving = survey.owners.values().filter(|owner| owner.serving).count();
+    say(&format!("{serving} of {} partitions are served", bus.partitions));
+    let all_served = serving == usize::from(bus.partitions);
+    Ok(if all_served { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints every partition and its owner.
+pub(super) async fn partitions(config: &Config) -> anyhow::Result<ExitCode> {
+    let bus = connect(config).await?;
+    let survey = look(config, &bus).await?;
+    say(partitions_table(&survey, bus.partitions).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Moves a partition to a router and waits until it is served there.
+pub(super) async fn move_to(config: &Config, partition: u16, to: &str) -> anyhow::Result<ExitCode> {
+    let bus = connect(config).await?;
+    let partition = PartitionId(partition);
+    living(&look(config, &bus).await?, to)?;
+    let arrived = async {
+        loop {
+            let seen = look(config, &bus).await?;
+            let node = living(&seen, to)?;
+            if node.cannot_serve.contains(&partition) {
+                bail!("{to} cannot serve partition {partition}: its log says why");
+            }
+            let owner = seen.owners.get(&partition);
+            if let Some(owner) = owner.filter(|owner| owner.serving && owner.node == to) {
+                return Ok(owner.epoch);
+            }
+            // A signal may be lost: its lease says whether it was heard.
+            if !node.pinned.contains(&partition) {
+                move_partition(&bus, partition, to).await?;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    let epoch = tokio::time::timeout(MOVED_WITHIN, arrived).await.map_err(|_| {
+        anyhow!("{to} does not serve partition {partition} yet: see `tandem cluster partitions`")
+    })??;
+    say(&format!("{to} serves partition {partition} in epoch {epoch}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a router hand everything over and waits until it has, or lets it take partitions again.
+pub(super) async fn drain(config: &Config, node: &str, undo: bool) -> anyhow::Result<ExitCode> {
+    let bus = connect(config).await?;
+    let drained = async {
+        let mut told = usize::MAX;
+        loop {
+            let seen = look(config, &bus).await?;
+            let view = living(&seen, node)?;
+            let left = view.owned.len();
+            if view.draining == undo {
+                // A signal may be lost: its lease says whether it was heard.
+                drain_node(&bus, node, !undo).await?;
+            } else if undo || left == 0 {
+                return anyhow::Ok(());
+            }
+            if !undo && left != told {
+                say(&format!("{node} has {left} partitions"));
+                told = left;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(DRAINED_WITHIN, drained).await.map_err(|_| {
+        anyhow!("{node} still has partitions; is there another router that may have them?")
+    })??;
+    say(&if undo {
+        format!("{node} takes partitions again")
+    } else {
+        format!("{node} has no partition: stop it, or let it take some with --undo")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The node of this name, if it lives.
+fn living<'a>(survey: &'a Survey, name: &str) -> anyhow::Result<&'a NodeView> {
+    if let Some(node) = survey.nodes.get(name).filter(|node| node.lives) {
+        return Ok(node);
+    }
+    let lives = |(name, node): (&'a String, &NodeView)| node.lives.then_some(name.as_str());
+    let names: Vec<&str> = survey.nodes.iter().filter_map(lives).collect();
+    bail!("no router {name} lives; there are: {}", names.join(", "))
+}
+
+fn nodes_table(survey: &Survey) -> String {
+    let mut table = format!("{:<24} {:>7} {:>7}  {}\n", "router", "owned", "serving", "state");
+    for (name, node) in &survey.nodes {
+        let (owned, serving) = (node.owned.len(), node.serving.len());
+        let _ = writeln!(table, "{name:<24} {owned:>7} {serving:>7}  {}", state(node));
+    }
+    table
+}
+
+fn state(node: &NodeView) -> String {
+    let mut words = vec![if node.lives { "lives" } else { "does not renew its lease" }.to_owned()];
+    if node.draining {
+        words.push("drains".to_owned());
+    }
+    if node.takes_none && !node.draining {
+        words.push("takes nothing: its clock is off, see its log".to_owned());
+    }
+    if !node.cannot_serve.is_empty() {
+        words.push(format!("cannot serve {}", list(&node.cannot_serve)));
+    }
+    if !node.pinned.is_empty() {
+        words.push(format!("given {} by an operator", list(&node.pinned)));
+    }
+    words.join("; ")
+}
+
+fn list<'a>(partitions: impl IntoIterator<Item = &'a PartitionId>) -> String {
+    partitions.into_iter().map(|partition| partition.0.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn partitions_table(survey: &Survey, partitions: u16) -> String {
+    let mut table =
+        format!("{:>9} {:<24} {:>8} {:>8}  {}\n", "partition", "router", "epoch", "lag", "state");
+    for partition in (0..partitions).map(PartitionId) {
+        let handed = survey.nodes.values().find_map(|node| node.handing.get(&partition));
+        let line = match survey.owners.get(&partition) {
+            Some(owner) => {
+                let state = match handed {
+                    Some(to) => format!("on its way to {to}"),
+                    None if owner.serving => "served".to_owned(),
+                    None => "being taken".to_owned(),
+                };
+                format!("{:<24} {:>8} {:>8}  {state}", owner.node, owner.epoch, owner.lag_inputs)
+            }
+            None => format!("{:<24} {:>8} {:>8}  nobody serves it", "-", "-", "-"),
+        };
+        let _ = writeln!(table, "{:>9} {line}", partition.0);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::PartitionOwner;
+
+    use super::*;
+
+    fn survey_of_two() -> Survey {
+        let (zero, one) = (PartitionId(0), PartitionId(1));
+        let a = NodeView {
+            lives: true,
+            owned: [zero].into(),
+            serving: [zero].into(),
+            handing: [(zero, "b".to_owned())].into(),
+            draining: true,
+            ..NodeView::default()
+        };
+        let b = NodeView { owned: [one].into(), ..NodeView::default() };
+        let owner = PartitionOwner { node: "a".to_owned(), serving: true, epoch: 7, lag_inputs: 3 };
+        Survey {
+            nodes: [("a".to_owned(), a), ("b".to_owned(), b)].into(),
+            owners: [(zero, owner)].into(),
+        }
+    }
+
+    #[test]
+    fn tables_name_what_an_operator_looks_for() {
+        let survey = survey_of_two();
+        let nodes = nodes_table(&survey);
+        assert!(nodes.contains("lives; drains"), "{nodes}");
+        assert!(nodes.contains("does not renew its lease"), "{nodes}");
+        let partitions = partitions_table(&survey, 2);
+        assert!(partitions.contains("on its way to b"), "{partitions}");
+        assert!(partitions.contains("nobody serves it"), "{partitions}");
+    }
+
+    #[test]
+    fn a_router_that_is_not_there_is_refused_with_the_names_of_those_that_are() {
+        let error = living(&survey_of_two(), "b").unwrap_err().to_string();
+        assert_eq!(error, "no router b lives; there are: a");
+    }
+}
