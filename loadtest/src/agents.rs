@@ -1,8 +1,9 @@
-//! The agents: gRPC clients of the product's desk, and the readers of its threads. All that is known of the public API is here.
+//! The agents and programs: gRPC clients of the product's desk, and the readers of its threads. All that is known of the public API is here.
 
 mod brain;
 mod client;
 mod directory;
+mod program;
 mod reader;
 
 use std::sync::Arc;
@@ -14,8 +15,13 @@ use crate::task;
 
 pub(crate) use reader::{probe_isolation, read_threads};
 
-/// Starts every agent; they connect once the desk's address is known.
+/// Starts every agent and program; they connect once the desk's address is known.
 pub(crate) fn start(sim: &Arc<Sim>) {
+    if sim.scenario.traffic.bulk_per_s > 0.0 {
+        for (business, _) in sim.world.businesses.iter() {
+            task::spawn("program", program::live(Arc::clone(sim), business));
+        }
+    }
     if sim.scenario.desk.absent {
         return;
     }

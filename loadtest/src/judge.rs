@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use compare::{compare, decided};
 pub(crate) use finding::{FindingLine, Findings, Verdict};
 pub(crate) use ledger::{
-    Arrival, CommandFate, CommandKey, Ledger, MessageId, Origin, Progress, SendFacts, Speech,
+    Arrival, Asker, CommandFate, CommandKey, Ledger, MessageId, Origin, Progress, SendFacts, Speech,
 };
 
 /// How strict the judge is. Every leniency has a number here and a reason in its doc line.

@@ -46,6 +46,8 @@ pub(crate) struct Traffic {
     pub(crate) phone_think_ms: u64,
     /// Messages per second that owners of phones write unasked, to customers who wrote before.
     pub(crate) phone_per_s: f64,
+    /// Messages per second that each business' program sends in bulk to customers who wrote before.
+    pub(crate) bulk_per_s: f64,
     /// Customers whose phone number the business never learns (BSUID only).
     pub(crate) hidden_share: f64,
     /// Customers who have a second conversation, with a number of another business.
@@ -64,6 +66,7 @@ impl Default for Traffic {
             phone_echo_share: 0.1,
             phone_think_ms: 800,
             phone_per_s: 0.0,
+            bulk_per_s: 0.0,
             hidden_share: 0.1,
             shared_share: 0.05,
         }
@@ -227,14 +230,16 @@ mod tests {
 
     #[test]
     fn the_scenarios_that_are_shipped_can_be_used() {
-        for (text, conversations, agents) in [
-            (include_str!("../scenarios/demo.toml"), 200, 50),
-            (include_str!("../scenarios/kill.toml"), 200, 50),
+        for (text, numbers, businesses) in [
+            (include_str!("../scenarios/demo.toml"), 3, 2),
+            (include_str!("../scenarios/kill.toml"), 3, 2),
+            (include_str!("../scenarios/cluster.toml"), 10, 3),
         ] {
             let scenario = Scenario::parse(text).unwrap();
             let world = World::build(&scenario);
-            assert_eq!((world.numbers.len(), world.businesses.len()), (3, 2), "{}", scenario.name);
-            assert!(world.customers.len() >= conversations && world.agents.len() >= agents);
+            let shape = (world.numbers.len(), world.businesses.len());
+            assert_eq!(shape, (numbers, businesses), "{}", scenario.name);
+            assert!(world.customers.len() >= 200 && world.agents.len() >= 50);
             assert!(world.numbers.iter().any(|(_, number)| number.mode == Mode::Coexistence));
         }
     }

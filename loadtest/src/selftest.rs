@@ -139,7 +139,7 @@ async fn another_businesss_messages_are_violations() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn diverted_sends_are_violations() {
-    let seen = found("an agent's reply reached another customer");
+    let seen = found("what was asked for one customer reached another");
     play(quick(|_| {}), Some(Sabotage::WrongRecipient), seen).await;
 }
 

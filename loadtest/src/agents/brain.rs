@@ -11,7 +11,7 @@ use api::v1::{
 };
 
 use crate::agenda::Agenda;
-use crate::judge::CommandFate;
+use crate::judge::{Asker, CommandFate};
 use crate::sim::Sim;
 use crate::sim::desks::{less, more};
 use crate::world::{AgentId, ChatId};
@@ -180,7 +180,7 @@ impl Brain {
             Intention::Reply { conversation, take_floor } => {
                 let held = self.held.get_mut(conversation)?;
                 held.reply_planned = false;
-                let (chat, key) = (held.chat?, (self.agent, self.numbered + 1));
+                let (chat, key) = (held.chat?, (Asker::Agent(self.agent), self.numbered + 1));
                 let text = sim.with(|state, _| state.on_reply_asked(key, chat));
                 Request::Send(SendMessage {
                     conversation_id: conversation.clone(),
@@ -219,7 +219,7 @@ impl Brain {
             self.ask_again(sim, number);
             return;
         }
-        let key = (self.agent, number);
+        let key = (Asker::Agent(self.agent), number);
         let fate = if refusal.is_some() { CommandFate::Refused } else { CommandFate::Done };
         // Also for an answer to a repeat: it must be the first answer again. "Too old" says nothing of what became of it.
         if refusal != Some(RefusalReason::CommandTooOld) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::world::{ChatId, World};
 
 use super::finding::{Findings, Verdict};
-use super::ledger::{CommandFate, Ledger, Message, MessageId, Origin, Progress};
+use super::ledger::{Asker, CommandFate, Ledger, Message, MessageId, Origin, Progress};
 use super::{SendState, Side, Thread, ThreadMessage};
 
 /// Which thread shows which message, and how often.
@@ -204,7 +204,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Every reply the product said yes to is in its customer's chat, or listed as failed or unknown.
+    /// Everything the product said yes to is in its customer's chat, or listed as failed or unknown.
     fn check_replies(&mut self) {
         let ledger = self.ledger;
         for (key, reply) in &ledger.replies {
@@ -212,7 +212,7 @@ impl<'a> Shown<'a> {
             if reply.fate == CommandFate::Refused && !reply.delivered.is_empty() {
                 self.findings.add(
                     Verdict::Violation,
-                    "a refused reply reached the customer",
+                    "what was refused reached the customer",
                     example,
                 );
             }
@@ -221,7 +221,11 @@ impl<'a> Shown<'a> {
             }
             let listed = self.listed.get(reply.text.as_str());
             if !matches!(listed, Some(SendState::Failed | SendState::Unknown)) {
-                self.findings.add(Verdict::Lost, "an agent's acknowledged reply", example);
+                let kind = match key.0 {
+                    Asker::Agent(_) => "an agent's acknowledged reply",
+                    Asker::Program(_) => "a program's acknowledged message",
+                };
+                self.findings.add(Verdict::Lost, kind, example);
             }
         }
     }

@@ -15,8 +15,16 @@ key!(
     MessageId
 );
 
-/// An agent's command as the product knows it: who and the client's number for it.
-pub(crate) type CommandKey = (AgentId, u64);
+/// Who asks the product for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asker {
+    Agent(AgentId),
+    /// A program of the business, which sends in bulk.
+    Program(BusinessId),
+}
+
+/// A command as the product knows it: who and the client's number for it.
+pub(crate) type CommandKey = (Asker, u64);
 
 /// Where a message of a chat came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +38,7 @@ pub(crate) enum Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speech {
     Bot,
-    Agent(CommandKey),
+    Asked(CommandKey),
 }
 
 /// A message that is in the customer's chat.
@@ -96,7 +104,7 @@ pub(crate) struct SendFacts {
     pub(crate) status_held: bool,
 }
 
-/// What became of an agent's command, as the product told its agent.
+/// What became of a command, as the product told who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommandFate {
     Unanswered,
@@ -104,7 +112,7 @@ pub(crate) enum CommandFate {
     Refused,
 }
 
-/// An agent's reply.
+/// What an agent or a program asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) chat: ChatId,
@@ -186,21 +194,21 @@ impl Ledger {
         message.progress = Some(message.progress.map_or(progress, |before| before.max(progress)));
     }
 
-    /// An agent is about to ask for a reply with this unique text.
+    /// Somebody is about to ask for a message with this unique text.
     pub(crate) fn reply_asked(&mut self, key: CommandKey, chat: ChatId, text: String) {
         self.by_text.insert(text.clone(), key);
         let reply = Reply { chat, text, fate: CommandFate::Unanswered, delivered: Vec::new() };
         self.replies.insert(key, reply);
     }
 
-    /// The product answered an agent's reply. A first answer stands.
+    /// The product answered whoever asked. A first answer stands.
     pub(crate) fn reply_answered(&mut self, key: CommandKey, fate: CommandFate) {
         self.moves += 1;
         if let Some(reply) = self.replies.get_mut(&key) {
             if reply.fate == CommandFate::Unanswered {
                 reply.fate = fate;
             } else if reply.fate != fate {
-                let example = || format!("command {} of agent {:?}: {fate:?}", key.1, key.0);
+                let example = || format!("command {} of {:?}: {fate:?}", key.1, key.0);
                 self.findings.add(
                     Verdict::Violation,
                     "a repeated command got another answer",

@@ -3,12 +3,12 @@
 use crate::world::{BusinessId, ChatId};
 
 use super::finding::Verdict;
-use super::ledger::{CommandKey, Ledger, MessageId, Origin, SendFacts, Speech};
+use super::ledger::{Asker, CommandKey, Ledger, MessageId, Origin, SendFacts, Speech};
 
 impl Ledger {
-    /// Who speaks: agents' texts are unique and known before they are sent; everything else is the bot.
+    /// Who speaks: what agents and programs say is unique and known before it is sent; everything else is the bot.
     pub(crate) fn speech_of(&self, text: &str) -> Speech {
-        self.by_text.get(text).map_or(Speech::Bot, |key| Speech::Agent(*key))
+        self.by_text.get(text).map_or(Speech::Bot, |key| Speech::Asked(*key))
     }
 
     /// Meta accepted a send and it is in the customer's chat.
@@ -35,8 +35,10 @@ impl Ledger {
                 false
             }
         };
-        if let Speech::Agent(key) = speech {
-            self.floors[chat].desk_spoke(ts_s);
+        if let Speech::Asked(key) = speech {
+            if matches!(key.0, Asker::Agent(_)) {
+                self.floors[chat].desk_spoke(ts_s);
+            }
             self.judge_reply(key, chat, id, repeated);
         }
         id
@@ -88,13 +90,13 @@ impl Ledger {
         if wrong {
             self.findings.add(
                 Verdict::Violation,
-                "an agent's reply reached another customer",
+                "what was asked for one customer reached another",
                 example,
             );
         } else if again && !repeated {
             self.findings.add(
                 Verdict::Duplicated,
-                "an agent's reply delivered again under another id",
+                "what was asked for once was delivered again under another id",
                 example,
             );
         }

@@ -126,7 +126,7 @@ fn a_good_day() -> Case {
     let asked = case.send(chat(0), "out-1", "sales or billing?", "o-1", 11);
     case.ledger.status_acked(asked, Progress::Delivered, 12 * S);
     case.inbound(chat(0), "in-2", 13);
-    let key = (AgentId::from_row(0), 1);
+    let key = (Asker::Agent(AgentId::from_row(0)), 1);
     case.ledger.offer_accepted(chat(0), 13 * S, 14 * S);
     case.ledger.reply_asked(key, chat(0), "Ref 1".to_owned());
     case.ledger.reply_answered(key, CommandFate::Done);
@@ -178,7 +178,7 @@ fn an_acknowledged_status_must_be_reached() {
 #[test]
 fn a_reply_said_yes_to_is_delivered_or_listed() {
     let mut case = a_good_day();
-    let key = (AgentId::from_row(0), 2);
+    let key = (Asker::Agent(AgentId::from_row(0)), 2);
     case.ledger.reply_asked(key, chat(0), "Ref 2".to_owned());
     case.ledger.reply_answered(key, CommandFate::Done);
     let mut threads = case.honest();
@@ -204,9 +204,24 @@ fn a_reply_said_yes_to_is_delivered_or_listed() {
 }
 
 #[test]
+fn what_a_program_asked_for_arrives_once_and_takes_no_floor() {
+    let mut case = a_good_day();
+    let key = (Asker::Program(BusinessId::from_row(0)), 1);
+    case.ledger.reply_asked(key, chat(0), "News 1".to_owned());
+    case.ledger.reply_answered(key, CommandFate::Done);
+    let lost = (Verdict::Lost, "a program's acknowledged message", 1);
+    assert_eq!(case.kinds(&case.honest()), [lost]);
+    // Long after the phone took the floor, when the bot must be silent.
+    case.send(chat(0), "out-3", "News 1", "o-3", 40);
+    assert_eq!(case.kinds(&case.honest()), []);
+    case.send(chat(0), "out-4", "News 1", "o-4", 41);
+    assert_eq!(case.verdicts(&case.honest()), [(Verdict::Duplicated, 1)]);
+}
+
+#[test]
 fn a_refused_reply_must_not_arrive() {
     let mut case = a_good_day();
-    let key = (AgentId::from_row(0), 2);
+    let key = (Asker::Agent(AgentId::from_row(0)), 2);
     case.ledger.reply_asked(key, chat(0), "Ref 2".to_owned());
     case.ledger.reply_answered(key, CommandFate::Refused);
     assert_eq!(case.kinds(&case.honest()), []);
@@ -217,7 +232,7 @@ fn a_refused_reply_must_not_arrive() {
 #[test]
 fn a_repeated_command_must_get_the_same_answer() {
     let mut case = a_good_day();
-    let key = (AgentId::from_row(0), 1);
+    let key = (Asker::Agent(AgentId::from_row(0)), 1);
     case.ledger.reply_answered(key, CommandFate::Done);
     assert_eq!(case.kinds(&case.honest()), []);
     case.ledger.reply_answered(key, CommandFate::Refused);
@@ -291,12 +306,12 @@ fn a_second_attempt_is_excused_only_if_answer_and_status_were_kept_back() {
 #[test]
 fn wrong_recipient() {
     let mut case = a_good_day();
-    let key = (AgentId::from_row(0), 2);
+    let key = (Asker::Agent(AgentId::from_row(0)), 2);
     case.ledger.reply_asked(key, chat(0), "Ref 2".to_owned());
     case.ledger.reply_answered(key, CommandFate::Done);
     case.inbound(chat(1), "next-1", 16);
     case.send(chat(1), "out-3", "Ref 2", "o-3", 17);
-    let kind = "an agent's reply reached another customer";
+    let kind = "what was asked for one customer reached another";
     assert_eq!(case.kinds(&case.honest()), [(Verdict::Violation, kind, 1)]);
 
     let mut threads = case.honest();

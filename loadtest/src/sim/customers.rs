@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 
-use crate::judge::{Arrival, MessageId, Speech};
+use crate::judge::{Arrival, Asker, MessageId, Speech};
 use crate::outbox::UpdateId;
 use crate::scenario::Mode;
 use crate::wamid::{self, Direction};
@@ -184,7 +184,9 @@ impl State {
                 self.stats.bot_answered += 1;
                 self.agenda.add(now_us + think_us, Event::Choose { chat });
             }
-            (Speech::Agent(_), Stage::Waiting { asked: false }) => state.stage = Stage::Talking,
+            (Speech::Asked((Asker::Agent(_), _)), Stage::Waiting { asked: false }) => {
+                state.stage = Stage::Talking
+            }
             _ => {}
         }
     }

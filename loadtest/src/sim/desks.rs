@@ -1,11 +1,21 @@
 //! What the world notes when agents see and do things.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::judge::{CommandFate, CommandKey};
-use crate::world::{AgentId, ChatId};
+use rand::Rng;
+
+use crate::judge::{Asker, CommandFate, CommandKey};
+use crate::world::{AgentId, BusinessId, ChatId};
 
 use super::State;
+
+/// A message that a program asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Bulk {
+    pub(crate) chat: ChatId,
+    pub(crate) text: String,
+}
 
 impl State {
     /// An offer reached an agent's screen.
@@ -39,6 +49,19 @@ impl State {
             let example = || format!("{agent:?} was shown {wamid}");
             self.ledger.violation("a message shown to an agent of another business", example);
         }
+    }
+
+    /// A program will ask for a message to a customer who wrote lately: whom it chooses, and a text like no other.
+    pub(crate) fn on_bulk_asked(&mut self, business: BusinessId, number: u64) -> Option<Bulk> {
+        let world = Arc::clone(&self.world);
+        let wrote = |chat: &ChatId| self.chats[*chat].last_inbound_us.is_some();
+        let of = |chat: &ChatId| world.business_of(*chat) == business;
+        let chats: Vec<ChatId> =
+            world.customers.iter().map(|(chat, _)| chat).filter(of).filter(wrote).collect();
+        let chat = *chats.get(self.rng.random_range(0..chats.len().max(1)))?;
+        let text = format!("News for you. No {}.", self.next_text());
+        self.ledger.reply_asked((Asker::Program(business), number), chat, text.clone());
+        Some(Bulk { chat, text })
     }
 
     /// An agent will ask for a reply: gives its text, which is like no other.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::graph::{GraphError, Request, SendRequest, validate};
-use crate::judge::{Arrival, MessageId, Progress, SendFacts, Speech};
+use crate::judge::{Arrival, Asker, MessageId, Progress, SendFacts, Speech};
 use crate::rules::window;
 use crate::sabotage::Sabotage;
 use crate::wamid::{self, Direction};
@@ -294,7 +294,8 @@ impl State {
             };
             let message = self.ledger.send_accepted(business, facts);
             let speech = self.ledger.speech_of(&request.text);
-            self.stats.desk_replies += u64::from(speech != Speech::Bot);
+            let by_agent = matches!(speech, Speech::Asked((Asker::Agent(_), _)));
+            self.stats.desk_replies += u64::from(by_agent);
             self.on_business_message(chat, speech, &wamid, now_us);
             let first = self.faults.status_first;
             let sent_us = if self.chance(first) {

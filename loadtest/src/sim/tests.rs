@@ -253,7 +253,7 @@ fn sabotage_wrong_recipient_reaches_another_chat() {
         let mut lab = Lab::new(sabotage);
         (0..2).for_each(|row| lab.wrote(chat(row), 0));
         for n in 1..=7 {
-            let key = (crate::world::AgentId::from_row(0), n);
+            let key = (crate::judge::Asker::Agent(crate::world::AgentId::from_row(0)), n);
             let text = lab.state.on_reply_asked(key, chat(0));
             assert_eq!(code(&lab.send(chat(0), &text, &format!("o-{n}"), n * S)), 0);
         }

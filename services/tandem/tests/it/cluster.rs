@@ -2,6 +2,7 @@
 
 mod balancer;
 mod fleet;
+mod three;
 
 use std::time::Duration;
 

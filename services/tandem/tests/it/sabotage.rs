@@ -13,7 +13,7 @@ const CASES: [(&str, &str, &str); 6] = [
     ("drop", "lost", "an acknowledged message"),
     ("double", "duplicated", ""),
     ("over_rate", "violations", "calls departed above the number's rate"),
-    ("wrong_recipient", "violations", "an agent's reply reached another customer"),
+    ("wrong_recipient", "violations", "what was asked for one customer reached another"),
     ("stale_bot_turn", "violations", "the bot spoke after desk or phone took the floor"),
     ("cross_business", "violations", ""),
 ];

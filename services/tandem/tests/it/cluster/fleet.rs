@@ -87,6 +87,11 @@ impl Fleet {
     /// kill -9, and a start on what is there.
     pub(crate) async fn kill_and_restart(&mut self, node: &'static str) {
         self.process(node).kill().await.unwrap();
+        self.start_again(node).await;
+    }
+
+    /// Starts one that has ended.
+    pub(crate) async fn start_again(&mut self, node: &'static str) {
         let role = self.members[node].role;
         self.start(role, node).await;
     }
@@ -95,8 +100,7 @@ impl Fleet {
     pub(crate) async fn restart(&mut self, node: &'static str) {
         let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
         assert!(status.success(), "{node} ended with {status}");
-        let role = self.members[node].role;
-        self.start(role, node).await;
+        self.start_again(node).await;
     }
 
     /// A counter or gauge of one process, all its lines added up.

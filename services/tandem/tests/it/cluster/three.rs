@@ -1,0 +1,250 @@
+//! Three NATS servers, three routers, two gateways, two desks, the archive on Postgres: everything is killed, paused or restarted
+//! in turn, and nothing is lost or done twice.
+
+use std::{collections::VecDeque, time::Duration};
+
+use chassis::clock::Clock;
+use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _, seq::SliceRandom as _};
+use testkit::{nats::NatsCluster, postgres::PostgresServer, wait_for};
+
+use super::{SETTLE, fleet::Fleet, traffic};
+use crate::play::{Play, assert_clean, scenario, seeded, set, times};
+
+const SCENARIO: &str = include_str!("../../../../../loadtest/scenarios/cluster.toml");
+const PARTITIONS: f64 = 16.0;
+const ROUTERS: [&str; 3] = ["router-1", "router-2", "router-3"];
+/// Longest until every partition is served again, an election of the servers (4 to 9 s) among it.
+const SERVED_WITHIN: Duration = Duration::from_secs(60);
+/// A router that joins is given nothing for ten seconds, then one partition at a time.
+const SHARED_WITHIN: Duration = Duration::from_secs(120);
+/// Longer than a lease (3 s) and its renewal.
+const PAUSED_MS: u64 = 6_000;
+/// Webhooks between two strikes.
+const BETWEEN: std::ops::Range<u64> = 50..250;
+/// What is told by ERROR while servers are gone.
+const EXPECTED: [&str; 0] = [];
+
+/// What strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strike {
+    /// kill -9 of a process, and a start a moment later.
+    Kill(&'static str),
+    /// SIGSTOP for a while.
+    Pause(&'static str),
+    /// SIGTERM and a start, as a rolling upgrade does it.
+    Restart(&'static str),
+    /// kill -9 of any server of NATS.
+    KillServer,
+    /// Of the one that leads the leases, or a log.
+    KillLeader(&'static str),
+    /// SIGSTOP of a server for a while.
+    PauseServer,
+    /// kill -9 of Postgres.
+    KillDatabase,
+}
+
+/// One of each, which every run has.
+const STRIKES: [Strike; 13] = [
+    Strike::Kill("router-1"),
+    Strike::Kill("router-2"),
+    Strike::Kill("gateway-1"),
+    Strike::Kill("desk-1"),
+    Strike::Kill("archive-1"),
+    Strike::Pause("router-3"),
+    Strike::Pause("gateway-2"),
+    Strike::Pause("desk-2"),
+    Strike::Restart("router-1"),
+    Strike::KillServer,
+    Strike::KillLeader("TANDEM_LEASES"),
+    Strike::KillLeader("TANDEM_LOG_0"),
+    Strike::KillDatabase,
+];
+/// Strikes of the short run, so that CI has three minutes of it; the long one goes round and round.
+const STRIKES_SHORT: u64 = 8;
+/// Longest pause of a process in the short run and in the long one.
+const PAUSE_SHORT_MS: u64 = 8_000;
+const PAUSE_LONG_MS: u64 = 20_000;
+
+/// The installation and what it stands on.
+struct World {
+    fleet: Fleet,
+    servers: NatsCluster,
+    database: PostgresServer,
+    rng: StdRng,
+    clock: Clock,
+    pause_max_ms: u64,
+}
+
+impl World {
+    async fn open(play: &Play, rng: StdRng, strikes: u64) -> Self {
+        let servers = NatsCluster::start(3).await.unwrap();
+        let database = PostgresServer::start().await.unwrap();
+        let more = format!("[archive.postgres]\nurl = {:?}", database.url("postgres"));
+        let per_s = times("TANDEM_CLUSTER_INBOUND_PER_S", 25);
+        let scenario = scenario(SCENARIO, |table| {
+            set(table, "traffic", "inbound_per_s", f64::from(u32::try_from(per_s).unwrap()));
+        });
+        let mut fleet = Fleet::open(play.dir(), &scenario, &servers.urls(), &more).await;
+        for (role, node) in [
+            ("archive", "archive-1"),
+            ("router", "router-1"),
+            ("router", "router-2"),
+            ("router", "router-3"),
+            ("gateway", "gateway-1"),
+            ("gateway", "gateway-2"),
+            ("desk", "desk-1"),
+            ("desk", "desk-2"),
+        ] {
+            fleet.start(role, node).await;
+        }
+        fleet.control().start(&fleet.addresses()).await.unwrap();
+        let is_short = strikes <= STRIKES_SHORT;
+        let pause_max_ms = if is_short { PAUSE_SHORT_MS } else { PAUSE_LONG_MS };
+        Self { fleet, servers, database, rng, clock: Clock::system(), pause_max_ms }
+    }
+
+    /// Partitions that these routers serve.
+    async fn served(&self, routers: &[&'static str]) -> f64 {
+        let mut served = 0.0;
+        for router in routers {
+            served += self.fleet.metric(router, "tandem_runtime_partitions").await;
+        }
+        served
+    }
+
+    /// Waits until these routers serve everything; how long that took, ms.
+    async fn until_served(&self, routers: &[&'static str]) -> u64 {
+        let began_ms = self.clock.boot_ms();
+        let all = async || (self.served(routers).await - PARTITIONS).abs() < 0.5;
+        let all = async || all().await.then_some(());
+        wait_for(SERVED_WITHIN, "all partitions to be served", all).await.unwrap();
+        self.clock.boot_ms() - began_ms
+    }
+
+    async fn until_shared(&self) {
+        let shared = async || {
+            let mut all = 0.0;
+            for router in ROUTERS {
+                let served = self.served(&[router]).await;
+                if served < 0.5 {
+                    return None;
+                }
+                all += served;
+            }
+            ((all - PARTITIONS).abs() < 0.5).then_some(())
+        };
+        wait_for(SHARED_WITHIN, "three routers to serve", shared).await.unwrap();
+    }
+
+    async fn strike(&mut self, strike: Strike) {
+        let (began_ms, pause_ms) =
+            (self.clock.boot_ms(), self.rng.random_range(500..=self.pause_max_ms));
+        let pause = Duration::from_millis(pause_ms);
+        match strike {
+            Strike::Kill(node) => {
+                self.fleet.process(node).kill().await.unwrap();
+                let others: Vec<_> = ROUTERS.into_iter().filter(|router| *router != node).collect();
+                if others.len() < ROUTERS.len() {
+                    let took_ms = self.until_served(&others).await;
+                    println!("cluster of three: served by the others after {took_ms} ms");
+                }
+                self.fleet.start_again(node).await;
+            }
+            Strike::Pause(node) => {
+                self.fleet.process(node).freeze().unwrap();
+                tokio::time::sleep(pause).await;
+                self.fleet.process(node).thaw().unwrap();
+            }
+            Strike::Restart(node) => self.fleet.restart(node).await,
+            Strike::KillServer => {
+                let number = self.rng.random_range(0..self.servers.size());
+                self.kill_server(number).await;
+            }
+            Strike::KillLeader(stream) => {
+                let number = self.servers.leader_of(stream).await.unwrap();
+                self.kill_server(number).await;
+            }
+            Strike::PauseServer => {
+                let number = self.rng.random_range(0..self.servers.size());
+                self.servers.pause(number).unwrap();
+                tokio::time::sleep(pause).await;
+                self.servers.resume(number).unwrap();
+            }
+            Strike::KillDatabase => {
+                self.database.kill().unwrap();
+                traffic(&self.fleet, 50).await;
+                self.database.restart().await.unwrap();
+            }
+        }
+        let struck_ms = self.clock.boot_ms() - began_ms;
+        let served_ms = self.until_served(&ROUTERS).await;
+        println!(
+            "cluster of three: {strike:?} took {struck_ms} ms; all served {served_ms} ms later"
+        );
+    }
+
+    async fn kill_server(&mut self, number: usize) {
+        self.servers.kill(number).unwrap();
+        traffic(&self.fleet, 50).await;
+        self.servers.restart(number).await.unwrap();
+    }
+
+    /// A router that stood still while others took its partitions: it finds that out, says so once for each, and neither
+    /// writes nor calls. The judge at the end sees whether it did.
+    async fn a_paused_owner_wakes_too_late(&mut self) {
+        let [paused, others @ ..] = ROUTERS;
+        let had = self.served(&[paused]).await;
+        assert!(had > 0.5, "{paused} serves nothing");
+        let fenced = |log: &str| {
+            let lines = log.lines().filter(|line| line.contains("partition no longer served"));
+            lines.filter(|line| line.contains("another owner took the partition")).count()
+        };
+        let log = self.fleet.stage.role_log(paused);
+        let before = fenced(&std::fs::read_to_string(&log).unwrap());
+        self.fleet.process(paused).freeze().unwrap();
+        tokio::time::sleep(Duration::from_millis(PAUSED_MS)).await;
+        let took_ms = PAUSED_MS + self.until_served(&others).await;
+        self.fleet.process(paused).thaw().unwrap();
+        let told = || fenced(&std::fs::read_to_string(&log).unwrap()) - before;
+        let finds_out = async || {
+            let none = self.served(&[paused]).await < 0.5;
+            none.then_some(told())
+        };
+        let told = wait_for(SERVED_WITHIN, "the paused owner to find out", finds_out).await;
+        let told = told.unwrap();
+        println!(
+            "cluster of three: {paused} paused with {had} partitions, served by others after {took_ms} ms, told {told} times"
+        );
+        assert!((f64::from(u32::try_from(told).unwrap()) - had).abs() < 0.5, "told {told} times");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_and_processes_are_killed_paused_and_restarted() {
+    let mut play = Play::begin("cluster-of-three").await;
+    let rng = seeded("cluster-of-three");
+    let strikes = times("TANDEM_CLUSTER_STRIKES", STRIKES_SHORT);
+    let mut world = World::open(&play, rng, strikes).await;
+    traffic(&world.fleet, 500).await;
+    world.until_shared().await;
+    world.a_paused_owner_wakes_too_late().await;
+    let mut left = VecDeque::new();
+    for _ in 0..strikes {
+        if left.is_empty() {
+            let mut round = STRIKES.to_vec();
+            if world.pause_max_ms == PAUSE_LONG_MS {
+                round.push(Strike::PauseServer);
+            }
+            round.shuffle(&mut world.rng);
+            left.extend(round);
+        }
+        let between = world.rng.random_range(BETWEEN);
+        traffic(&world.fleet, between).await;
+        let strike = left.pop_front().unwrap();
+        world.strike(strike).await;
+    }
+    traffic(&world.fleet, 300).await;
+    let report = play.rest(world.fleet.control(), SETTLE).await;
+    assert_clean("cluster-of-three", &report);
+    world.fleet.end(&EXPECTED).await;
+}
