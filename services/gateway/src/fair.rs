@@ -5,6 +5,9 @@
 //! own, and whoever has the least under way goes first. A business with nothing under way never waits. So one that
 //! floods lengthens its own line, not the others' way to an agent. A business alone is not held: nobody waits for it.
 //!
+//! Statuses are no part of this: each ends a send of ours, so our own rates bound them, and a send whose outcome is unknown
+//! would be sent again while its status waits here.
+//!
 //! Pure: time comes in as microseconds, and what waits is whatever the caller hands in.
 
 mod limit;
@@ -73,6 +76,7 @@ impl<W> Fair<W> {
         waiter: W,
     ) -> Arrival {
         self.forget_idle(now_us);
+        self.limit.look(now_us);
         if !self.shares.contains_key(business) {
             self.shares.insert(business.clone(), Share::new());
         }
@@ -122,9 +126,14 @@ impl<W> Fair<W> {
         Some((business.clone(), inputs, waiter))
     }
 
-    /// An input was decided this long after its append.
+    /// An input was decided this long after it went on.
     pub(crate) fn decided(&mut self, now_us: u64, lag_us: u64) {
         self.limit.decided(now_us, lag_us);
+    }
+
+    /// Nothing is heard of what is decided: what was learned about delays is void.
+    pub(crate) fn unheard(&mut self) {
+        self.limit = Limit::default();
     }
 
     /// POSTs that wait.

@@ -151,8 +151,9 @@ impl Handler {
     }
 
     async fn store(&self, translation: Translation) -> (&'static str, Response<Full<Bytes>>) {
-        let Translation { by_partition, inbound } = translation;
-        let stored = tokio::time::timeout(self.append_timeout, self.append(by_partition)).await;
+        let Translation { by_partition, inbound, begins_work } = translation;
+        let append = self.append(by_partition, begins_work);
+        let stored = tokio::time::timeout(self.append_timeout, append).await;
         match stored {
             Ok(Ok(())) => {
                 failpoint::hit("append|200");
@@ -176,13 +177,18 @@ impl Handler {
     async fn append(
         &self,
         by_partition: BTreeMap<PartitionId, Vec<Input>>,
+        begins_work: bool,
     ) -> Result<(), NotStored> {
         // What shares a POST shares a turn: Meta batches by account, so it is one business' in practice.
         let first =
             by_partition.values().flatten().next().map(|input| input.header.business.clone());
         let Some(business) = first else { return Ok(()) };
         let inputs = by_partition.values().map(Vec::len).sum();
-        let turn = self.turns.take(&business, inputs).await.map_err(|Refused| NotStored::Busy)?;
+        let turn = if begins_work {
+            Some(self.turns.take(&business, inputs).await.map_err(|Refused| NotStored::Busy)?)
+        } else {
+            None
+        };
         self.intake.append_all(by_partition, turn).await.map_err(NotStored::Append)
     }
 }

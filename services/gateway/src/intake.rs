@@ -45,12 +45,12 @@ impl Intake {
         Self { partitions: (0..bus.partitions).map(start).collect() }
     }
 
-    /// Appends all inputs, in order within a partition, partitions side by side, and tells `turn` where. Answers when all
+    /// Appends all inputs, in order within a partition, partitions side by side, and tells `turn`, if it had one, where. Answers when all
     /// are durable; on an error some may be, which the sender's repetition makes harmless (deciding is idempotent per key).
     pub(crate) async fn append_all(
         &self,
         by_partition: BTreeMap<PartitionId, Vec<Input>>,
-        mut turn: Turn,
+        mut turn: Option<Turn>,
     ) -> Result<(), AppendError> {
         let append = |(partition, inputs): (PartitionId, Vec<Input>)| async move {
             let count = inputs.len();
@@ -59,7 +59,9 @@ impl Intake {
         };
         let mut appends: FuturesUnordered<_> = by_partition.into_iter().map(append).collect();
         while let Some((partition, seq, inputs)) = appends.try_next().await? {
-            turn.stored(partition, seq, inputs);
+            if let Some(turn) = &mut turn {
+                turn.stored(partition, seq, inputs);
+            }
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub(crate) struct Translation {
     pub(crate) by_partition: BTreeMap<PartitionId, Vec<Input>>,
     /// Messages that count against their number's rate, by number.
     pub(crate) inbound: BTreeMap<bus::EntityId, u32>,
+    /// Something of it begins work. A status only ends what a send of ours began.
+    pub(crate) begins_work: bool,
 }
 
 /// Translates the items that belong to numbers of `signers`.
@@ -58,6 +60,7 @@ pub(crate) fn translate(
             metrics::item(unknown(item));
             continue;
         };
+        translation.begins_work |= !matches!(item.kind, Kind::Status(_));
         let mut target =
             Target { number: &number, sealer, partitions, now_ms, out: &mut translation };
         match &item.kind {

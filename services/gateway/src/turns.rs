@@ -38,6 +38,8 @@ struct UnderWay {
     seq: u64,
     business: BusinessId,
     inputs: usize,
+    /// When they went on, and when they were appended.
+    begun_us: u64,
     appended_us: u64,
 }
 
@@ -58,7 +60,7 @@ impl State {
         let Some(line) = self.under_way.get_mut(&partition) else { return };
         while let Some(first) = line.pop_front_if(|first| first.seq <= seq) {
             self.fair.leave(&first.business, first.inputs);
-            self.fair.decided(now_us, now_us.saturating_sub(first.appended_us));
+            self.fair.decided(now_us, now_us.saturating_sub(first.begun_us));
         }
     }
 
@@ -68,6 +70,7 @@ impl State {
             let unheard = |first: &mut UnderWay| first.appended_us + UNHEARD_US <= now_us;
             while let Some(first) = line.pop_front_if(unheard) {
                 self.fair.leave(&first.business, first.inputs);
+                self.fair.unheard();
             }
         }
     }
@@ -88,7 +91,8 @@ impl Shared {
     /// Tells whoever may go on.
     fn call(self: &Arc<Self>, state: &mut State) {
         while let Some((business, inputs, waiter)) = state.fair.next() {
-            let turn = Turn { shared: Arc::clone(self), business, inputs };
+            let begun_us = self.clock.boot_us();
+            let turn = Turn { shared: Arc::clone(self), business, inputs, begun_us };
             if let Err(mut turn) = waiter.send(turn) {
                 // It gave up while it waited. Dropping a turn takes the lock that is held here.
                 state.fair.leave(&turn.business, turn.inputs);
@@ -131,14 +135,12 @@ impl Turns {
     /// When the lines are full.
     pub(crate) async fn take(&self, business: &BusinessId, inputs: usize) -> Result<Turn, Refused> {
         let (called, turn) = oneshot::channel();
-        let arrival = {
-            let mut state = self.shared.state();
-            state.fair.arrive(self.shared.clock.boot_us(), business, inputs, called)
-        };
+        let begun_us = self.shared.clock.boot_us();
+        let arrival = self.shared.state().fair.arrive(begun_us, business, inputs, called);
         match arrival {
             Arrival::GoesOn => {
                 let (shared, business) = (Arc::clone(&self.shared), business.clone());
-                Ok(Turn { shared, business, inputs })
+                Ok(Turn { shared, business, inputs, begun_us })
             }
             Arrival::Waits => {
                 metrics::held();
@@ -155,6 +157,7 @@ pub(crate) struct Turn {
     shared: Arc<Shared>,
     business: BusinessId,
     inputs: usize,
+    begun_us: u64,
 }
 
 impl Turn {
@@ -166,13 +169,15 @@ impl Turn {
         let mut state = self.shared.state();
         if state.decided.get(&partition).is_some_and(|decided| *decided >= seq) {
             state.fair.leave(&self.business, inputs);
+            state.fair.decided(appended_us, appended_us.saturating_sub(self.begun_us));
             return self.shared.call(&mut state);
         }
         let business = self.business.clone();
         let line = state.under_way.entry(partition).or_default();
         // POSTs that share an entry hear of it in any order.
         let at = line.partition_point(|other| other.seq <= seq);
-        line.insert(at, UnderWay { seq, business, inputs, appended_us });
+        let begun_us = self.begun_us;
+        line.insert(at, UnderWay { seq, business, inputs, begun_us, appended_us });
     }
 }
 

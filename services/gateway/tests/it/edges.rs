@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bus::sim::Faults;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::fixture::{CLINIC_SECRET, Fixture, SECRET, SECRET_OLD, limits, sign, text_webhook};
@@ -146,4 +147,48 @@ async fn inbound_messages_are_announced_to_the_door_of_their_number() {
     assert_eq!(fixture.post(SECRET, text_webhook(SHOP, "wamid.1", "hi")).await.status(), 200);
     let signal = tokio::time::timeout(Duration::from_secs(10), signals.next()).await.unwrap();
     assert_eq!(signal.unwrap().unwrap().body.as_ref(), 1_u32.to_be_bytes());
+}
+
+/// A send whose outcome is unknown is sent again when its status does not come: statuses do not stand in the line of what
+/// floods.
+#[tokio::test]
+async fn a_status_passes_its_business_own_flood() {
+    let fixture = Fixture::with(limits(), Duration::from_millis(300)).await;
+    let quiet = text_webhook(CLINIC, "wamid.quiet", "hi");
+    assert_eq!(fixture.post(CLINIC_SECRET, quiet).await.status(), 200);
+    // Nobody decides here, so what is stored stays under way for a second.
+    let floods = async |n: u32| {
+        let mut body: Value =
+            serde_json::from_str(&text_webhook(SHOP, &format!("wamid.{n}"), "hi")).unwrap();
+        let messages = &mut body["entry"][0]["changes"][0]["value"]["messages"];
+        let one = messages[0].clone();
+        *messages = (0..200)
+            .map(|m| {
+                let mut one = one.clone();
+                one["id"] = format!("wamid.{n}.{m}").into();
+                one
+            })
+            .collect();
+        assert_eq!(fixture.post(SECRET, body.to_string()).await.status(), 200);
+        fixture.post(SECRET, text_webhook(SHOP, &format!("wamid.{n}.last"), "hi")).await.status()
+            == 503
+    };
+    let mut held = false;
+    for n in 0..20 {
+        held = floods(n).await;
+        if held {
+            break;
+        }
+    }
+    assert!(held, "a flood is not held");
+    let status = serde_json::json!({
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "100000000000101", "changes": [{"field": "messages", "value": {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": "12125550100", "phone_number_id": SHOP},
+            "statuses": [{"id": "wamid.sent", "status": "sent", "timestamp": "1795176000",
+                "recipient_id": "12125550123"}]
+        }}]}]
+    });
+    assert_eq!(fixture.post(SECRET, status.to_string()).await.status(), 200);
 }

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use chassis::clock::Clock;
-use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _, seq::SliceRandom as _};
+use rand::{Rng as _, rngs::StdRng, seq::SliceRandom as _};
 use testkit::{nats::NatsCluster, postgres::PostgresServer, wait_for};
 
 use super::{SETTLE, fleet::Fleet, traffic};
