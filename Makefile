@@ -21,7 +21,7 @@ DEMO_SECONDS ?= 600
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?=
 
-.PHONY: help run hand test lint reference docs bench soak setup nats postgres python-client deny fuzz-build
+.PHONY: help run hand test lint reference docs bench soak setup nats postgres s3-server python-client deny fuzz-build
 
 help:
 	@grep -E '^#   make' Makefile | sed 's/^#   //'
@@ -35,6 +35,9 @@ nats:
 postgres:
 	@./scripts/install-postgres.sh
 
+s3-server:
+	@./scripts/setup-s3-server.sh
+
 run: setup
 	@echo "building (the first time takes some minutes)"
 	@$(CARGO) build --locked --quiet -p tandem -p loadtest
@@ -47,7 +50,7 @@ hand: setup
 python-client:
 	@./scripts/setup-python-client.sh
 
-test: setup nats postgres python-client
+test: setup nats postgres s3-server python-client
 	@echo "building the product and the simulator (tests start them as real processes)"
 	$(CARGO) build --locked --workspace --all-features --bins
 	$(CARGO) test --locked --workspace --all-features --lib --bins --tests
@@ -66,7 +69,7 @@ reference: setup
 bench: setup
 	$(CARGO) bench --locked -p tandem --bench tandem -- $(BENCH)
 
-soak: setup nats postgres python-client fuzz-build
+soak: setup nats postgres s3-server python-client fuzz-build
 	$(CARGO) build --locked -p tandem -p loadtest
 	TANDEM_SEEDS=$(SEEDS) $(CARGO) test --locked -p runtime --all-features --test simulation -- --nocapture
 	TANDEM_KILLS=$(KILLS) TANDEM_CUTS=$(CUTS) TANDEM_DEMO_SECONDS=$(DEMO_SECONDS) \

@@ -162,8 +162,8 @@ pub(crate) async fn start(
     })
 }
 
-/// Whether the log still holds the record of the cursor: then later generations come after it.
-async fn goes_on(
+/// Whether the log holds the record of the cursor: what comes after it there continues what led to the cursor.
+pub(crate) async fn goes_on(
     bus: &Bus,
     partition: PartitionId,
     cursor: crate::chain::Cursor,

@@ -24,7 +24,7 @@ pub enum HistoryError {
 type Records = Vec<(u64, Bytes)>;
 
 /// Reads one partition for one follower. What is neither in the log nor in a segment is a gap that the follower
-/// meets.
+/// meets, once there is nothing more to fetch from the bucket.
 pub struct History {
     log: Arc<dyn Log>,
     partition: PartitionId,
@@ -82,8 +82,13 @@ impl History {
         if let Some(found) = found.into_iter().find(is_it) {
             return Ok(Some(found));
         }
-        let found = self.segment_page((generation, seq.saturating_sub(1)), one).await?;
-        Ok(found.into_iter().find(is_it))
+        let is_fetching = self.is_fetching();
+        let page = self.segment_page((generation, seq.saturating_sub(1)), one).await?;
+        let found = page.into_iter().find(is_it);
+        if found.is_none() && is_fetching {
+            return Err(SegmentError::Fetching.into());
+        }
+        Ok(found)
     }
 
     /// Where the log's records do not follow, what a segment has between.
@@ -98,8 +103,17 @@ impl History {
         if !is_gap {
             return Ok(found);
         }
+        let is_fetching = self.is_fetching();
         let between = self.segment_page(follower.position(), ReadLimit::default()).await?;
+        if between.is_empty() && is_fetching {
+            return Err(SegmentError::Fetching.into());
+        }
         Ok(if between.is_empty() { found } else { between })
+    }
+
+    /// To be asked before segments are looked at: what is not among them may have come meanwhile.
+    fn is_fetching(&self) -> bool {
+        self.segments.as_ref().is_some_and(SegmentReader::is_fetching)
     }
 
     async fn segment_page(

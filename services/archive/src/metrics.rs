@@ -25,7 +25,11 @@ pub const UNREADABLE_TOTAL: &str = "tandem_archive_unreadable_total";
 pub const SEGMENTS_TOTAL: &str = "tandem_archive_segments_total";
 /// Counter: bytes of closed segments.
 pub const SEGMENT_BYTES_TOTAL: &str = "tandem_archive_segment_bytes_total";
-/// Counter: attempts to write a segment that failed.
+/// Gauge: complete segments that are not in the bucket yet.
+pub const BUCKET_WAITING: &str = "tandem_archive_bucket_waiting_segments";
+/// Gauge: 1 while segments cannot be stored in the bucket; nothing more is trimmed from the logs meanwhile.
+pub const BUCKET_FAILING: &str = "tandem_archive_bucket_failing";
+/// Counter: attempts to write a segment, or to store segments in the bucket, that failed.
 pub const SEGMENT_FAILURES_TOTAL: &str = "tandem_archive_segment_failures_total";
 /// Counter, label `what` (`inbox`, `log`): entries trimmed.
 pub const TRIMMED_TOTAL: &str = "tandem_archive_trimmed_total";
@@ -51,7 +55,12 @@ pub fn describe() {
     metrics::describe_counter!(DEAD_LETTERS_TOTAL, "dead letters seen in the logs");
     metrics::describe_counter!(SEGMENTS_TOTAL, "archive segments closed");
     metrics::describe_counter!(SEGMENT_BYTES_TOTAL, "bytes of closed archive segments");
-    metrics::describe_counter!(SEGMENT_FAILURES_TOTAL, "failed attempts to write a segment");
+    metrics::describe_counter!(
+        SEGMENT_FAILURES_TOTAL,
+        "failed attempts to write or store a segment"
+    );
+    metrics::describe_gauge!(BUCKET_WAITING, "complete segments that are not in the bucket yet");
+    metrics::describe_gauge!(BUCKET_FAILING, "1 while segments cannot be stored in the bucket");
     metrics::describe_counter!(TRIMMED_TOTAL, "inbox entries and log records trimmed");
     metrics::describe_counter!(UNREADABLE_TOTAL, "sealed values that did not open");
 }

@@ -65,12 +65,8 @@ impl ProjectorError {
             | Self::Archive(
                 ArchiveError::Store(_) | ArchiveError::Unreachable(_) | ArchiveError::Refused(_),
             ) => true,
-            Self::Segment(SegmentError::Io { .. }) => true,
-            Self::Bus(_)
-            | Self::Archive(_)
-            | Self::Decode(_)
-            | Self::Segment(_)
-            | Self::LogIsBehind { .. } => false,
+            Self::Segment(error) => error.is_passing(),
+            Self::Bus(_) | Self::Archive(_) | Self::Decode(_) | Self::LogIsBehind { .. } => false,
         }
     }
 }

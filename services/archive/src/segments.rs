@@ -4,11 +4,17 @@
 //! content in it stays sealed. It is written under a temporary name, made durable, renamed, and the directory
 //! made durable; from then on nobody changes it. Layout: `<directory>/<partition>/<generation>-<first
 //! sequence>.segment`, and beside them `HEAD`, which names the newest one, so that its loss is noticed too.
+//! With a bucket, each complete segment is stored there as well and counts as kept only then, and the directory gets
+//! back from there what it lost.
 
+mod bucket;
 mod copy;
+mod fetch;
 mod format;
 mod keeper;
+mod kept;
 mod read;
+mod shipper;
 mod verify;
 mod write;
 
@@ -20,14 +26,19 @@ use std::{
 };
 
 use bus::PartitionId;
+use tokio::sync::watch;
 
+pub use bucket::{Bucket, BucketOptions};
 pub use copy::copy;
+pub use fetch::Fetched;
 pub use format::{Footer, Hash};
 pub use keeper::{Keeper, KeeperOptions};
+pub use shipper::Shipper;
 pub use verify::{Report, verify};
 
 pub(crate) use read::SegmentReader;
 
+use self::kept::InBucket;
 use crate::chain::Cursor;
 
 /// Ending of a complete segment.
@@ -61,12 +72,52 @@ pub enum SegmentError {
         /// What is wrong.
         why: String,
     },
+    /// The bucket's server refused, or does not answer.
+    #[error("cannot {doing} {bucket}")]
+    Bucket {
+        /// What was tried.
+        doing: &'static str,
+        /// Which bucket.
+        bucket: String,
+        /// What was said.
+        source: object_store::Error,
+    },
+    /// What the bucket holds under a name is not the segment that was stored there.
+    #[error(
+        "{object} is damaged or was exchanged ({why}); nothing of it is used: bring back its earlier version, or \
+         delete it if the directory still has the segment, and start again"
+    )]
+    Tampered {
+        /// The object's address.
+        object: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The bucket holds another history than the directory.
+    #[error(
+        "{object} does not belong to the segments of this installation ({why}); nothing is overwritten: give each \
+         installation, and each restored one, an archive.s3.prefix of its own"
+    )]
+    Foreign {
+        /// The object's address.
+        object: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// What is asked for may be in the bucket, which could not be read yet.
+    #[error("the segments that the directory lacks are still being fetched from the bucket")]
+    Fetching,
     /// The thread that did the work ended.
     #[error("the archive is shutting down")]
     Closed,
 }
 
 impl SegmentError {
+    /// The same attempt may succeed later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Bucket { .. } | Self::Fetching)
+    }
+
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
@@ -109,6 +160,8 @@ type Index = BTreeMap<PartitionId, Vec<Segment>>;
 pub struct Segments {
     dir: PathBuf,
     index: Arc<RwLock<Index>>,
+    /// `None` where there is no bucket.
+    bucket: Arc<watch::Sender<Option<InBucket>>>,
 }
 
 impl Segments {
@@ -132,7 +185,11 @@ impl Segments {
             segments.sort_by_key(Segment::end);
             index.insert(partition, segments);
         }
-        Ok(Self { dir: dir.to_owned(), index: Arc::new(RwLock::new(index)) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            index: Arc::new(RwLock::new(index)),
+            bucket: Arc::new(watch::Sender::new(None)),
+        })
     }
 
     /// The directory.
@@ -164,7 +221,10 @@ impl Segments {
 
     fn add(&self, segment: Segment) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.entry(segment.footer.partition).or_default().push(segment);
+        let segments = index.entry(segment.footer.partition).or_default();
+        // One that was fetched may be older than what is there.
+        let at = segments.partition_point(|other| other.end() < segment.end());
+        segments.insert(at, segment);
     }
 
     fn look<T>(&self, at: impl FnOnce(&Index) -> T) -> T {

@@ -1,5 +1,6 @@
 //! The projection as tables of events and rows; each test writes a log and reads the read model.
 
+mod bucket;
 mod marks;
 mod postgres;
 mod projection;

@@ -11,7 +11,12 @@ use bus::{Bus, BusError, Checkpoint, CodecError, PartitionId};
 use chassis::task::{Shutdown, TaskKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{ArchiveError, Repository, metrics, segments::Segments};
+use crate::{
+    ArchiveError, Repository,
+    decode::{self, DecodeError, StartError},
+    metrics,
+    segments::{Segment, Segments},
+};
 
 /// What a checkpoint needs no more: up to and with these sequences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,8 +58,19 @@ enum TrimError {
     Bus(#[from] BusError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     #[error("the checkpoint cannot be read")]
     Checkpoint(#[from] CodecError),
+}
+
+impl From<StartError> for TrimError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Bus(error) => Self::Bus(error),
+            StartError::Decode(error) => Self::Decode(error),
+        }
+    }
 }
 
 /// Trims all partitions of one bus; clones are the same.
@@ -129,17 +145,25 @@ impl Trimmer {
         let floor = (self.options.floor)(&checkpoint)?;
         let generation = checkpoint.position.generation;
         // What another generation calls a sequence is not what this log calls it.
-        let segment = self.segments.last(partition);
+        let segment = self.segments.kept(partition);
         let segment = segment.filter(|segment| segment.footer.generation == generation);
         let model = self.repository.cursor(partition).await?;
         let model = model.filter(|cursor| cursor.generation == generation);
+        let cursor = segment.as_ref().map(Segment::cursor);
         let kept_through = segment.map_or(0, |segment| segment.footer.last_seq);
         let read_through = model.map_or(0, |cursor| cursor.seq);
-        let wanted = Trimmed {
+        let mut wanted = Trimmed {
             inbox_through: floor.inbox_through,
             log_through: floor.log_through.min(kept_through).min(read_through),
         };
         let done = self.trimmed().get(&partition).copied().unwrap_or_default();
+        // Segments of another installation have sequences too; those of this log end at a record of it.
+        if wanted.log_through > done.log_through
+            && let Some(cursor) = cursor
+            && !decode::goes_on(&self.bus, partition, cursor).await?
+        {
+            wanted.log_through = done.log_through;
+        }
         if wanted.inbox_through > done.inbox_through {
             let gone = self.bus.inbox.trim(partition, wanted.inbox_through).await?;
             ::metrics::counter!(metrics::TRIMMED_TOTAL, "what" => "inbox").increment(gone);

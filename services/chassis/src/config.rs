@@ -28,7 +28,7 @@ pub use business::{
 };
 pub use error::{ConfigError, Problem};
 pub use process::{
-    Admin, Archive, Desk, Gateway, Graph, Limits, Log, LogFormat, Postgres, PostgresTls, Tls,
+    Admin, Archive, Desk, Gateway, Graph, Limits, Log, LogFormat, Postgres, PostgresTls, S3, Tls,
 };
 pub use secret::Secret;
 

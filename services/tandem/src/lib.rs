@@ -5,6 +5,7 @@
 
 mod agent;
 mod backup;
+mod bucket;
 mod check;
 pub mod cli;
 mod cluster;

@@ -21,6 +21,10 @@ pub(crate) fn run(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let sealer = crate::keys::open(&config.data_dir)?;
     let repository = crate::read_model::open(&config, &sealer, Duration::ZERO)?;
     let segments = Segments::open(&config.segments_dir())?;
+    let fetched = crate::bucket::fetch(&config, &segments, &runtime)?;
+    if fetched > 0 {
+        crate::cli::say(&format!("{fetched} segments were fetched from the bucket"));
+    }
     let clock = Clock::system();
     runtime.block_on(archive::rebuild(&store.bus(), repository, clock, Some(segments)))?;
     store.close();

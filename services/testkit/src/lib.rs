@@ -1,7 +1,7 @@
 //! Development only: what tests of several crates share.
 //!
-//! Owns: the launcher of real NATS servers and clusters and of Postgres servers, links that can be cut, bounded waits, free ports, temporary
-//! directories, and the generator of the
+//! Owns: the launcher of real NATS servers and clusters, of Postgres servers and of an S3 server, links that can be cut, bounded waits,
+//! free ports, temporary directories, and the generator of the
 //! reference pages.
 //!
 //! Must never know: a product type. It depends on no other crate of this workspace, and nothing but
@@ -13,6 +13,7 @@ mod net;
 pub mod postgres;
 pub mod powercut;
 pub mod reference;
+pub mod s3;
 mod wait;
 
 pub use file_system::{repository_root, temp_dir};

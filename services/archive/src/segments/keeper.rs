@@ -54,14 +54,18 @@ enum KeeperError {
     Segment(#[from] SegmentError),
     #[error(
         "the segments of partition {partition} end at record {stored}, its log at {last}: they belong to \
-         another log; move the segments directory away"
+         another log; move the segments directory away, and where there is a bucket set another archive.s3.prefix"
     )]
     LogIsBehind { partition: PartitionId, stored: u64, last: u64 },
 }
 
 impl KeeperError {
     fn is_passing(&self) -> bool {
-        matches!(self, Self::Bus(BusError::Unavailable(_)) | Self::Segment(SegmentError::Io { .. }))
+        match self {
+            Self::Bus(error) => matches!(error, BusError::Unavailable(_)),
+            Self::Segment(error) => error.is_passing(),
+            Self::Decode(_) | Self::LogIsBehind { .. } => false,
+        }
     }
 }
 
@@ -88,6 +92,8 @@ impl Keeper {
     }
 
     async fn keep(&self, partition: PartitionId) {
+        // What the bucket has is gone on from, not written again.
+        self.segments.fetched().await;
         loop {
             let Err(error) = self.keep_until_error(partition).await else { return };
             if matches!(error, KeeperError::Bus(BusError::Closed)) {

@@ -14,6 +14,9 @@ use super::{
     format::{FormatError, Kind, TRAILER_BYTES, VERSION, read_frame, read_trailer},
 };
 
+/// Bytes at the end of a segment in which its footer is.
+pub(super) const TAIL_BYTES: u64 = 4096;
+
 /// Reads a segment's footer by its last bytes.
 pub(super) fn open_footer(path: &Path) -> Result<Segment, SegmentError> {
     let mut file = File::open(path).map_err(SegmentError::io("open", path))?;
@@ -27,15 +30,22 @@ pub(super) fn open_footer(path: &Path) -> Result<Segment, SegmentError> {
 }
 
 fn footer_of(file: &mut File, bytes: u64) -> Result<Footer, FormatError> {
-    let mut trailer = [0; TRAILER_BYTES];
-    let trailer_bytes = u64::try_from(TRAILER_BYTES).unwrap_or(0);
-    let trailer_at = bytes.checked_sub(trailer_bytes).ok_or(FormatError::Truncated(bytes))?;
-    file.seek(SeekFrom::Start(trailer_at))?;
-    file.read_exact(&mut trailer)?;
-    let length = read_trailer(trailer).ok_or(FormatError::Truncated(bytes))?;
-    let at = trailer_at.checked_sub(length).ok_or(FormatError::Truncated(bytes))?;
-    file.seek(SeekFrom::Start(at))?;
-    let frame = read_frame(file, at)?;
+    let from = bytes.saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(from))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    footer_in(&tail, from)
+}
+
+/// Reads the footer out of a segment's last bytes, which begin at byte `from`.
+pub(super) fn footer_in(tail: &[u8], from: u64) -> Result<Footer, FormatError> {
+    let end = from.saturating_add(u64::try_from(tail.len()).unwrap_or(u64::MAX));
+    let truncated = || FormatError::Truncated(end);
+    let (before, trailer) = tail.split_last_chunk::<TRAILER_BYTES>().ok_or_else(truncated)?;
+    let length = read_trailer(*trailer).and_then(|length| usize::try_from(length).ok());
+    let start = length.and_then(|length| before.len().checked_sub(length)).ok_or_else(truncated)?;
+    let at = from.saturating_add(u64::try_from(start).unwrap_or(u64::MAX));
+    let frame = read_frame(&mut before.get(start..).unwrap_or_default(), at)?;
     if frame.kind != Kind::Footer {
         return Err(FormatError::NoFrame(at));
     }
@@ -60,6 +70,11 @@ struct OpenSegment {
 impl SegmentReader {
     pub(crate) fn new(segments: Segments, partition: PartitionId) -> Self {
         Self { segments, partition, open: None }
+    }
+
+    /// There may be segments that the directory does not have yet.
+    pub(crate) fn is_fetching(&self) -> bool {
+        self.segments.is_fetching()
     }
 
     /// Another reader of the same segments.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufReader, Read as _},
+    io::{BufReader, Read},
     path::Path,
 };
 
@@ -10,7 +10,7 @@ use bus::{PartitionId, Record};
 
 use super::{
     ENDING, Footer, HEAD_FILE, Hash, SegmentError, files,
-    format::{FormatError, Header, Kind, read_frame, read_trailer},
+    format::{FormatError, Header, Kind, VERSION, read_frame, read_trailer},
     partition_dirs,
 };
 use crate::chain::{Cursor, Follower, Verdict};
@@ -59,7 +59,8 @@ fn verify_partition(
         let name = path.strip_prefix(dir.parent().unwrap_or(dir)).unwrap_or(&path);
         let name = name.display().to_string();
         report.segments += 1;
-        let read = match read_all(&path, &mut follower) {
+        let file = File::open(&path).map_err(FormatError::from);
+        let read = match file.and_then(|file| read_all(BufReader::new(file), &mut follower)) {
             Ok(read) => read,
             Err(error) => {
                 report.problems.push(format!("{name}: {error}"));
@@ -107,9 +108,20 @@ struct Whole {
     wrong: Vec<String>,
 }
 
+/// Whether these are the bytes of one whole segment of a known format: its footer, or what is wrong.
+pub(super) fn check(bytes: &[u8]) -> Result<Footer, String> {
+    let read = read_all(bytes, &mut None).map_err(|error| error.to_string())?;
+    if read.footer.version > VERSION {
+        return Err(FormatError::Unreadable("format version").to_string());
+    }
+    match read.wrong.into_iter().next() {
+        Some(why) => Err(why),
+        None => Ok(read.footer),
+    }
+}
+
 /// Reads a whole segment and follows its records.
-fn read_all(path: &Path, follower: &mut Option<Follower>) -> Result<Whole, FormatError> {
-    let mut file = BufReader::new(File::open(path)?);
+fn read_all(mut file: impl Read, follower: &mut Option<Follower>) -> Result<Whole, FormatError> {
     let mut hasher = blake3::Hasher::new();
     let (mut at, mut wrong) = (0, Vec::new());
     let (mut header, mut count, mut first, mut last) = (None, 0, None, 0);

@@ -44,19 +44,9 @@ impl SegmentWriter {
         previous: Option<Hash>,
     ) -> Result<Self, SegmentError> {
         let dir = partition_dir(segments_dir, partition);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .map_err(SegmentError::io("create", &dir))?;
-        let open = dir.join(format!("{generation:010}-{first_seq:020}.{OPEN_ENDING}"));
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&open)
-            .map_err(SegmentError::io("create", &open))?;
+        create_dir(&dir)?;
+        let open = dir.join(format!("{}.{OPEN_ENDING}", stem(generation, first_seq)));
+        let file = create_file(&open).map_err(SegmentError::io("create", &open))?;
         let header = Header { version: VERSION, partition, generation, previous };
         let mut writer = Self {
             dir,
@@ -131,13 +121,43 @@ impl SegmentWriter {
     }
 }
 
+/// Writes a segment that was complete elsewhere, as one is written here: its name is there when it is durable.
+pub(super) fn store(dir: &Path, file: &str, bytes: &[u8]) -> Result<PathBuf, SegmentError> {
+    create_dir(dir)?;
+    let path = dir.join(file);
+    let open = path.with_extension(OPEN_ENDING);
+    let write = || -> std::io::Result<()> {
+        let mut file = create_file(&open)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(SegmentError::io("write", &open))?;
+    fs::rename(&open, &path).map_err(SegmentError::io("rename", &open))?;
+    sync_dir(dir)?;
+    Ok(path)
+}
+
+/// Name of the segment that begins with this record, without its ending.
+pub(super) fn stem(generation: u32, first_seq: u64) -> String {
+    format!("{generation:010}-{first_seq:020}")
+}
+
+fn create_dir(dir: &Path) -> Result<(), SegmentError> {
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    created.map_err(SegmentError::io("create", dir))
+}
+
+/// A file that only its owner reads.
+fn create_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 /// Names the newest segment. A crash before this leaves the name of the one before it, which exists as well.
 pub(super) fn write_head(dir: &Path, newest: &Path, hash: Hash) -> Result<(), SegmentError> {
     let name = newest.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let draft = dir.join(format!("{HEAD_FILE}.{OPEN_ENDING}"));
     let write = || -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file = create_file(&draft)?;
         writeln!(file, "{name} {hash}")?;
         file.sync_all()
     };

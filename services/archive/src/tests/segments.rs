@@ -7,13 +7,16 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, Checkpoint, CodecError, PartitionId, Position, ReadLimit, sqlite};
+use bus::{
+    Bus, Checkpoint, CodecError, Incarnation, PartitionId, Position, ReadLimit, RecordBody,
+    RecordHead, sqlite,
+};
 use bytes::Bytes;
 use chassis::clock::Clock;
 use tempfile::TempDir;
 
 use super::{
-    projector::{dense, dense_step},
+    projector::{dense, dense_push, dense_step},
     support::*,
 };
 use crate::{
@@ -24,28 +27,49 @@ use crate::{
     segments::{Keeper, KeeperOptions, Segments, verify},
 };
 
-const P0: PartitionId = PartitionId(0);
+pub(super) const BOUND: Duration = Duration::from_secs(40);
+pub(super) const P0: PartitionId = PartitionId(0);
 
-struct World {
-    bus: Bus,
+pub(super) struct World {
+    pub(super) bus: Bus,
     dir: TempDir,
 }
 
 impl World {
     /// A log of 60 records and its segments of a few records each.
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let options =
-            sqlite::Options { partitions: 1, min_free_bytes: 0, ..sqlite::Options::default() };
-        let bus = sqlite::open(&dir.path().join("bus"), options).unwrap();
-        let world = Self { bus, dir };
+    pub(super) async fn new() -> Self {
+        let world = Self::empty();
         world.grow(60).await;
         world.keep().await;
         world
     }
 
-    async fn grow(&self, steps: u8) {
-        let mut log = dense(0);
+    /// As [`World::new`], but of another installation: sequences and sizes are the same, the writer is not.
+    pub(super) async fn stranger() -> Self {
+        let world = Self::empty();
+        let incarnation = Incarnation([99; 16]);
+        let head = RecordHead { generation: 1, epoch: 1, incarnation, number: 0, previous_seq: 0 };
+        let mut log = Log { partition: P0, head, seq: 1, records: Vec::new() };
+        dense_push(&mut log, RecordBody::Epoch { node: "n".to_owned(), now_ms: 1 });
+        world.append(log, 60).await;
+        world.keep().await;
+        world
+    }
+
+    fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options =
+            sqlite::Options { partitions: 1, min_free_bytes: 0, ..sqlite::Options::default() };
+        let bus = sqlite::open(&dir.path().join("bus"), options).unwrap();
+        Self { bus, dir }
+    }
+
+    pub(super) async fn grow(&self, steps: u8) {
+        self.append(dense(0), steps).await;
+    }
+
+    /// What the log does not have yet of so many steps.
+    async fn append(&self, mut log: Log, steps: u8) {
         for n in 1..=steps {
             dense_step(&mut log, n % 3, &[inbound(n, u64::from(n) * 10, "hi")]);
         }
@@ -57,12 +81,31 @@ impl World {
         }
     }
 
-    fn segments(&self) -> Segments {
+    pub(super) fn segments(&self) -> Segments {
         Segments::open(&self.segments_dir()).unwrap()
     }
 
-    fn segments_dir(&self) -> PathBuf {
+    pub(super) fn segments_dir(&self) -> PathBuf {
         self.dir.path().join("segments")
+    }
+
+    /// As the keeper does, with segments of another size.
+    pub(super) async fn keep_cut_at(&self, segment_bytes: u64) -> Segments {
+        let options = KeeperOptions { segment_bytes, segment_age: Duration::from_secs(3600) };
+        let segments = self.segments();
+        let keeper = Keeper::new(self.bus.clone(), segments.clone(), options, Clock::system());
+        keeper.keep_all(P0).await;
+        segments
+    }
+
+    /// A trimmer whose checkpoint and read model need nothing more.
+    pub(super) async fn trimmer(&self, segments: &Segments) -> Trimmer {
+        let model = self.rebuilt("trimmer", Some(segments.clone())).await.unwrap();
+        let position = Position { generation: 1, seq: 61, index: 0 };
+        let bytes = bus::encode(&(0_u64, 61_u64)).unwrap();
+        self.bus.states.put_checkpoint(P0, Checkpoint { position, bytes }).await.unwrap();
+        let options = TrimOptions { interval: Duration::from_secs(3600), floor };
+        Trimmer::new(self.bus.clone(), model, segments.clone(), options)
     }
 
     fn keeper(&self) -> (Keeper, Segments) {
@@ -72,7 +115,7 @@ impl World {
         (Keeper::new(self.bus.clone(), segments.clone(), options, Clock::system()), segments)
     }
 
-    async fn keep(&self) -> Segments {
+    pub(super) async fn keep(&self) -> Segments {
         let (keeper, segments) = self.keeper();
         keeper.keep_all(P0).await;
         segments
@@ -83,7 +126,7 @@ impl World {
         Arc::new(SqliteRepository::open(&path, sealer().fingerprint()).unwrap())
     }
 
-    async fn rebuilt(
+    pub(super) async fn rebuilt(
         &self,
         name: &str,
         segments: Option<Segments>,
@@ -273,4 +316,17 @@ async fn a_log_is_trimmed_to_the_lowest_of_checkpoint_segments_and_read_model() 
     trimmer.round().await;
     assert_eq!(first().await, (8, 62), "the segments are the lowest");
     assert_eq!(trimmer.trimmed()[&P0].log_through, 61);
+}
+
+#[tokio::test]
+async fn what_is_only_in_segments_of_another_log_is_not_trimmed() {
+    // As after a new start beside an old directory: the sequences fit, the records are others.
+    let (world, stranger) = (World::new().await, World::stranger().await);
+    let first = async || stranger.bus.log.read(P0, 0, ReadLimit::default()).await.unwrap()[0].0;
+    let trimmer = stranger.trimmer(&world.segments()).await;
+    trimmer.round().await;
+    assert_eq!((first().await, trimmer.trimmed()[&P0].log_through), (1, 0));
+    drop(trimmer);
+    stranger.trimmer(&stranger.segments()).await.round().await;
+    assert_eq!(first().await, 61, "its own segments are");
 }

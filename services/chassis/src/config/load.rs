@@ -131,6 +131,16 @@ fn resolve_secrets(config: &mut Config, environment: &Environment) -> Vec<Proble
     if let Some(postgres) = &mut config.archive.postgres {
         resolve("archive.postgres.url".to_owned(), &mut postgres.url);
     }
+    if let Some(s3) = &mut config.archive.s3 {
+        for (key, secret) in [
+            ("access_key_id", &mut s3.access_key_id),
+            ("secret_access_key", &mut s3.secret_access_key),
+        ] {
+            if let Some(secret) = secret {
+                resolve(format!("archive.s3.{key}"), secret);
+            }
+        }
+    }
     if let Some(nats) = &mut config.bus.nats {
         for (key, secret) in
             [("password", &mut nats.password), ("trimmer_password", &mut nats.trimmer_password)]

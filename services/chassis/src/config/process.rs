@@ -128,6 +128,31 @@ pub struct Archive {
     pub warn_free_disk_bytes: u64,
     /// Keeps the read model in Postgres; in a SQLite file in `data_dir` when not set.
     pub postgres: Option<Postgres>,
+    /// Stores every segment in a bucket as well, and trims from the log only what is there. Not set: `segments_dir` alone.
+    pub s3: Option<S3>,
+}
+
+/// `[archive.s3]`: a bucket of an S3 server for the segments, which outlives the machine. The server must know conditional puts
+/// (`If-None-Match: *`), as Amazon S3, MinIO, Ceph and R2 do.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3 {
+    /// The bucket. It exists already; the key may list it, read it and write to it, and need not be allowed to delete.
+    pub bucket: String,
+    /// Its region; any word where the server has none.
+    pub region: String,
+    /// Scheme and host of the server. Not set: Amazon's, of the region.
+    pub endpoint: Option<String>,
+    /// Allows a plain `http` endpoint on another machine: ids, times and sizes then travel readable; what people wrote is
+    /// sealed.
+    pub insecure_endpoint: bool,
+    /// What all names in the bucket begin with: each installation has a prefix, or a bucket, of its own.
+    pub prefix: String,
+    /// Id of the access key. Not set: the credentials of the environment (`AWS_…` variables, the role of the machine or
+    /// container).
+    pub access_key_id: Option<Secret>,
+    /// The secret key of `access_key_id`.
+    pub secret_access_key: Option<Secret>,
 }
 
 /// `[archive.postgres]`: the read model in a Postgres database (15 or newer). While it is down, queries are refused and everything
@@ -184,6 +209,7 @@ impl Default for Archive {
             trim_interval_ms: 10_000,
             warn_free_disk_bytes: 1024 * 1024 * 1024,
             postgres: None,
+            s3: None,
         }
     }
 }

@@ -498,3 +498,48 @@ fn a_read_model_in_postgres() {
         assert!(found.starts_with(says) && !found.contains("hunter2"), "{found}");
     }
 }
+
+#[test]
+fn segments_in_a_bucket() {
+    let of = |bucket: &str, more: &str| {
+        format!("{SHOP}\n[archive.s3]\nbucket = \"{bucket}\"\nregion = \"eu-1\"\n{more}")
+    };
+    let section = |more: &str| of("b", more);
+    let keys = "access_key_id = \"id\"\nsecret_access_key = \"hunter2\"";
+    let config = load(&section(keys), &[]).unwrap();
+    assert!(!config.print_redacted().contains("hunter2"));
+    for more in [
+        "endpoint = \"http://127.0.0.1:9000\"",
+        "endpoint = \"https://s3.example:9000\"\nprefix = \"shops/one\"",
+        "endpoint = \"http://minio:9000\"\ninsecure_endpoint = true",
+    ] {
+        load(&section(more), &[]).unwrap();
+    }
+    let environment = [
+        ("TANDEM_ARCHIVE__S3__ACCESS_KEY_ID", "id"),
+        ("TANDEM_ARCHIVE__S3__SECRET_ACCESS_KEY", "env:KEY"),
+        ("KEY", "hunter2"),
+    ];
+    let given = load(&section(""), &environment).unwrap().archive.s3.unwrap();
+    assert_eq!(given.secret_access_key.unwrap().expose(), "hunter2");
+    for (more, says) in [
+        ("access_key_id = \"id\"", "archive.s3.access_key_id: set both"),
+        ("endpoint = \"http://minio:9000\"", "archive.s3.endpoint: use https"),
+        ("endpoint = \"minio:9000\"", "archive.s3.endpoint: write https://host"),
+        ("endpoint = \"https://minio/\"", "archive.s3.endpoint: write scheme and host"),
+        ("endpoint = \"https://\"", "archive.s3.endpoint: write scheme and host"),
+        ("prefix = \"shop/\"", "archive.s3.prefix: use names"),
+        ("prefix = \"../other\"", "archive.s3.prefix: use names"),
+        (
+            "secret_access_key = \"env:NONE\"\naccess_key_id = \"id\"",
+            "archive.s3.secret_access_key",
+        ),
+        ("[archive]\nsegments = false", "archive.s3: there are no segments"),
+        ("[archive]\nsegment_bytes = 2147483648", "archive.segment_bytes: with archive.s3"),
+    ] {
+        let found = problem(&section(more), &[]);
+        assert!(found.starts_with(says), "{found}");
+    }
+    let found = problem(&of("", ""), &[]);
+    assert!(found.starts_with("archive.s3.bucket: give its name"), "{found}");
+}

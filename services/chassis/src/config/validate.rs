@@ -11,6 +11,7 @@ use crate::listener::check_exposure;
 mod bus;
 mod business;
 mod external;
+mod s3;
 
 /// Findings, in the order of the keys.
 #[derive(Default)]
@@ -147,6 +148,9 @@ fn archive(findings: &mut Findings, config: &Config) {
     }
     if let Some(read_model) = &archive.postgres {
         postgres(findings, read_model);
+    }
+    if let Some(bucket) = &archive.s3 {
+        s3::check(findings, archive, bucket);
     }
 }
 

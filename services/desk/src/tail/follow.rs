@@ -9,6 +9,7 @@ use api::{
 use archive::{
     History, HistoryError,
     chain::{Cursor, Follower, Verdict},
+    segments::SegmentError,
     step_events,
 };
 use bus::{BusError, PartitionId, Record, RecordBody, Step};
@@ -50,6 +51,9 @@ impl From<HistoryError> for Stop {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Bus(error) => error.into(),
+            HistoryError::Segment(SegmentError::Fetching) => Self::Status(Status::unavailable(
+                "older segments are being fetched from their bucket; resume later",
+            )),
             HistoryError::Segment(error) => {
                 tracing::error!(%error, "a tail cannot read a segment");
                 Self::Status(Status::data_loss(

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use archive::{
     Floor, Repository, TrimOptions, Trimmer,
-    segments::{Keeper, KeeperOptions, Segments},
+    segments::{Keeper, KeeperOptions, Segments, Shipper},
 };
 use bus::{Checkpoint, CodecError};
 use chassis::{
@@ -51,10 +51,14 @@ impl Keeping {
             segment_bytes: archive.segment_bytes,
             segment_age: Duration::from_millis(archive.segment_age_ms),
         };
+        // In a cluster one process' read model and segments say nothing of another's: only the archive stores and trims.
+        let is_archive = storage.store.is_some() || *role == Role::Archive;
+        if is_archive && let Some(bucket) = crate::bucket::open(config)? {
+            Shipper::new(segments.clone(), bucket, bus.partitions).start(shutdown, health);
+        }
+        // After the shipper was made: segments go on where those of the bucket end.
         Keeper::new(bus.clone(), segments.clone(), options, clock.clone()).start(shutdown);
-        // In a cluster one process' read model and segments say nothing of another's: only the archive trims.
-        let trims = archive.trim && (storage.store.is_some() || *role == Role::Archive);
-        let trimmer = trims.then(|| {
+        let trimmer = (archive.trim && is_archive).then(|| {
             let interval = Duration::from_millis(archive.trim_interval_ms);
             let options = TrimOptions { interval, floor };
             let trimmer = Trimmer::new(bus.clone(), repository, segments.clone(), options);

@@ -1,0 +1,50 @@
+//! The bucket of an installation's segments, where its configuration names one.
+
+use anyhow::{Context as _, ensure};
+use archive::segments::{Bucket, BucketOptions, Segments};
+use chassis::config::Config;
+use tokio::runtime::Runtime;
+
+/// The bucket of `[archive.s3]`. Nothing is asked of it yet.
+pub(crate) fn open(config: &Config) -> anyhow::Result<Option<Bucket>> {
+    let Some(s3) = &config.archive.s3 else { return Ok(None) };
+    let credentials = s3.access_key_id.as_ref().zip(s3.secret_access_key.as_ref());
+    let options = BucketOptions {
+        endpoint: s3.endpoint.clone(),
+        region: s3.region.clone(),
+        bucket: s3.bucket.clone(),
+        prefix: s3.prefix.clone(),
+        credentials: credentials.map(|(id, key)| (id.expose().to_owned(), key.expose().to_owned())),
+        // The configuration was checked: to another machine only where it says so.
+        allow_http: s3.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://")),
+    };
+    Bucket::open(&options).context("archive.s3 cannot be used").map(Some)
+}
+
+/// Brings into the directory what only the bucket has; answers how many segments that were.
+pub(crate) fn fetch(
+    config: &Config,
+    segments: &Segments,
+    runtime: &Runtime,
+) -> anyhow::Result<usize> {
+    let Some(bucket) = open(config)? else { return Ok(0) };
+    let fetched = runtime.block_on(bucket.fetch(segments, config.partitions));
+    let fetched = fetched.context("leave [archive.s3] out to go on with the directory alone")?;
+    match fetched.refused.into_values().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(fetched.segments),
+    }
+}
+
+/// Refuses a bucket that holds segments already: a restored installation goes on from another point than they do.
+pub(crate) fn ensure_unused(config: &Config) -> anyhow::Result<()> {
+    let Some(bucket) = open(config)? else { return Ok(()) };
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    ensure!(
+        runtime.block_on(bucket.is_empty())?,
+        "{} holds the segments of another installation, or of this one as it went on after the backup: set another \
+         archive.s3.prefix",
+        bucket.address()
+    );
+    Ok(())
+}
