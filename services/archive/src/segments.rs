@@ -5,6 +5,7 @@
 //! made durable; from then on nobody changes it. Layout: `<directory>/<partition>/<generation>-<first
 //! sequence>.segment`, and beside them `HEAD`, which names the newest one, so that its loss is noticed too.
 
+mod complete;
 mod copy;
 mod format;
 mod keeper;
@@ -13,7 +14,7 @@ mod verify;
 mod write;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -21,9 +22,10 @@ use std::{
 
 use bus::PartitionId;
 
+pub use complete::copy_history;
 pub use copy::copy;
 pub use format::{Footer, Hash};
-pub use keeper::{Keeper, KeeperOptions};
+pub use keeper::{Keeper, KeeperError, KeeperOptions};
 pub use verify::{Report, verify};
 
 pub(crate) use read::SegmentReader;
@@ -151,6 +153,12 @@ impl Segments {
     #[must_use]
     pub fn last(&self, partition: PartitionId) -> Option<Segment> {
         self.look(|index| index.get(&partition)?.last().cloned())
+    }
+
+    /// The generations that any partition has segments of.
+    pub(crate) fn generations(&self) -> BTreeSet<u32> {
+        let of = |segment: &Segment| segment.footer.generation;
+        self.look(|index| index.values().flatten().map(of).collect())
     }
 
     /// The first segment with a record after (generation, sequence).

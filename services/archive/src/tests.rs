@@ -1,6 +1,7 @@
 //! The projection as tables of events and rows; each test writes a log and reads the read model.
 
 mod marks;
+mod moved;
 mod postgres;
 mod projection;
 mod projector;
