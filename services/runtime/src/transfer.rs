@@ -25,7 +25,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use bus::{
-    AppendError, Bus, BusError, CodecError, LogAppendError, PartitionId, Position, RecordHead,
+    AppendError, Bus, BusError, CodecError, Input, LogAppendError, PartitionId, Position,
+    RecordHead,
 };
 
 pub use standing::{Standing, release, standing};
@@ -42,6 +43,8 @@ pub struct Mover {
     pub now_ms: u64,
     /// Draws the incarnations of those records.
     pub random: Random,
+    /// What entities of the target are told, after everything that is carried.
+    pub news: Vec<Input>,
 }
 
 /// What was moved.
@@ -122,7 +125,9 @@ pub async fn transfer(source: &Bus, target: &Bus, mover: &Mover) -> Result<Moved
         cuts.insert(partition, read::cut(source, partition).await?);
     }
     let generation = cuts.values().map(|cut: &Cut| cut.generation).max().unwrap_or(0).max(1) + 1;
-    let inputs = deal::undecided(&mut cuts)?;
+    let mut inputs = deal::undecided(&mut cuts)?;
+    let carried = u64::try_from(inputs.len()).unwrap_or(u64::MAX);
+    inputs.extend(mover.news.iter().cloned());
     let dealt = deal::inputs(inputs, (source.partitions, target.partitions), generation);
     let ends: BTreeMap<_, _> =
         cuts.iter().map(|(partition, cut)| (*partition, cut.last_seq)).collect();
@@ -132,13 +137,10 @@ pub async fn transfer(source: &Bus, target: &Bus, mover: &Mover) -> Result<Moved
     standing::write(target, Standing::Arriving, generation).await?;
     let parts = write::parts(source, target).await?;
     write::own_parts(target, own.parts).await?;
-    let mut moved =
-        Moved { generation, parts, unsaved: own.unsaved, timers: own.timers, inputs: 0 };
     for partition in (0..target.partitions).map(PartitionId) {
         let share = dealt.get(&partition);
         if let Some(share) = share {
             write::inbox(target, partition, &share.inputs).await?;
-            moved.inputs += u64::try_from(share.inputs.len()).unwrap_or(u64::MAX);
         }
         let head = RecordHead {
             generation,
@@ -153,7 +155,7 @@ pub async fn transfer(source: &Bus, target: &Bus, mover: &Mover) -> Result<Moved
     }
     unchanged(source, &ends).await?;
     standing::write(target, Standing::Held, generation).await?;
-    Ok(moved)
+    Ok(Moved { generation, parts, unsaved: own.unsaved, timers: own.timers, inputs: carried })
 }
 
 /// The position before everything of a generation.
@@ -186,7 +188,8 @@ pub async fn check_empty(target: &Bus) -> Result<(), TransferError> {
 
 async fn unchanged(source: &Bus, ends: &BTreeMap<PartitionId, u64>) -> Result<(), TransferError> {
     for (partition, end) in ends {
-        let last = source.log.last(*partition).await?.map_or(0, |(seq, _)| seq);
+        let last = write::ask(|| source.log.last(*partition)).await?;
+        let last = last.map_or(0, |(seq, _)| seq);
         if last != *end {
             return Err(TransferError::Taken(*partition));
         }

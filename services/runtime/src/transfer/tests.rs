@@ -24,7 +24,8 @@ const LATER_MS: u64 = 6_000;
 
 fn mover() -> Mover {
     let now_ms = chassis::clock::Clock::system().wall_ms();
-    Mover { node: "operator".to_owned(), now_ms, random: Random::system() }
+    let (node, random) = ("operator".to_owned(), Random::system());
+    Mover { node, now_ms, random, news: Vec::new() }
 }
 
 /// What each account holds once everything is decided.

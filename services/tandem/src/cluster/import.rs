@@ -20,6 +20,7 @@ use chassis::{
     config::Config,
     seal::{KEY_FILE, Sealer},
 };
+use router::configure;
 use runtime::{
     Random,
     transfer::{self, Moved, Mover, Standing},
@@ -103,6 +104,7 @@ fn open(dir: &Path) -> anyhow::Result<Store> {
 struct Target<'a> {
     config: &'a Config,
     bus: Bus,
+    sealer: Sealer,
     segments_dir: PathBuf,
 }
 
@@ -131,7 +133,7 @@ impl<'a> Target<'a> {
         transfer::check_empty(&bus)
             .await
             .with_context(|| format!("cannot move anything into this cluster: {}", anew(config)))?;
-        Ok(Self { config, bus, segments_dir: config.segments_dir() })
+        Ok(Self { config, bus, sealer, segments_dir: config.segments_dir() })
     }
 
     /// Moves history and states.
@@ -161,7 +163,10 @@ impl<'a> Target<'a> {
     }
 
     async fn transfer(&self, source: &Bus) -> anyhow::Result<Moved> {
-        let mover = mover(self.config);
+        let mut mover = mover(self.config);
+        // No lease of a desk tells the cluster that the connections which the source's desks held are gone.
+        let gone = configure::desk_restarted(self.config, &self.sealer, mover.now_ms);
+        mover.news = gone.context("cannot tell the workspaces that nobody is connected")?;
         let moved = transfer::transfer(source, &self.bus, &mover).await;
         let standing = transfer::standing(&self.bus).await;
         moved.with_context(|| match standing {
@@ -191,7 +196,8 @@ impl<'a> Target<'a> {
 
 /// In whose name things are moved.
 pub(super) fn mover(config: &Config) -> Mover {
-    Mover { node: config.node.clone(), now_ms: Clock::system().wall_ms(), random: Random::system() }
+    let (now_ms, random) = (Clock::system().wall_ms(), Random::system());
+    Mover { node: config.node.clone(), now_ms, random, news: Vec::new() }
 }
 
 /// How to get an empty cluster.

@@ -308,6 +308,7 @@ mod tests {
             node: "operator".to_owned(),
             now_ms: 1,
             random: runtime::Random::system(),
+            news: Vec::new(),
         };
         transfer::transfer(&source, &target, &mover).await.unwrap();
         let (health, shutdown) = (Health::new(), Shutdown::new());
