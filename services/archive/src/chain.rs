@@ -121,10 +121,11 @@ impl Follower {
             };
         };
         if head.generation > last.generation {
-            return match head.number {
-                0 => Verdict::Rebase,
-                // The beginning of the generation is not there.
-                _ => Verdict::Gap { after: self.seen, before: seq },
+            // Neither the beginning of the generation is missing, nor what came before it.
+            let is_next = head.number == 0 && head.previous_seq <= last.seq.max(self.seen);
+            return match is_next {
+                true => Verdict::Rebase,
+                false => Verdict::Gap { after: self.seen, before: seq },
             };
         }
         if head.generation != last.generation || seq <= last.seq {
@@ -209,6 +210,14 @@ mod tests {
         assert!(follower.misses(61, &later));
         assert_eq!(follower.admit(61, &later), Verdict::Gap { after: 40, before: 61 });
         assert_eq!(follower.position(), (1, 40));
+    }
+
+    #[test]
+    fn a_higher_generation_does_not_hide_what_is_missing_before_it() {
+        let (_, mut follower) = followed(&[(40, head(5, A, 0, 0))]);
+        let imported = |previous_seq| RecordHead { generation: 2, ..head(1, B, 0, previous_seq) };
+        assert_eq!(follower.admit(1, &imported(41)), Verdict::Gap { after: 40, before: 1 });
+        assert_eq!(follower.admit(1, &imported(40)), Verdict::Rebase);
     }
 
     #[test]

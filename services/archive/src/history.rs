@@ -6,7 +6,7 @@ use bus::{Bus, BusError, Log, PartitionId, ReadLimit, Record};
 use bytes::Bytes;
 
 use crate::{
-    chain::Follower,
+    chain::{Cursor, Follower},
     segments::{SegmentError, SegmentReader, Segments},
 };
 
@@ -23,12 +23,25 @@ pub enum HistoryError {
 
 type Records = Vec<(u64, Bytes)>;
 
+/// Where a follower stands.
+enum Place {
+    /// In the log, or before all of it.
+    Log {
+        /// Sequence to read it after.
+        after: u64,
+    },
+    /// Before these records of segments, which are of an earlier generation than the log.
+    Before(Records),
+}
+
 /// Reads one partition for one follower. What is neither in the log nor in a segment is a gap that the follower
 /// meets, once there is nothing more to fetch from the bucket.
 pub struct History {
     log: Arc<dyn Log>,
     partition: PartitionId,
     segments: Option<SegmentReader>,
+    /// Whether the follower is known to stand in the log as it is, and not only in segments of a former one.
+    is_in_log: bool,
 }
 
 impl std::fmt::Debug for History {
@@ -42,7 +55,18 @@ impl History {
     #[must_use]
     pub fn new(bus: &Bus, segments: Option<Segments>, partition: PartitionId) -> Self {
         let segments = segments.map(|segments| SegmentReader::new(segments, partition));
-        Self { log: Arc::clone(&bus.log), partition, segments }
+        Self { log: Arc::clone(&bus.log), partition, segments, is_in_log: false }
+    }
+
+    /// Records of segments alone, of one generation.
+    ///
+    /// # Errors
+    /// When a segment cannot be read.
+    pub(crate) async fn of_segments(
+        &mut self,
+        follower: &Follower,
+    ) -> Result<Records, SegmentError> {
+        self.segment_page(follower.position(), ReadLimit::default()).await
     }
 
     /// Records behind the follower, at once; none when there are none.
@@ -50,7 +74,10 @@ impl History {
     /// # Errors
     /// When log or segment cannot be read.
     pub async fn read(&mut self, follower: &Follower) -> Result<Records, HistoryError> {
-        let after = follower.read_after();
+        let after = match self.place(follower).await? {
+            Place::Log { after } => after,
+            Place::Before(records) => return Ok(records),
+        };
         let found = self.log.read(self.partition, after, ReadLimit::default()).await?;
         self.without_gap(follower, found).await
     }
@@ -60,7 +87,10 @@ impl History {
     /// # Errors
     /// As [`History::read`].
     pub async fn tail(&mut self, follower: &Follower) -> Result<Records, HistoryError> {
-        let after = follower.read_after();
+        let after = match self.place(follower).await? {
+            Place::Log { after } => after,
+            Place::Before(records) => return Ok(records),
+        };
         let found = self.log.tail(self.partition, after, ReadLimit::default()).await?;
         self.without_gap(follower, found).await
     }
@@ -91,6 +121,43 @@ impl History {
         Ok(found)
     }
 
+    /// Where the follower stands. A log of a later generation that does not hold the follower's record may have begun anew (an
+    /// import): then all of it comes after that record, whatever its sequences are, and after what segments hold of the
+    /// generations before.
+    async fn place(&mut self, follower: &Follower) -> Result<Place, HistoryError> {
+        let after = follower.read_after();
+        let Some(cursor) = follower.last().filter(|_| !self.is_in_log) else {
+            return Ok(Place::Log { after });
+        };
+        let Some((_, bytes)) = self.log.last(self.partition).await? else {
+            return Ok(Place::Log { after });
+        };
+        // What cannot be read is met, and named, by who reads on.
+        let generation = Record::decode_head(&bytes).map_or(0, |head| head.generation);
+        if generation <= cursor.generation || self.holds(cursor).await? {
+            self.is_in_log = true;
+            return Ok(Place::Log { after });
+        }
+        let is_fetching = self.is_fetching();
+        let between = self.of_segments(follower).await?;
+        if between.is_empty() && is_fetching {
+            return Err(SegmentError::Fetching.into());
+        }
+        let is_before = between.first().is_some_and(|(_, bytes)| {
+            Record::decode_head(bytes).is_ok_and(|head| head.generation < generation)
+        });
+        Ok(if is_before { Place::Before(between) } else { Place::Log { after: 0 } })
+    }
+
+    async fn holds(&self, cursor: Cursor) -> Result<bool, BusError> {
+        let one = ReadLimit { values: 1, bytes: 1 };
+        let found = self.log.read(self.partition, cursor.seq.saturating_sub(1), one).await?;
+        let is_it = |(seq, bytes): &(u64, Bytes)| {
+            Record::decode_head(bytes).is_ok_and(|head| Cursor::of(*seq, &head) == cursor)
+        };
+        Ok(found.first().is_some_and(is_it))
+    }
+
     /// Where the log's records do not follow, what a segment has between.
     async fn without_gap(
         &mut self,
@@ -105,10 +172,11 @@ impl History {
         }
         let is_fetching = self.is_fetching();
         let between = self.segment_page(follower.position(), ReadLimit::default()).await?;
-        if between.is_empty() && is_fetching {
-            return Err(SegmentError::Fetching.into());
+        if between.is_empty() {
+            return if is_fetching { Err(SegmentError::Fetching.into()) } else { Ok(found) };
         }
-        Ok(if between.is_empty() { found } else { between })
+        self.is_in_log = false;
+        Ok(between)
     }
 
     /// To be asked before segments are looked at: what is not among them may have come meanwhile.

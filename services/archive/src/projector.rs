@@ -1,5 +1,7 @@
 //! Follows every partition's log and applies it to the repository: whole records, exactly once by position.
 
+mod earlier;
+
 use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, PartitionId, Record};
@@ -123,12 +125,20 @@ impl Projector {
     /// Starts one task per partition; they end with `shutdown`. `health` has one component per partition, ready
     /// while its log is followed.
     pub fn start(&self, shutdown: &Shutdown, health: &Health) {
+        let earlier = self.start_earlier(shutdown, health);
         for partition in (0..self.bus.partitions).map(PartitionId) {
             let component = health.component(format!("archive partition {partition}"));
             let (projector, ending) = (self.clone(), shutdown.clone());
+            let mut earlier = earlier.clone();
             let follow = async move {
+                let following = async {
+                    // Without them nothing is followed.
+                    if earlier.wait_for(|applied| *applied).await.is_ok() {
+                        projector.follow(partition, &component).await;
+                    }
+                };
                 tokio::select! {
-                    () = projector.follow(partition, &component) => {}
+                    () = following => {}
                     () = ending.begun() => {}
                 }
             };
@@ -258,6 +268,7 @@ impl Projector {
     /// # Errors
     /// When a log, a segment or the repository fails.
     pub async fn catch_up_all(&self) -> Result<(), ProjectorError> {
+        self.apply_earlier().await?;
         for partition in (0..self.bus.partitions).map(PartitionId) {
             self.catch_up(partition).await?;
         }

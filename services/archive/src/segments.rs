@@ -8,6 +8,7 @@
 //! back from there what it lost.
 
 mod bucket;
+mod complete;
 mod copy;
 mod fetch;
 mod format;
@@ -19,7 +20,7 @@ mod verify;
 mod write;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -29,10 +30,11 @@ use bus::PartitionId;
 use tokio::sync::watch;
 
 pub use bucket::{Bucket, BucketOptions};
+pub use complete::copy_history;
 pub use copy::copy;
 pub use fetch::Fetched;
 pub use format::{Footer, Hash};
-pub use keeper::{Keeper, KeeperOptions};
+pub use keeper::{Keeper, KeeperError, KeeperOptions};
 pub use shipper::Shipper;
 pub use verify::{Report, verify};
 
@@ -208,6 +210,12 @@ impl Segments {
     #[must_use]
     pub fn last(&self, partition: PartitionId) -> Option<Segment> {
         self.look(|index| index.get(&partition)?.last().cloned())
+    }
+
+    /// The generations that any partition has segments of.
+    pub(crate) fn generations(&self) -> BTreeSet<u32> {
+        let of = |segment: &Segment| segment.footer.generation;
+        self.look(|index| index.values().flatten().map(of).collect())
     }
 
     /// The first segment with a record after (generation, sequence).

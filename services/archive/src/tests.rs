@@ -2,6 +2,7 @@
 
 mod bucket;
 mod marks;
+mod moved;
 mod postgres;
 mod projection;
 mod projector;

@@ -59,7 +59,7 @@ macro_rules! conformance_suite {
             log_is_trimmed, log_goes_on_after_a_trim,
             states_keep_the_newest, states_keep_a_tombstone, states_load_one_entity,
             states_decide_part_by_part, states_take_big_parts, states_take_many_parts,
-            states_keep_the_newest_checkpoint, states_keep_partitions_apart,
+            states_keep_the_newest_checkpoint, states_keep_partitions_apart, states_are_scanned,
             signals_reach_their_topic, signals_reach_a_prefix, signals_count_what_a_slow_reader_lost,
             leases_rise_and_end,
         );

@@ -28,5 +28,5 @@ pub use format::{
 };
 pub use traits::{
     AppendError, Bus, BusError, Checkpoint, Inbox, Leases, Log, LogAppendError, NodeLease, PartPut,
-    ReadLimit, SavedPart, Signal, SignalStream, Signals, States,
+    ReadLimit, SavedPart, ScanMark, ScanPage, Signal, SignalStream, Signals, States,
 };

@@ -160,6 +160,19 @@ pub struct Checkpoint {
     pub bytes: Bytes,
 }
 
+/// Where a scan goes on: bytes of the adapter that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanMark(pub Bytes);
+
+/// Some of a partition's saved parts.
+#[derive(Clone, Debug, Default)]
+pub struct ScanPage {
+    /// In no particular order. A part may come more than once in a scan: the one of the highest position counts.
+    pub parts: Vec<PartPut>,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<ScanMark>,
+}
+
 /// Saved states. Reads never come from a lagging replica.
 #[async_trait]
 pub trait States: Send + Sync {
@@ -172,6 +185,13 @@ pub trait States: Send + Sync {
     /// Saves each part whose stored position is lower (or missing); the others are left as they are.
     /// All or none of the call is durable when it answers `Ok`; an error means any part of it may be.
     async fn put(&self, partition: PartitionId, puts: Vec<PartPut>) -> Result<(), BusError>;
+    /// Every saved part of a partition (dropped ones included), page by page: from the beginning (`None`), then from the
+    /// page before. For who moves an installation; what is saved meanwhile may be missed.
+    async fn scan(
+        &self,
+        partition: PartitionId,
+        from: Option<ScanMark>,
+    ) -> Result<ScanPage, BusError>;
     /// The partition's checkpoint.
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError>;
     /// Replaces the checkpoint if the stored one's position is lower (or missing).

@@ -10,6 +10,7 @@
 pub mod host;
 pub mod metrics;
 pub mod shard;
+pub mod transfer;
 
 mod call_return;
 mod node;

@@ -38,7 +38,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bus::{EntityId, PartitionId, Place};
+use bus::{Checkpoint, CodecError, EntityId, PartitionId, Place, Position};
 
 pub use action::{
     Action, Alarm, AppendAnswer, Decided, Life, Notice, Outcome, StopReason, Ticket, Why,
@@ -46,8 +46,11 @@ pub use action::{
 pub use chain::{Link, Verdict, continues, judge};
 pub use logical_clock::LogicalClock;
 pub use recovery::Recovery;
+pub(crate) use recovery::Remainder;
 pub use retention::Retention;
+pub(crate) use size::input as input_bytes_max;
 pub use status::{Phase, ShardStatus};
+pub(crate) use timers::buckets_of;
 pub use timers::own_entity;
 
 use crate::settings::ShardSettings;
@@ -58,9 +61,23 @@ use entity::Slot;
 use intake::Intake;
 use save::Saves;
 use status::Counts;
+use summary::Summary;
 use suspect::Suspicion;
 use ticket::{Pending, Staged};
 use timers::Timers;
+
+/// The checkpoint of a partition that begins at `link`: nothing of its inbox is decided, and `arrived` messages of its channel to
+/// itself are in it.
+pub(crate) fn first_checkpoint(
+    link: Link,
+    partition: PartitionId,
+    arrived: u64,
+    last_now_ms: u64,
+) -> Result<Checkpoint, CodecError> {
+    let summary = Summary::beginning(link, partition, arrived, last_now_ms);
+    let position = Position { generation: link.head.generation, seq: link.seq, index: 0 };
+    Ok(Checkpoint { position, bytes: summary.encode()? })
+}
 
 /// Kinds from here up are the runtime's own; no host may use them.
 pub const RESERVED_KINDS: u8 = 0xF0;

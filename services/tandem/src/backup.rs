@@ -30,7 +30,7 @@ const FORMAT: u32 = 1;
 /// What the operator is told of the key.
 const WITH_KEY: &str = "the backup holds installation.key: whoever reads the directory can read every customer's \
                         messages; keep it where nobody else reads it";
-const WITHOUT_KEY: &str = "the backup does not hold installation.key: keep a copy of that file (in data_dir) in another \
+const WITHOUT_KEY: &str = "the backup does not hold installation.key: keep a copy of that file (in key_dir or data_dir) in another \
                            safe place; without it nothing of the backup can ever be read";
 
 /// `backup.json`.
@@ -55,7 +55,8 @@ struct ManifestFile {
 
 /// What is backed up.
 pub(crate) struct Source<'a> {
-    pub(crate) data_dir: &'a Path,
+    /// Where its key is.
+    pub(crate) key_dir: &'a Path,
     pub(crate) partitions: u16,
     pub(crate) cut_ms: u64,
     pub(crate) key_fingerprint: [u8; 8],
@@ -117,8 +118,18 @@ pub(crate) fn complete(
     include_key: bool,
 ) -> anyhow::Result<Written> {
     copy(segments, &to.join(SEGMENTS_DIR))?;
+    finish(source, segments.len(), to, include_key)
+}
+
+/// Adds the key, where it is wanted, to a database and segments that are there, and writes what names it all. Blocks.
+pub(crate) fn finish(
+    source: &Source<'_>,
+    segments: usize,
+    to: &Path,
+    include_key: bool,
+) -> anyhow::Result<Written> {
     if include_key {
-        copy_key(&source.data_dir.join(KEY_FILE), &to.join(KEY_FILE))?;
+        copy_key(&source.key_dir.join(KEY_FILE), &to.join(KEY_FILE))?;
     }
     let mut files = Vec::new();
     list(to, to, &mut files)?;
@@ -134,7 +145,7 @@ pub(crate) fn complete(
     write_durably(&to.join(MANIFEST_FILE), text.as_bytes())?;
     sync_dir(to)?;
     let key_notice = if include_key { WITH_KEY } else { WITHOUT_KEY };
-    Ok(Written { bytes, segments: segments.len(), key_notice })
+    Ok(Written { bytes, segments, key_notice })
 }
 
 /// Reads what a backup consists of, and checks every file against its hash.
@@ -144,7 +155,7 @@ pub(crate) fn verified(from: &Path) -> anyhow::Result<Manifest> {
         format!("cannot read {}: it is no backup, or an incomplete one", path.display())
     })?;
     let manifest: Manifest = serde_json::from_str(&text)
-        .with_context(|| format!("{} was not written by `tandem backup`", path.display()))?;
+        .with_context(|| format!("{} was not written by Tandem", path.display()))?;
     ensure!(
         manifest.format <= FORMAT,
         "the backup has format {}, newer than the {FORMAT} this build knows: upgrade Tandem",

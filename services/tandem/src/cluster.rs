@@ -1,8 +1,10 @@
 //! Installations on NATS JetStream, and the operator's commands about them.
 
+mod backup;
+mod import;
 mod placement;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use bus::jetstream::{self, Auth, ClientCertificate, Level, Options, Tls};
@@ -13,6 +15,7 @@ use chassis::{
 use clap::Subcommand;
 
 use crate::cli::{ConfigArgs, say};
+pub(crate) use import::MOVED_FILE;
 
 /// Commands about an installation on NATS.
 #[derive(Debug, Subcommand)]
@@ -44,6 +47,37 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Moves what `tandem up` kept in a data directory into this new, empty cluster. The process of the directory must be
+    /// stopped, and the cluster must have its key. Nothing is sent until `tandem sends confirm`.
+    Import {
+        /// Data directory (`data_dir`) of the embedded installation.
+        data_dir: PathBuf,
+        /// Its archive segments, where they are not in the directory itself.
+        #[arg(long)]
+        segments: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Copies the cluster into a new directory, with the archive's segments. No router may serve meanwhile; gateways may.
+    Backup {
+        /// New directory.
+        #[arg(long)]
+        to: PathBuf,
+        /// Copies the installation's key too.
+        #[arg(long)]
+        include_key: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Makes this new, empty cluster of a backup, of a cluster or of an embedded installation. Nothing is sent until `tandem
+    /// sends confirm`.
+    Restore {
+        /// Directory of the backup.
+        #[arg(long)]
+        from: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 impl ClusterCommand {
@@ -54,7 +88,10 @@ impl ClusterCommand {
             | Self::Status(config)
             | Self::Partitions(config)
             | Self::Move { config, .. }
-            | Self::Drain { config, .. } => config,
+            | Self::Drain { config, .. }
+            | Self::Import { config, .. }
+            | Self::Backup { config, .. }
+            | Self::Restore { config, .. } => config,
         }
     }
 }
@@ -75,6 +112,13 @@ pub(crate) fn run(command: &ClusterCommand) -> anyhow::Result<ExitCode> {
             ClusterCommand::Drain { node, undo, .. } => {
                 placement::drain(&config, node, *undo).await
             }
+            ClusterCommand::Import { data_dir, segments, .. } => {
+                import::import(&config, data_dir, segments.as_deref()).await
+            }
+            ClusterCommand::Backup { to, include_key, .. } => {
+                backup::backup(&config, to, *include_key).await
+            }
+            ClusterCommand::Restore { from, .. } => import::restore(&config, from).await,
         }
     })
 }

@@ -45,18 +45,29 @@ impl std::fmt::Debug for Keeper {
 
 /// Why a partition's segments do not go on.
 #[derive(Debug, thiserror::Error)]
-enum KeeperError {
+pub enum KeeperError {
+    /// The bus failed.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// A record cannot be read, or records are missing.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// A segment cannot be read or written.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// The segments hold more than the log.
     #[error(
         "the segments of partition {partition} end at record {stored}, its log at {last}: they belong to \
          another log; move the segments directory away, and where there is a bucket set another archive.s3.prefix"
     )]
-    LogIsBehind { partition: PartitionId, stored: u64, last: u64 },
+    LogIsBehind {
+        /// The partition.
+        partition: PartitionId,
+        /// Where its segments end.
+        stored: u64,
+        /// Where its log ends.
+        last: u64,
+    },
 }
 
 impl KeeperError {
@@ -110,7 +121,7 @@ impl Keeper {
         }
     }
 
-    async fn keep_until_error(&self, partition: PartitionId) -> Result<(), KeeperError> {
+    async fn begin(&self, partition: PartitionId) -> Result<Work, KeeperError> {
         let stored = self.segments.last(partition).map(|segment| segment.cursor());
         let follower = match decode::start(&self.bus, partition, stored).await {
             Ok(Start::Go(follower)) => follower,
@@ -120,7 +131,26 @@ impl Keeper {
             Err(StartError::Bus(error)) => return Err(error.into()),
             Err(StartError::Decode(error)) => return Err(error.into()),
         };
-        let mut work = Work { keeper: self.clone(), partition, follower, open: None, opened_ms: 0 };
+        Ok(Work { keeper: self.clone(), partition, follower, open: None, opened_ms: 0 })
+    }
+
+    /// Puts everything that the log of a partition holds now into complete segments.
+    pub(crate) async fn keep_now(&self, partition: PartitionId) -> Result<(), KeeperError> {
+        let mut work = self.begin(partition).await?;
+        loop {
+            let after = work.follower.read_after();
+            let records = self.bus.log.read(partition, after, ReadLimit::default()).await?;
+            if records.is_empty() {
+                break;
+            }
+            work = work.on_thread(records).await?;
+        }
+        let closed = tokio::task::spawn_blocking(move || work.close()).await;
+        Ok(closed.map_err(|_| SegmentError::Closed)??)
+    }
+
+    async fn keep_until_error(&self, partition: PartitionId) -> Result<(), KeeperError> {
+        let mut work = self.begin(partition).await?;
         loop {
             let after = work.follower.read_after();
             let records = tokio::select! {
@@ -225,20 +255,6 @@ impl Work {
 impl Keeper {
     /// Puts everything the log holds now into segments.
     pub(crate) async fn keep_all(&self, partition: PartitionId) {
-        let stored = self.segments.last(partition).map(|segment| segment.cursor());
-        let Ok(Start::Go(follower)) = decode::start(&self.bus, partition, stored).await else {
-            panic!("the log does not fit the segments");
-        };
-        let mut work = Work { keeper: self.clone(), partition, follower, open: None, opened_ms: 0 };
-        loop {
-            let after = work.follower.read_after();
-            let limit = ReadLimit::default();
-            let records = self.bus.log.read(partition, after, limit).await.unwrap();
-            if records.is_empty() {
-                break;
-            }
-            work = work.on_thread(records).await.unwrap();
-        }
-        work.close().unwrap();
+        self.keep_now(partition).await.unwrap();
     }
 }

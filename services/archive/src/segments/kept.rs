@@ -46,7 +46,7 @@ impl Segments {
     }
 
     /// The bucket may have segments that the directory does not have yet.
-    pub(super) fn is_fetching(&self) -> bool {
+    pub(crate) fn is_fetching(&self) -> bool {
         self.bucket.borrow().as_ref().is_some_and(|bucket| !bucket.is_fetched)
     }
 

@@ -1,5 +1,7 @@
 //! Cases of saved states.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{Verdict, blob, bytes, ensure, entity, must};
@@ -159,5 +161,40 @@ pub async fn states_keep_partitions_apart(bus: Bus) -> Verdict {
     let checkpoint = Checkpoint { position: at(0, 1, 0), bytes: bytes("zero") };
     must(bus.states.put_checkpoint(P0, checkpoint).await)?;
     ensure!(must(bus.states.checkpoint(P1).await)?.is_none(), "partition 1 has a checkpoint");
+    Ok(())
+}
+
+/// A scan brings every part of every entity of the partition, as it was saved last, and nothing else.
+pub async fn states_are_scanned(bus: Bus) -> Verdict {
+    let mut expected = BTreeMap::new();
+    for number in 0..40_u8 {
+        let parts =
+            (0..20_u32).map(|n| part(&format!("part {n:02}"), at(0, 1, n), Some(blob(9, 4))));
+        let mut puts: Vec<_> = parts.map(|part| put(entity(number), part)).collect();
+        puts.push(put(entity(number), part("dropped", at(0, 2, 0), None)));
+        must(bus.states.put(P0, puts.clone()).await)?;
+        let again = part("part 07", at(0, 3, 0), Some(bytes("again")));
+        must(bus.states.put(P0, vec![put(entity(number), again.clone())]).await)?;
+        puts.push(put(entity(number), again));
+        expected
+            .extend(puts.into_iter().map(|put| ((put.entity, put.part.name.clone()), put.part)));
+    }
+    must(bus.states.put(P1, vec![put(entity(99), part("other", at(0, 1, 0), None))]).await)?;
+    let checkpoint = Checkpoint { position: at(0, 3, 0), bytes: bytes("checkpoint") };
+    must(bus.states.put_checkpoint(P0, checkpoint).await)?;
+    let mut found: BTreeMap<(EntityId, PartName), SavedPart> = BTreeMap::new();
+    let mut from = None;
+    loop {
+        let page = must(bus.states.scan(P0, from).await)?;
+        for PartPut { entity, part } in page.parts {
+            let known = found.get(&(entity, part.name.clone()));
+            if known.is_none_or(|known| known.position < part.position) {
+                found.insert((entity, part.name.clone()), part);
+            }
+        }
+        let Some(next) = page.next else { break };
+        from = Some(next);
+    }
+    ensure!(found == expected, "{} parts were found, {} saved", found.len(), expected.len());
     Ok(())
 }

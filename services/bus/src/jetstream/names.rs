@@ -86,6 +86,11 @@ impl Names {
         format!("{}.state.{number}.>", self.prefix)
     }
 
+    /// Subjects of a partition's states, its checkpoint among them.
+    pub(super) fn states_of(&self, partition: PartitionId) -> String {
+        format!("{}.>", self.state(partition))
+    }
+
     /// The subject of a bucket; `path` leads from its root to a bucket made by splits.
     pub(super) fn bucket(&self, partition: PartitionId, root: u16, path: &[u8]) -> String {
         let stem = self.state(partition);
@@ -134,6 +139,7 @@ mod tests {
         assert_eq!(names.bucket(partition, 4095, &[]), "tandem.state.3.19.4095");
         assert_eq!(names.bucket(partition, 7, &[1, 6]), "tandem.state.3.19.7.1.6");
         assert_eq!(names.checkpoint(partition), "tandem.state.3.19.checkpoint");
+        assert_eq!(names.states_of(partition), "tandem.state.3.19.>");
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! A checkpoint is a subject of its own.
 
 mod bucket;
+mod scan;
 mod writer;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::{
     BusError, Checkpoint, EntityId, FORMAT_VERSION, PartPut, PartitionId, Position, SavedPart,
-    States, decode, encode,
+    ScanMark, ScanPage, States, decode, encode,
     limits::{check_checkpoint, check_partition, check_puts},
 };
 use writer::Buckets;
@@ -100,6 +101,15 @@ impl States for JetStates {
         check_partition(partition, self.partitions)?;
         check_puts(&puts)?;
         self.buckets.save(partition, puts.into_iter().map(Into::into).collect()).await
+    }
+
+    async fn scan(
+        &self,
+        partition: PartitionId,
+        from: Option<ScanMark>,
+    ) -> Result<ScanPage, BusError> {
+        check_partition(partition, self.partitions)?;
+        scan::page(&streams::context(&self.client), &self.names, partition, from).await
     }
 
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     AppendError, BusError, Checkpoint, EntityId, Inbox, Leases, Log, LogAppendError, NodeLease,
-    PartPut, PartitionId, ReadLimit, SavedPart, Signal, SignalStream, Signals, States,
+    PartPut, PartitionId, ReadLimit, SavedPart, ScanMark, ScanPage, Signal, SignalStream, Signals,
+    States,
     limits::{check_checkpoint, check_entry, check_partition, check_puts, check_record},
 };
 
@@ -279,6 +280,15 @@ impl States for SimNode {
             puts.truncate(self.wire.up_to(puts.len()));
         }
         self.send(plan, move |store| store.put(partition, &puts)).await.map_err(GaveUp::unavailable)
+    }
+
+    async fn scan(
+        &self,
+        partition: PartitionId,
+        _from: Option<ScanMark>,
+    ) -> Result<ScanPage, BusError> {
+        let parts = self.ask_partition(Stream::States, partition, Partition::all_parts).await?;
+        Ok(ScanPage { parts, next: None })
     }
 
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {

@@ -49,6 +49,14 @@ impl Partition {
             .map(|(_, part)| part.clone())
             .collect()
     }
+
+    pub(super) fn all_parts(&self) -> Vec<PartPut> {
+        let put = |((entity, _), part): (&(EntityId, PartName), &SavedPart)| PartPut {
+            entity: *entity,
+            part: part.clone(),
+        };
+        self.parts.iter().map(put).collect()
+    }
 }
 
 /// One partition's subject in a stream.

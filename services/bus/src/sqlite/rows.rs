@@ -6,12 +6,19 @@ use rusqlite::{
     types::{Type, ValueRef},
 };
 
-use crate::{Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart};
+use crate::{
+    Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart, ScanMark,
+    ScanPage,
+};
 
 /// Bits of a row id that hold the sequence; the 16 above hold the partition. Entries of one
 /// partition are thus neighbours, and an append goes to the end of its range.
 const SEQ_BITS: u32 = 47;
 const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+/// Bytes of an entity's key: its kind and its hash.
+const ENTITY_BYTES: usize = 17;
+/// Parts of one page of a scan; at 64 KiB each they are 16 MiB, and usually far less.
+const SCAN_PARTS: usize = 256;
 
 /// One of the two tables of sequenced entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +117,19 @@ fn position(row: &Row<'_>, from: usize) -> rusqlite::Result<Position> {
     })
 }
 
-fn entity_key(entity: EntityId) -> [u8; 17] {
-    let mut key = [0; 17];
+fn entity_key(entity: EntityId) -> [u8; ENTITY_BYTES] {
+    let mut key = [0; ENTITY_BYTES];
     key.iter_mut().zip([entity.kind].iter().chain(&entity.hash)).for_each(|(to, from)| *to = *from);
     key
+}
+
+fn entity_of(row: &Row<'_>, column: usize) -> rusqlite::Result<EntityId> {
+    let key = some_blob(row, column)?;
+    let entity = key
+        .split_first()
+        .and_then(|(kind, hash)| Some(EntityId { kind: *kind, hash: hash.try_into().ok()? }));
+    let what = || format!("the entity in column {column}");
+    entity.ok_or_else(|| rusqlite::Error::InvalidColumnType(column, what(), Type::Blob))
 }
 
 pub(super) fn insert(
@@ -218,6 +234,36 @@ pub(super) fn parts_of(
         })
     })?;
     parts.collect()
+}
+
+/// The parts that follow the one whose key and name are `after`; none: the first ones.
+pub(super) fn scan(
+    connection: &Connection,
+    partition: PartitionId,
+    after: &[u8],
+) -> rusqlite::Result<ScanPage> {
+    let (entity, name) = after.split_at_checked(ENTITY_BYTES).unwrap_or_default();
+    let name = String::from_utf8_lossy(name);
+    let limit = i64::try_from(SCAN_PARTS).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(
+        "SELECT entity, name, generation, seq, step, body FROM part
+         WHERE partition = ?1 AND (entity, name) > (?2, ?3) ORDER BY entity, name LIMIT ?4",
+    )?;
+    let found = statement.query_map((partition.0, entity, name.as_ref(), limit), |row| {
+        let part = SavedPart {
+            name: PartName(row.get(1)?),
+            position: position(row, 2)?,
+            bytes: blob(row, 5)?,
+        };
+        Ok(PartPut { entity: entity_of(row, 0)?, part })
+    })?;
+    let parts: Vec<PartPut> = found.collect::<rusqlite::Result<_>>()?;
+    let mark = |last: &PartPut| {
+        let key = entity_key(last.entity);
+        ScanMark(key.iter().chain(last.part.name.0.as_bytes()).copied().collect())
+    };
+    let next = parts.last().filter(|_| parts.len() == SCAN_PARTS).map(mark);
+    Ok(ScanPage { parts, next })
 }
 
 pub(super) fn put_checkpoint(

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     AppendError, Bus, BusError, Checkpoint, EntityId, Inbox, Log, LogAppendError, PartPut,
-    PartitionId, ReadLimit, SavedPart, States,
+    PartitionId, ReadLimit, SavedPart, ScanMark, ScanPage, States,
     feed::{Feed, FeedEnd},
     limits::{check_checkpoint, check_entry, check_partition, check_puts, check_record},
     local::{LocalLeases, LocalSignals},
@@ -391,6 +391,16 @@ impl States for Core {
         let bytes = puts.iter().map(|put| put.part.bytes.as_ref().map_or(0, Bytes::len)).sum();
         let sent = self.send(bytes, |answer| Op::Put { partition, puts, answer }).await;
         sent.map_err(NotSent::bus_error)?.await.unwrap_or(Err(BusError::Closed))
+    }
+
+    async fn scan(
+        &self,
+        partition: PartitionId,
+        from: Option<ScanMark>,
+    ) -> Result<ScanPage, BusError> {
+        check_partition(partition, self.partitions)?;
+        let after = from.map(|mark| mark.0).unwrap_or_default();
+        self.scans.ask(move |connection| rows::scan(connection, partition, &after)).await
     }
 
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {

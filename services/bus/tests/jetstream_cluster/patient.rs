@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bus::{
     AppendError, Bus, BusError, Checkpoint, EntityId, Inbox, Leases, Log, LogAppendError,
-    NodeLease, PartPut, PartitionId, ReadLimit, SavedPart, States, VALUE_BYTES_MAX,
+    NodeLease, PartPut, PartitionId, ReadLimit, SavedPart, ScanMark, ScanPage, States,
+    VALUE_BYTES_MAX,
 };
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -132,6 +133,14 @@ impl States for Patient {
             return self.0.states.put(partition, puts).await;
         }
         ask!(self.0.states.put(partition, puts.clone()))
+    }
+
+    async fn scan(
+        &self,
+        partition: PartitionId,
+        from: Option<ScanMark>,
+    ) -> Result<ScanPage, BusError> {
+        ask!(self.0.states.scan(partition, from.clone()))
     }
 
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {

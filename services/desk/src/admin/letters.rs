@@ -79,7 +79,12 @@ pub(super) async fn replay(
         ));
     }
     let mut input = letter.input;
-    input.header.cause = Cause::Replay { letter: letter.id.position };
+    // A step names letters of its own log only: one from before an import may lie in another partition's.
+    let here = input.target.partition(shared.commands.asker.partitions()) == letter.id.partition;
+    input.header.cause = match here {
+        true => Cause::Replay { letter: letter.id.position },
+        false => Cause::Command,
+    };
     input.reply_to = None;
     let told = shared.commands.asker.tell(input).await;
     told.map_err(|error| Status::unavailable(format!("{error}: repeat")))?;

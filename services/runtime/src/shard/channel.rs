@@ -71,6 +71,11 @@ impl Channel {
         self.confirmed = self.confirmed.max(arrived);
     }
 
+    /// Durable messages not known to have arrived, in order of their numbers.
+    pub(super) fn into_waiting(self) -> Vec<(u64, Input)> {
+        self.waiting.into_iter().map(|message| (message.number, message.input)).collect()
+    }
+
     pub(super) fn confirmed(&self) -> u64 {
         self.confirmed
     }

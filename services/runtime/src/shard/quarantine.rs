@@ -75,6 +75,19 @@ impl Slot {
     }
 }
 
+/// Events that the saved parts of an entity may not hold, as parts of the own entity of whichever partition it goes to.
+///
+/// # Errors
+/// When they have no encoded form.
+pub(super) fn later_events(entity: EntityId, slot: &Slot) -> Result<Vec<SavedPart>, CodecError> {
+    let part = |(number, steps): (usize, Vec<AsideStep>)| {
+        let position = steps.last().map(|step| step.position).unwrap_or_default();
+        let aside = Aside { version: FORMAT_VERSION, entity, steps };
+        Ok(SavedPart { name: name(entity, number), position, bytes: Some(encode(&aside)?) })
+    };
+    chunks(&slot.recent).into_iter().enumerate().map(part).collect()
+}
+
 fn chunks<'a>(recent: impl IntoIterator<Item = &'a Recent>) -> Vec<Vec<AsideStep>> {
     let mut chunks: Vec<Vec<AsideStep>> = Vec::new();
     let mut room = 0_usize;

@@ -1,6 +1,8 @@
 //! Replay: from the checkpoint (or the start) along the chain to our own `Epoch`. It gathers; nothing is
 //! decided, and entities apply their events when they are loaded (design.md 4.3).
 
+mod remainder;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bus::{
@@ -24,6 +26,8 @@ use super::{
     timers::TimerReplay,
 };
 use crate::settings::ShardSettings;
+
+pub(crate) use remainder::Remainder;
 
 /// A replay under way.
 #[derive(Debug)]

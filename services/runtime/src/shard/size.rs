@@ -25,7 +25,7 @@ pub(super) fn message(message: &OutMessage) -> usize {
 }
 
 /// An input without a topic for its answer, as channels carry them.
-pub(super) fn input(input: &Input) -> usize {
+pub(crate) fn input(input: &Input) -> usize {
     INPUT + input.header.business.0.len() + input.body.len()
 }
 

@@ -54,6 +54,28 @@ impl Summary {
         }
     }
 
+    /// Of a partition that begins at `link` with nothing decided yet. `arrived`: messages on its channel to itself that are in
+    /// its inbox already.
+    pub(super) fn beginning(
+        link: Link,
+        partition: PartitionId,
+        arrived: u64,
+        last_now_ms: u64,
+    ) -> Self {
+        let own = ChannelSummary { target: partition, confirmed: arrived, durable: arrived };
+        Self {
+            version: FORMAT_VERSION,
+            link,
+            place: Place::default(),
+            taken: Vec::new(),
+            channels: (arrived > 0).then_some(own).into_iter().collect(),
+            oldest_unconfirmed_seq: None,
+            last_now_ms,
+            ends: Ends::default(),
+            dead_letters: 0,
+        }
+    }
+
     pub(super) fn encode(&self) -> Result<Bytes, CodecError> {
         encode(self)
     }

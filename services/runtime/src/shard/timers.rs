@@ -233,6 +233,12 @@ impl Timers {
         }
     }
 
+    /// Every entity's earliest timer.
+    pub(super) fn into_entries(self) -> Vec<(EntityId, u64, BusinessId)> {
+        let entry = |(entity, entry): (EntityId, Entry)| (entity, entry.wake_ms, entry.business);
+        self.entries.into_iter().map(entry).collect()
+    }
+
     /// A bucket is stored as of `position`.
     pub(super) fn saved(&mut self, name: &PartName, position: Position) {
         let Some(bucket) = Bucket::parse(name) else { return };
@@ -243,6 +249,22 @@ impl Timers {
             self.buckets.remove(&bucket);
         }
     }
+}
+
+/// The buckets of a partition that is put together of these timers, as of `position`.
+///
+/// # Errors
+/// When a bucket has no encoded form.
+pub(crate) fn buckets_of(
+    partition: PartitionId,
+    entries: Vec<(EntityId, u64, BusinessId)>,
+    position: Position,
+) -> Result<Vec<PartPut>, CodecError> {
+    let mut timers = Timers::default();
+    for (entity, wake_ms, business) in entries {
+        timers.set(entity, Some(wake_ms), &business, position);
+    }
+    timers.dirty_parts(partition)
 }
 
 /// Rebuilds the index: saved buckets, each as of its own position, then later steps.

@@ -18,12 +18,12 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(300);
 /// Pause between two looks at the leases.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-async fn connect(config: &Config) -> anyhow::Result<Bus> {
+pub(super) async fn connect(config: &Config) -> anyhow::Result<Bus> {
     let options = options(config, nats(config)?, "operator");
     jetstream::connect(options).await.context("cannot use NATS JetStream")
 }
 
-async fn look(config: &Config, bus: &Bus) -> anyhow::Result<Survey> {
+pub(super) async fn look(config: &Config, bus: &Bus) -> anyhow::Result<Survey> {
     Ok(survey(bus, Duration::from_millis(config.bus.lease_ms)).await?)
 }
 

@@ -11,7 +11,9 @@ use chassis::{
 use desk::{AdminParts, Desk, DeskContext, DeskParts, Options, TokenSource};
 use gateway::{Directory, Handler, Limits, Server};
 
-use super::{Setting, Storage, engine::Engine, operator::LocalOperator, reading::Reading};
+use super::{
+    Setting, Storage, engine::Engine, hold::Hold, operator::LocalOperator, reading::Reading,
+};
 
 /// Where the process listens, beside its health and metrics.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +76,11 @@ async fn start_desk(
     reading: &Reading,
 ) -> anyhow::Result<SocketAddr> {
     let Setting { config, clock, shutdown, .. } = setting;
-    let operator = LocalOperator::new(setting, storage, engine, reading);
+    let hold = match engine {
+        Some(engine) => engine.hold.clone(),
+        None => Hold::of(setting, storage).await?,
+    };
+    let operator = LocalOperator::new(setting, storage, engine, reading, hold);
     let section = &config.desk;
     let bound =
         listener::bind("desk", section.listen, section.tls.is_some(), section.insecure_listen);

@@ -24,7 +24,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) async fn start(setting: &Setting<'_>, storage: &Storage) -> anyhow::Result<Self> {
-        let Setting { config, clock, shutdown, health, .. } = setting;
+        let Setting { config, clock, shutdown, .. } = setting;
         let (bus, sealer) = (&storage.bus, &storage.sealer);
         let host = RouterHost::new(config, Arc::clone(sealer))?;
         host.watch_flows(shutdown);
@@ -38,7 +38,7 @@ impl Engine {
         let bot = BotExecutor::new(config, Arc::clone(sealer), clock.clone())?;
         let send =
             SendExecutor::new(config, graph, doors, departures, Arc::clone(sealer), clock.clone());
-        let hold = Hold::open(&config.data_dir, health);
+        let hold = Hold::of(setting, storage).await?;
         let executor = Arc::new(HeldExecutor::new(Executors { send, bot }, hold.clone()));
         let node = Node::start(NodeOptions {
             clock: clock.clone(),

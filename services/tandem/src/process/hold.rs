@@ -1,4 +1,8 @@
-//! Holding everything that would leave, from a restore until an operator has confirmed (design.md 4.7).
+//! Holding everything that would leave, from a restore or an import until an operator has confirmed (design.md 4.7).
+//!
+//! An embedded installation is held by a file in its directory. A cluster is held by its standing on the bus: every router
+//! reads it before it begins and looks again from time to time. Only routers write states, so another process that is asked to
+//! confirm asks them, by a signal, until the standing says that one of them has heard it.
 
 use std::{
     fs::File,
@@ -8,36 +12,99 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use async_trait::async_trait;
-use chassis::health::Health;
+use bus::{Bus, BusError};
+use bytes::Bytes;
+use chassis::{
+    health::Health,
+    task::{Shutdown, TaskKind},
+};
 use runtime::{
     bus::PartitionId,
     host::{CallRequest, CallResult, Door, Executor},
+    transfer::{self, Standing},
 };
 use tokio::sync::watch;
 
+use super::{Setting, Storage};
 use crate::restore::HOLD_FILE;
 
 /// Gauge: 1 while sends are held.
 const SENDS_HELD: &str = "tandem_sends_held";
 /// Pause between two looks whether a held call may still start.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-const WARNING: &str = "this directory was restored and nothing is sent: look at `tandem sends list-unknown`, then run \
-                       `tandem sends confirm`";
+const WARNING: &str = "this installation was restored or imported and nothing is sent: look at `tandem sends list-unknown`, \
+                       then run `tandem sends confirm`";
+/// Topic on which the routers of a cluster are asked to let go what is held.
+const RELEASE_TOPIC: &str = "sends.release";
+/// Pause between two looks at the standing of a cluster.
+const STANDING_EVERY: Duration = Duration::from_secs(2);
+/// How often the routers are asked, and the pause after each time.
+const ASKS_MAX: u32 = 60;
+const ASK_PAUSE: Duration = Duration::from_millis(250);
 
-/// Whether sends are held: as long as the file of the restore is there.
+/// What says whether sends are held.
+#[derive(Clone, Debug)]
+enum Place {
+    /// As long as the file of the restore is there.
+    File(PathBuf),
+    /// The standing on the bus.
+    Bus {
+        bus: Bus,
+        /// This process may write it.
+        decides: bool,
+    },
+}
+
+/// Whether sends are held.
 #[derive(Clone, Debug)]
 pub(crate) struct Hold {
-    file: PathBuf,
+    place: Place,
     held: Arc<watch::Sender<bool>>,
     health: Health,
 }
 
 impl Hold {
+    /// Of the process's installation.
+    pub(super) async fn of(setting: &Setting<'_>, storage: &Storage) -> anyhow::Result<Self> {
+        let Setting { role, config, shutdown, health, .. } = setting;
+        match &storage.store {
+            Some(_) => Ok(Self::open(&config.data_dir, health)),
+            None => Self::on_bus(&storage.bus, role.decides(), health, shutdown)
+                .await
+                .context("cannot tell whether sends are held"),
+        }
+    }
+
     pub(crate) fn open(data_dir: &Path, health: &Health) -> Self {
         let file = data_dir.join(HOLD_FILE);
-        let held = Arc::new(watch::Sender::new(file.exists()));
-        let hold = Self { file, held, health: health.clone() };
+        let is_held = file.exists();
+        Self::new(Place::File(file), is_held, health)
+    }
+
+    async fn on_bus(
+        bus: &Bus,
+        decides: bool,
+        health: &Health,
+        shutdown: &Shutdown,
+    ) -> Result<Self, BusError> {
+        let is_held = transfer::standing(bus).await? == Standing::Held;
+        let hold = Self::new(Place::Bus { bus: bus.clone(), decides }, is_held, health);
+        let (watching, bus, ending) = (hold.clone(), bus.clone(), shutdown.clone());
+        let watch = async move {
+            tokio::select! {
+                () = watching.watch(&bus, decides) => {}
+                () = ending.begun() => {}
+            }
+        };
+        shutdown.spawn(TaskKind::Follower, "sends_hold", watch).detach();
+        Ok(hold)
+    }
+
+    fn new(place: Place, is_held: bool, health: &Health) -> Self {
+        let held = Arc::new(watch::Sender::new(is_held));
+        let hold = Self { place, held, health: health.clone() };
         hold.tell();
         hold
     }
@@ -47,16 +114,57 @@ impl Hold {
     }
 
     /// Ends the hold: durably first, so that a crash now does not hold what was let go.
-    pub(crate) fn release(&self) -> io::Result<()> {
-        if self.is_held() {
-            std::fs::remove_file(&self.file)?;
-            if let Some(dir) = self.file.parent() {
-                File::open(dir)?.sync_all()?;
+    pub(crate) async fn release(&self) -> anyhow::Result<()> {
+        if !self.is_held() {
+            return Ok(());
+        }
+        match &self.place {
+            Place::File(file) => {
+                let file = file.clone();
+                tokio::task::spawn_blocking(move || remove(&file)).await??;
             }
-            self.held.send_replace(false);
+            Place::Bus { bus, decides: true } => transfer::release(bus).await?,
+            Place::Bus { bus, decides: false } => ask_routers(bus).await?,
+        }
+        self.set(false);
+        Ok(())
+    }
+
+    /// Follows the standing on the bus.
+    async fn watch(&self, bus: &Bus, decides: bool) {
+        loop {
+            if let Ok(mut asked) = bus.signals.subscribe(RELEASE_TOPIC).await {
+                loop {
+                    match tokio::time::timeout(STANDING_EVERY, asked.next()).await {
+                        Ok(None) => break,
+                        Ok(Some(_)) if decides => {
+                            if let Err(error) = transfer::release(bus).await {
+                                tracing::warn!(%error, "what is held was not let go");
+                            }
+                        }
+                        Ok(Some(_)) | Err(_) => {}
+                    }
+                    self.look(bus).await;
+                }
+            }
+            tokio::time::sleep(STANDING_EVERY).await;
+            self.look(bus).await;
+        }
+    }
+
+    async fn look(&self, bus: &Bus) {
+        match transfer::standing(bus).await {
+            Ok(standing) => self.set(standing == Standing::Held),
+            // As it was: what is held stays held.
+            Err(error) => tracing::debug!(%error, "the standing of the installation is not known"),
+        }
+    }
+
+    fn set(&self, is_held: bool) {
+        let changed = |held: &mut bool| std::mem::replace(held, is_held) != is_held;
+        if self.held.send_if_modified(changed) {
             self.tell();
         }
-        Ok(())
     }
 
     fn tell(&self) {
@@ -79,6 +187,26 @@ impl Hold {
             drop(tokio::time::timeout(LOOK_EVERY, held.changed()).await);
         }
     }
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    std::fs::remove_file(file)?;
+    match file.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// A signal may be lost: the standing says whether it was heard.
+async fn ask_routers(bus: &Bus) -> anyhow::Result<()> {
+    for _ in 0..ASKS_MAX {
+        bus.signals.publish(RELEASE_TOPIC, Bytes::new()).await?;
+        tokio::time::sleep(ASK_PAUSE).await;
+        if transfer::standing(bus).await? != Standing::Held {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("no router answers, and only a router may end it: start one, and repeat")
 }
 
 /// Carries calls out by another executor, once nothing is held.
@@ -152,11 +280,46 @@ mod tests {
         assert!(matches!(held, CallResult::NotStarted(_)), "{held:?}");
         let waiting = executor.call(call(), Door::new(|| Ok(())));
         let (result, released) = tokio::join!(waiting, async {
-            hold.release().map(|()| counts.0.load(Ordering::SeqCst))
+            hold.release().await.map(|()| counts.0.load(Ordering::SeqCst))
         });
         assert_eq!(released.unwrap(), 0, "it left while it was held");
         assert!(matches!(result, CallResult::Done(_)) && !hold.is_held());
         assert!(health.warnings().is_empty() && !dir.path().join(HOLD_FILE).exists());
         assert!(!Hold::open(dir.path(), &health).is_held());
+    }
+
+    fn installation(partitions: u16) -> (tempfile::TempDir, Bus) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = bus::sqlite::Options {
+            partitions,
+            min_free_bytes: 0,
+            ..bus::sqlite::Options::default()
+        };
+        let bus = bus::sqlite::open(dir.path(), options).unwrap();
+        (dir, bus)
+    }
+
+    /// The hold of a cluster is the same for all: a desk that confirms lets every router go, and a later one starts free.
+    #[tokio::test]
+    async fn what_a_move_holds_is_let_go_by_a_router_that_a_desk_asks() {
+        let (_source_dir, source) = installation(1);
+        let (_dir, target) = installation(2);
+        let mover = transfer::Mover {
+            node: "operator".to_owned(),
+            now_ms: 1,
+            random: runtime::Random::system(),
+            news: Vec::new(),
+        };
+        transfer::transfer(&source, &target, &mover).await.unwrap();
+        let (health, shutdown) = (Health::new(), Shutdown::new());
+        let router = Hold::on_bus(&target, true, &health, &shutdown).await.unwrap();
+        let desk = Hold::on_bus(&target, false, &health, &shutdown).await.unwrap();
+        assert!(router.is_held() && desk.is_held());
+        desk.release().await.unwrap();
+        let mut held = router.held.subscribe();
+        let let_go = held.wait_for(|held| !*held);
+        tokio::time::timeout(Duration::from_secs(30), let_go).await.unwrap().unwrap();
+        assert!(!Hold::on_bus(&target, true, &health, &shutdown).await.unwrap().is_held());
+        shutdown.begin();
     }
 }

@@ -48,11 +48,8 @@ impl LocalOperator {
         storage: &Storage,
         engine: Option<&Engine>,
         reading: &Reading,
+        hold: Hold,
     ) -> Self {
-        let hold = match engine {
-            Some(engine) => engine.hold.clone(),
-            None => Hold::open(&setting.config.data_dir, &setting.health),
-        };
         Self {
             store: storage.store.clone(),
             bus: storage.bus.clone(),
@@ -137,15 +134,9 @@ impl Operator for LocalOperator {
     }
 
     async fn release_sends(&self) -> Result<(), Status> {
-        let hold = self.hold.clone();
-        let released = tokio::task::spawn_blocking(move || hold.release()).await;
-        match released {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                Err(Status::unavailable(format!("the hold cannot be ended: {error}")))
-            }
-            Err(_) => Err(Status::unavailable("the process is stopping")),
-        }
+        let released = self.hold.release().await;
+        released
+            .map_err(|error| Status::unavailable(format!("the hold cannot be ended: {error:#}")))
     }
 }
 
@@ -168,7 +159,7 @@ impl LocalOperator {
         let data_dir = self.config.data_dir.clone();
         let (cut_ms, key_fingerprint) = (self.clock.wall_ms(), self.sealer.fingerprint());
         let rest = tokio::task::spawn_blocking(move || {
-            let source = Source { data_dir: &data_dir, partitions, cut_ms, key_fingerprint };
+            let source = Source { key_dir: &data_dir, partitions, cut_ms, key_fingerprint };
             backup::complete(&source, &segments, &to, include_key)
         });
         rest.await?

@@ -8,8 +8,10 @@ use bus::{
     sqlite::{Options, Store},
 };
 use chassis::{config::Config, seal::Sealer};
+use runtime::transfer::{self, Standing};
 
 use super::{Role, Setting};
+use crate::cluster::MOVED_FILE;
 
 /// Where everything durable goes.
 pub(super) struct Storage {
@@ -33,6 +35,11 @@ impl Storage {
         let sealer = Arc::new(crate::keys::of_cluster(config)?);
         let options = crate::cluster::options(config, nats, setting.role.name());
         let bus = jetstream::connect(options).await.context("cannot use NATS JetStream")?;
+        anyhow::ensure!(
+            transfer::standing(&bus).await? != Standing::Arriving,
+            "an import or a restore into this installation has not come to its end: wait for it, or, where it was cut \
+             off, delete the streams, run `tandem cluster init`, and begin anew"
+        );
         Ok(Self { bus, sealer, store: None })
     }
 
@@ -42,6 +49,14 @@ impl Storage {
             min_free_bytes: config.limits.min_free_disk_bytes,
             ..Options::default()
         };
+        let moved = config.data_dir.join(MOVED_FILE);
+        anyhow::ensure!(
+            !moved.exists(),
+            "what is in {} was imported into a cluster, and a number has one installation: run that one, or, where the \
+             import was given up for good, remove {}",
+            config.data_dir.display(),
+            moved.display()
+        );
         let sealer = Arc::new(crate::keys::open(&config.data_dir)?);
         let dir = config.data_dir.clone();
         let store = tokio::task::spawn_blocking(move || Store::open(&dir, options))

@@ -31,6 +31,7 @@ mod desk_screen;
 mod disk;
 mod endurance;
 mod kill;
+mod moving;
 mod operator;
 mod ordeal;
 mod own_bot;

@@ -59,6 +59,12 @@ impl From<PartPut> for Entry {
     }
 }
 
+impl From<Entry> for PartPut {
+    fn from(entry: Entry) -> Self {
+        Self { entity: entry.entity, part: entry.into() }
+    }
+}
+
 impl From<Entry> for SavedPart {
     fn from(entry: Entry) -> Self {
         Self { name: entry.name, position: entry.position, bytes: entry.bytes }

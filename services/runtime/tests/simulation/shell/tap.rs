@@ -11,7 +11,8 @@ use std::{
 use async_trait::async_trait;
 use bus::{
     AppendError, Bus, BusError, Checkpoint, EntityId, Inbox, Leases, Log, LogAppendError,
-    NodeLease, PartPut, PartitionId, ReadLimit, SavedPart, SignalStream, Signals, States,
+    NodeLease, PartPut, PartitionId, ReadLimit, SavedPart, ScanMark, ScanPage, SignalStream,
+    Signals, States,
 };
 use bytes::Bytes;
 
@@ -161,6 +162,14 @@ impl States for Tap {
             self.judge.count("saves not answered");
         }
         result
+    }
+
+    async fn scan(
+        &self,
+        partition: PartitionId,
+        from: Option<ScanMark>,
+    ) -> Result<ScanPage, BusError> {
+        self.bus.states.scan(partition, from).await
     }
 
     async fn checkpoint(&self, partition: PartitionId) -> Result<Option<Checkpoint>, BusError> {
