@@ -36,12 +36,12 @@ pub(crate) fn fetch(
     }
 }
 
-/// Refuses a bucket that holds segments already: a restored installation goes on from another point than they do.
-pub(crate) fn ensure_unused(config: &Config) -> anyhow::Result<()> {
+/// Refuses a bucket that holds segments already: an installation that was restored or moved goes on from another point than
+/// they do.
+pub(crate) async fn ensure_unused(config: &Config) -> anyhow::Result<()> {
     let Some(bucket) = open(config)? else { return Ok(()) };
-    let runtime = Runtime::new().context("cannot start the runtime")?;
     ensure!(
-        runtime.block_on(bucket.is_empty())?,
+        bucket.is_empty().await?,
         "{} holds the segments of another installation, or of this one as it went on after the backup: set another \
          archive.s3.prefix",
         bucket.address()

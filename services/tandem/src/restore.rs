@@ -51,7 +51,8 @@ pub(crate) fn run(args: &RestoreArgs, config: Option<&Path>) -> anyhow::Result<E
         manifest.partitions
     );
     let key = key_of(args)?;
-    crate::bucket::ensure_unused(&config)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(crate::bucket::ensure_unused(&config))?;
     let (data_dir, segments_dir) = (&config.data_dir, config.segments_dir());
     backup::empty_dir(data_dir)?;
     if !segments_dir.starts_with(data_dir) {

@@ -130,6 +130,7 @@ impl<'a> Target<'a> {
             "an import or a restore into this cluster was cut off: {}",
             anew(config)
         );
+        crate::bucket::ensure_unused(config).await?;
         transfer::check_empty(&bus)
             .await
             .with_context(|| format!("cannot move anything into this cluster: {}", anew(config)))?;
