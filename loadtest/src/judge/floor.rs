@@ -86,6 +86,12 @@ impl Floor {
         ours && now_us >= taken.since_us.max(calm_since_us) + grace_us
     }
 
+    /// How long ago it was taken, and how long ago something failed between the product and us, ms; for who looks at a finding.
+    pub(super) fn taken_ago_ms(&self, now_us: u64, calm_since_us: u64) -> (u64, u64) {
+        let since_us = self.taken.map_or(now_us, |taken| taken.since_us);
+        ((now_us - since_us) / 1_000, now_us.saturating_sub(calm_since_us) / 1_000)
+    }
+
     /// The phone's hold ends by silence on both sides, or when the phone leaves a customer unanswered.
     fn has_run_out(&self, now_us: u64, timers: PhoneTimers) -> bool {
         let by_phone = self.taken.is_some_and(|taken| taken.by_phone);

@@ -271,7 +271,12 @@ impl Ledger {
     pub(super) fn record(&mut self, arrival: Arrival, origin: Origin) -> MessageId {
         let Arrival { chat, wamid, ts_s, at_us, plain, text } = arrival;
         let timers = self.timers;
-        self.floors[chat].word(origin == Origin::Customer, at_us, timers);
+        // What a program sends answers nobody and breaks no silence.
+        let by_program =
+            matches!(origin, Origin::Api { speech: Speech::Asked((Asker::Program(_), _)), .. });
+        if !by_program {
+            self.floors[chat].word(origin == Origin::Customer, at_us, timers);
+        }
         self.moves += 1;
         let id = self.messages.push(Message {
             chat,

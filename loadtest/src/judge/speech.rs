@@ -17,7 +17,12 @@ impl Ledger {
         let (chat, ts_s, now_us) = (arrival.chat, arrival.ts_s, arrival.at_us);
         let speech = self.speech_of(&arrival.text);
         if speech == Speech::Bot && self.bot_is_late(chat, now_us) {
-            let example = || format!("chat {chat:?} opaque {opaque:?}");
+            let (taken_ms, calm_ms) = self.floors[chat].taken_ago_ms(now_us, self.calm_since_us);
+            let example = || {
+                format!(
+                    "{chat:?} opaque {opaque:?}: taken {taken_ms} ms ago, calm for {calm_ms} ms"
+                )
+            };
             self.findings.add(
                 Verdict::Violation,
                 "the bot spoke after desk or phone took the floor",

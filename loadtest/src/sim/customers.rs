@@ -149,7 +149,7 @@ impl State {
         }
     }
 
-    pub(super) fn on_choose(&mut self, chat: ChatId, now_us: u64) {
+    pub(crate) fn on_choose(&mut self, chat: ChatId, now_us: u64) {
         let business = self.world.business_of(chat);
         let keywords = &self.world.businesses[business].queues;
         let row = self.rng.random_range(0..keywords.len().max(1));

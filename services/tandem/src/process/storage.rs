@@ -1,10 +1,11 @@
 //! The bus, and the installation's key: embedded in the data directory, or NATS JetStream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bus::{
-    Bus, jetstream,
+    Bus, BusError,
+    jetstream::{self, ConnectError},
     sqlite::{Options, Store},
 };
 use chassis::{config::Config, seal::Sealer};
@@ -12,6 +13,11 @@ use runtime::transfer::{self, Standing};
 
 use super::{Role, Setting};
 use crate::cluster::MOVED_FILE;
+
+/// Longest a process waits at its start for servers that are not there yet, or elect a leader (4 to 9 s).
+const BUS_WITHIN_MS: u64 = 30_000;
+/// Pause between two attempts.
+const BUS_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where everything durable goes.
 pub(super) struct Storage {
@@ -34,9 +40,9 @@ impl Storage {
         };
         let sealer = Arc::new(crate::keys::of_cluster(config)?);
         let options = crate::cluster::options(config, nats, setting.role.name());
-        let bus = jetstream::connect(options).await.context("cannot use NATS JetStream")?;
+        let (bus, standing) = connect(setting, &options).await?;
         anyhow::ensure!(
-            transfer::standing(&bus).await? != Standing::Arriving,
+            standing != Standing::Arriving,
             "an import or a restore into this installation has not come to its end: wait for it, or, where it was cut \
              off, delete the streams, run `tandem cluster init`, and begin anew"
         );
@@ -69,6 +75,50 @@ impl Storage {
         let Some(store) = self.store else { return };
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
             tracing::warn!("closing the store was aborted");
+        }
+    }
+}
+
+/// The bus, as soon as its servers answer, and how the installation on it stands.
+async fn connect(
+    setting: &Setting<'_>,
+    options: &jetstream::Options,
+) -> anyhow::Result<(Bus, Standing)> {
+    let until_ms = setting.clock.boot_ms() + BUS_WITHIN_MS;
+    let mut told = false;
+    loop {
+        let (error, passes) = match try_connect(options).await {
+            Ok(connected) => return Ok(connected),
+            Err(failed) => failed,
+        };
+        let error = error.context("cannot use NATS JetStream");
+        if !passes || setting.clock.boot_ms() >= until_ms || setting.shutdown.has_begun() {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut told, true) {
+            let error = format!("{error:#}");
+            tracing::warn!(error, "asked again for {} s", BUS_WITHIN_MS / 1_000);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BUS_PAUSE) => {}
+            () = setting.shutdown.begun() => {}
+        }
+    }
+}
+
+/// One attempt. With an error, whether the same attempt may succeed a moment later.
+async fn try_connect(
+    options: &jetstream::Options,
+) -> Result<(Bus, Standing), (anyhow::Error, bool)> {
+    let bus = jetstream::connect(options.clone()).await.map_err(|error| {
+        let passes = matches!(error, ConnectError::Connect { .. } | ConnectError::Stream { .. });
+        (error.into(), passes)
+    })?;
+    match transfer::standing(&bus).await {
+        Ok(standing) => Ok((bus, standing)),
+        Err(error) => {
+            let passes = matches!(error, BusError::Unavailable(_));
+            Err((error.into(), passes))
         }
     }
 }
