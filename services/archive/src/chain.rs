@@ -120,19 +120,21 @@ impl Follower {
                 _ => Verdict::Gap { after: 0, before: seq },
             };
         };
+        // Who reads a log from its beginning knows what stands before it up to the record it comes from.
+        let known = last.seq.max(self.seen);
         if head.generation > last.generation {
             // Neither the beginning of the generation is missing, nor what came before it.
-            let is_next = head.number == 0 && head.previous_seq <= last.seq.max(self.seen);
+            let is_next = head.number == 0 && head.previous_seq <= known;
             return match is_next {
                 true => Verdict::Rebase,
-                false => Verdict::Gap { after: self.seen, before: seq },
+                false => Verdict::Gap { after: known, before: seq },
             };
         }
         if head.generation != last.generation || seq <= last.seq {
             return Verdict::Ignore;
         }
-        if head.previous_seq > self.seen {
-            return Verdict::Gap { after: self.seen, before: seq };
+        if head.previous_seq > known {
+            return Verdict::Gap { after: known, before: seq };
         }
         let begins = head.number == 0 && head.epoch > last.epoch;
         let continues = head.epoch == last.epoch
@@ -218,6 +220,18 @@ mod tests {
         let imported = |previous_seq| RecordHead { generation: 2, ..head(1, B, 0, previous_seq) };
         assert_eq!(follower.admit(1, &imported(41)), Verdict::Gap { after: 40, before: 1 });
         assert_eq!(follower.admit(1, &imported(40)), Verdict::Rebase);
+    }
+
+    /// A restored log was trimmed up to the segments' end: it goes on in the old generation, then in the new one.
+    #[test]
+    fn a_log_that_is_read_from_its_beginning_may_begin_right_after_the_cursor() {
+        let mut follower = Follower::after_any(Cursor::of(40, &head(5, A, 7, 39)));
+        assert_eq!(follower.admit(41, &head(5, A, 8, 40)), Verdict::Follow);
+        let restored = RecordHead { generation: 2, ..head(6, B, 0, 41) };
+        assert_eq!(follower.admit(42, &restored), Verdict::Rebase);
+        let mut follower = Follower::after_any(Cursor::of(40, &head(5, A, 7, 39)));
+        let missing = Verdict::Gap { after: 40, before: 42 };
+        assert_eq!(follower.admit(42, &head(5, A, 9, 41)), missing);
     }
 
     #[test]

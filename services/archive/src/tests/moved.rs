@@ -1,7 +1,7 @@
 //! An installation whose entities were dealt anew: its history lies in segments of other partitions than its logs, and the logs'
 //! sequences begin anew. Whoever reads it must find the history, all of it, and before what came later.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bus::{Bus, PartitionId, Position, RecordBody, sqlite};
 use chassis::clock::Clock;
@@ -20,7 +20,7 @@ use crate::{
     chain::Follower,
     decode::DecodeError,
     rebuild,
-    segments::{Segments, copy_history, verify},
+    segments::{Keeper, KeeperOptions, Segments, copy_history, verify},
 };
 
 const P1: PartitionId = PartitionId(1);
@@ -158,8 +158,7 @@ async fn a_reader_goes_on_from_any_record_of_the_history_into_the_log() {
         let mut history = History::new(&world.bus, Some(world.segments()), P1);
         let mut left = 0;
         while left < records.len() - n - 1 {
-            let read =
-                tokio::time::timeout(std::time::Duration::from_secs(30), history.tail(&follower));
+            let read = tokio::time::timeout(Duration::from_secs(30), history.tail(&follower));
             for (seq, bytes) in read.await.unwrap().unwrap() {
                 follower.admit(seq, &bus::Record::decode_head(&bytes).unwrap());
                 left += 1;
@@ -167,4 +166,41 @@ async fn a_reader_goes_on_from_any_record_of_the_history_into_the_log() {
         }
         assert_eq!(follower.position(), (2, 2), "from record {seq}");
     }
+}
+
+/// A restored directory: its log begins right after its segments, in the generation of before, and goes on in the next one.
+#[tokio::test]
+async fn a_log_that_was_trimmed_up_to_its_segments_goes_on_in_a_later_generation() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = open(&dir.path().join("bus"));
+    let mut log = dense(1);
+    for n in 1..=30 {
+        dense_step(&mut log, 1, &[inbound(n, u64::from(n) * 10, "hi")]);
+    }
+    append(&bus, &log).await;
+    let none = Segments::open(&dir.path().join("none")).unwrap();
+    copy_history(&bus, &none, &dir.path().join("segments")).await.unwrap();
+    let kept = log.records.len();
+    dense_step(&mut log, 1, &[inbound(31, 310, "hi")]);
+    (log.head.generation, log.head.epoch, log.head.number) = (2, 2, 0);
+    dense_push(&mut log, RecordBody::Epoch { node: "n".to_owned(), now_ms: 1 });
+    dense_step(&mut log, 1, &[inbound(32, 320, "hi")]);
+    let mut last = u64::try_from(kept).unwrap();
+    for (_, record) in &log.records[kept..] {
+        last = bus.log.append(P1, last, record.clone()).await.unwrap();
+    }
+    bus.log.trim(P1, u64::try_from(kept).unwrap()).await.unwrap();
+    let world = World { dir, bus };
+
+    let model = world.model("model");
+    let repository = Arc::clone(&model) as Arc<dyn Repository>;
+    rebuild(&world.bus, repository, Clock::system(), Some(world.segments())).await.unwrap();
+    let archive = world.archive(&model);
+    let messages = archive.messages(&BusinessId::from(SHOP), hash(1), None, 100, None).await;
+    assert_eq!(messages.unwrap().value.unwrap().0.len(), 32);
+    // Who writes the segments goes on as well.
+    let options = KeeperOptions { segment_bytes: u64::MAX, segment_age: Duration::MAX };
+    Keeper::new(world.bus.clone(), world.segments(), options, Clock::system()).keep_all(P1).await;
+    let report = verify(world.segments().dir()).unwrap();
+    assert_eq!((report.records, report.problems), (34, Vec::new()));
 }

@@ -165,7 +165,13 @@ async fn a_directory_moves_into_a_cluster_and_the_cluster_into_another_one() {
     println!("restore: {}", restored.trim());
     let mut product = second.started().await;
     assert_thread(&product, &thread).await;
-    let status = succeeds(&["status", "--config", text(&second.config)]).await;
+    // It fails until the history of all generations is projected.
+    let settled = async || {
+        let output = run(&["status", "--config", text(&second.config)], BOUND).await;
+        output.status.success().then(|| said(&output))
+    };
+    let status =
+        wait_for(Duration::from_secs(30), "everything to be ready", settled).await.unwrap();
     assert!(status.contains("generation 4"), "{status}");
     product.stop(Duration::from_secs(30)).await.unwrap();
     assert_no_errors(&second.dir.join("product.log"), &[]);
