@@ -189,7 +189,7 @@ async fn a_segment_whose_upload_is_cut_is_not_there_until_it_is_whole() {
             assert_eq!(sizes.get(name), Some(size), "{name} after a cut at {cut}");
         }
         let kept = segments.kept(P0).map_or(0, |kept| kept.footer.last_seq);
-        let there = segments.of(P0).into_iter().take(stored.len()).last();
+        let there = segments.of(P0).into_iter().take(stored.len()).next_back();
         assert!(kept <= there.map_or(0, |last| last.footer.last_seq), "{kept} after {cut}");
     }
     shipper.round().await.unwrap();
@@ -284,7 +284,8 @@ async fn a_tampered_object_is_found_by_its_hash_and_nothing_of_it_is_used() {
     place.shipper(&segments).round().await.unwrap();
     let name = sizes(&segments).into_keys().nth(2).unwrap();
     let third = segments.of(P0)[2].footer.hash.0;
-    let changes: [(&str, &dyn Fn(&mut Vec<u8>)); 4] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
+    let changes: [Change<'_>; 4] = [
         ("a byte of a record", &|bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
