@@ -133,7 +133,7 @@ impl<W> Fair<W> {
 
     /// Nothing is heard of what is decided: what was learned about delays is void.
     pub(crate) fn unheard(&mut self) {
-        self.limit = Limit::default();
+        self.limit = Limit::unheard();
     }
 
     /// POSTs that wait.

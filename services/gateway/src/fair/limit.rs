@@ -7,8 +7,10 @@
 
 /// Fewest inputs under way, and how many there are while the base is measured.
 const INPUTS_MIN: f64 = 2.0;
-/// How many there may be before anything is known.
-const INPUTS_FIRST: f64 = 64.0;
+/// How many there may be at first: a flood meets a door that is nearly where it will be.
+const INPUTS_FIRST: f64 = 16.0;
+/// How many there may be while nothing is heard of what is decided, so that each counts as under way for long.
+const INPUTS_UNHEARD: f64 = 64.0;
 /// Most; nothing that comes in is held before this many.
 const INPUTS_MAX: f64 = 4_096.0;
 /// Delays are judged together this long.
@@ -61,6 +63,11 @@ impl Default for Limit {
 }
 
 impl Limit {
+    /// Nothing is heard: what was learned is void.
+    pub(super) fn unheard() -> Self {
+        Self { inputs: INPUTS_UNHEARD, ..Self::default() }
+    }
+
     pub(super) fn inputs(&self) -> usize {
         let inputs = if self.phase == Phase::Judged { self.inputs } else { INPUTS_MIN };
         #[expect(
@@ -176,6 +183,6 @@ mod tests {
         let mut limit = Limit { phase: Phase::RunsOut { since_us: 5 }, ..Limit::default() };
         assert_eq!(limit.inputs(), 2);
         limit.look(5 + MEASURE_MAX_US);
-        assert_eq!(limit.inputs(), 64);
+        assert_eq!(limit.inputs(), 16);
     }
 }
