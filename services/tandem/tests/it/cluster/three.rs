@@ -80,7 +80,7 @@ impl World {
         let servers = NatsCluster::start(3).await.unwrap();
         let database = PostgresServer::start().await.unwrap();
         let more = format!("[archive.postgres]\nurl = {:?}", database.url("postgres"));
-        let per_s = times("TANDEM_CLUSTER_INBOUND_PER_S", 25);
+        let per_s = times("TANDEM_CLUSTER_INBOUND_PER_S", 15);
         let scenario = scenario(SCENARIO, |table| {
             set(table, "traffic", "inbound_per_s", f64::from(u32::try_from(per_s).unwrap()));
         });
