@@ -9,49 +9,29 @@ use std::time::Duration;
 use rand::{Rng as _, seq::IndexedRandom as _};
 use testkit::{nats::NatsServer, postgres::PostgresServer, wait_for};
 
-use super::{
-    ordeal::taken,
-    play::{Play, assert_clean, scenario, seeded, set, times, until},
-};
+use super::play::{Play, assert_clean, scenario, seeded, set, times, until_taken};
 use fleet::Fleet;
 
 const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
+const ROUTERS: [&str; 2] = ["router-1", "router-2"];
 const SETTLE: Duration = Duration::from_secs(180);
 /// A router that joins is given nothing for ten seconds, then one partition at a time.
 const SHARED_WITHIN: Duration = Duration::from_secs(90);
 
 async fn traffic(fleet: &Fleet, posts: u64) {
-    let before = fleet.control().report().await.unwrap();
-    let goal = taken(&before) + posts;
-    let enough = |report: &serde_json::Value| taken(report) >= goal;
-    until(fleet.control(), "so much traffic", Duration::from_secs(120), enough).await;
-}
-
-/// Partitions that each router serves.
-async fn served(fleet: &Fleet) -> [f64; 2] {
-    let of = async |node| fleet.metric(node, "tandem_runtime_partitions").await;
-    [of("router-1").await, of("router-2").await]
-}
-
-/// Waits until both routers serve some of the partitions, and all are served.
-async fn until_shared(fleet: &Fleet) {
-    let shared = async || {
-        let [one, two] = served(fleet).await;
-        (one > 0.5 && two > 0.5 && (one + two - 16.0).abs() < 0.5).then_some(())
-    };
-    wait_for(SHARED_WITHIN, "both routers to serve", shared).await.unwrap();
+    until_taken(fleet.control(), posts, Duration::from_secs(120)).await;
 }
 
 /// An operator looks, empties a router and fills it again, and moves one partition, while the work goes on.
 async fn operate(fleet: &Fleet) {
     let said = fleet.operator(&["drain", "router-1"]).await;
     assert!(said.contains("router-1 has no partition"), "{said}");
-    let [one, two] = served(fleet).await;
+    let (one, two) = (fleet.served(&["router-1"]).await, fleet.served(&["router-2"]).await);
     assert!(one < 0.5 && (two - 16.0).abs() < 0.5, "{one} and {two}");
     fleet.operator(&["drain", "router-1", "--undo"]).await;
     let said = fleet.operator(&["move", "3", "router-1"]).await;
     assert!(said.starts_with("router-1 serves partition 3"), "{said}");
-    until_shared(fleet).await;
+    fleet.until_shared(&ROUTERS, SHARED_WITHIN).await;
     // It fails while one is on its way.
     let all_served = async || fleet.ask_operator(&["status"]).await.ok();
     let said = wait_for(SHARED_WITHIN, "all to be served", all_served).await.unwrap();
@@ -71,7 +51,7 @@ async fn processes_share_an_installation_and_each_may_die() {
     let database = format!("[archive.postgres]\nurl = {:?}", postgres.url("postgres"));
     let scenario = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", 40.0));
     let mut fleet = Fleet::open(play.dir(), &scenario, &[nats.url()], &database).await;
-    for (role, node) in [
+    let members = [
         ("archive", "archive-1"),
         ("router", "router-1"),
         ("router", "router-2"),
@@ -79,12 +59,10 @@ async fn processes_share_an_installation_and_each_may_die() {
         ("gateway", "gateway-2"),
         ("desk", "desk-1"),
         ("desk", "desk-2"),
-    ] {
-        fleet.start(role, node).await;
-    }
-    fleet.control().start(&fleet.addresses()).await.unwrap();
+    ];
+    fleet.begin(&members).await;
     traffic(&fleet, 1_500).await;
-    until_shared(&fleet).await;
+    fleet.until_shared(&ROUTERS, SHARED_WITHIN).await;
     operate(&fleet).await;
     let mut nodes = ["router-1", "router-2", "gateway-1", "desk-1", "archive-1"].to_vec();
     for _ in 0..times("TANDEM_CLUSTER_KILLS", 5) {

@@ -6,6 +6,9 @@ use tokio::process::Command;
 
 use super::play::programs;
 
+/// Longest that a command takes.
+pub(crate) const BOUND: Duration = Duration::from_secs(120);
+
 /// Runs `tandem` to its end within `bound`, with none of this process's own settings.
 pub(crate) async fn run(args: &[&str], bound: Duration) -> Output {
     let mut command = Command::new(programs().tandem);
@@ -17,6 +20,20 @@ pub(crate) async fn run(args: &[&str], bound: Duration) -> Output {
     command.args(args).kill_on_drop(true);
     let output = tokio::time::timeout(bound, command.output()).await;
     output.unwrap_or_else(|_| panic!("{args:?} did not end within {bound:?}")).unwrap()
+}
+
+/// Runs a command that must succeed; what it said.
+pub(crate) async fn succeeds(args: &[&str]) -> String {
+    let output = run(args, BOUND).await;
+    assert!(output.status.success(), "{args:?}: {}", said(&output));
+    said(&output)
+}
+
+/// Runs a command that must fail and say why.
+pub(crate) async fn fails(args: &[&str], why: &str) {
+    let output = run(args, BOUND).await;
+    assert!(!output.status.success(), "{args:?}: {}", said(&output));
+    assert!(said(&output).contains(why), "{args:?} does not say {why:?}: {}", said(&output));
 }
 
 /// What a command said, output and errors.

@@ -11,25 +11,11 @@ use tandem::stage::Product;
 use testkit::{nats::NatsServer, wait_for};
 
 use super::{
-    command::{run, said, text},
+    command::{BOUND, fails, run, said, succeeds, text},
     conversations::Conversations,
     play::{assert_no_errors, programs},
     shop::{Shop, TOKEN, payload_of_today},
 };
-
-const BOUND: Duration = Duration::from_secs(120);
-
-async fn succeeds(args: &[&str]) -> String {
-    let output = run(args, BOUND).await;
-    assert!(output.status.success(), "{args:?}: {}", said(&output));
-    said(&output)
-}
-
-async fn fails(args: &[&str], why: &str) {
-    let output = run(args, BOUND).await;
-    assert!(!output.status.success(), "{args:?}: {}", said(&output));
-    assert!(said(&output).contains(why), "{args:?} does not say {why:?}: {}", said(&output));
-}
 
 /// An installation on the server, with everything in a directory of its own.
 struct Cluster {

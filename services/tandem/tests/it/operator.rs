@@ -12,7 +12,7 @@ use tandem::stage::{Product, Stage};
 use testkit::wait_for;
 
 use super::{
-    command::{run, said, text},
+    command::{BOUND, fails, run, said, succeeds, text},
     conversations::Conversations,
     kill,
     ordeal::{Ordeal, business_tokens},
@@ -23,21 +23,6 @@ use super::{
 /// Segments of seconds, trimmed as soon as they are there.
 pub(crate) const LIVELY_ARCHIVE: &str = "[archive]\nsegment_bytes = 65536\nsegment_age_ms = 500\n\
                               trim_interval_ms = 200\n[limits]\ncheckpoint_interval_ms = 500\n";
-
-const BOUND: Duration = Duration::from_secs(120);
-
-/// Runs a command that must succeed; what it said.
-async fn succeeds(args: &[&str]) -> String {
-    let output = run(args, BOUND).await;
-    assert!(output.status.success(), "{args:?}: {}", said(&output));
-    said(&output)
-}
-
-async fn fails(args: &[&str], why: &str) {
-    let output = run(args, BOUND).await;
-    assert!(!output.status.success(), "{args:?}: {}", said(&output));
-    assert!(said(&output).contains(why), "{args:?} does not say {why:?}: {}", said(&output));
-}
 
 /// All threads by conversation; of a message what never changes any more.
 type Threads = BTreeMap<String, BTreeSet<String>>;

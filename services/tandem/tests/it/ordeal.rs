@@ -9,7 +9,7 @@ use tandem::stage::{Control, Product, Stage};
 
 use super::{
     conversations::Conversations,
-    play::{count, get, until},
+    play::{get, taken, until_taken},
 };
 
 /// Longest wait for so much traffic.
@@ -52,11 +52,6 @@ impl Meter {
     }
 }
 
-/// POSTs that the product answered with 200.
-pub(crate) fn taken(report: &Value) -> u64 {
-    count(report, "posts") - count(report, "posts_failed")
-}
-
 impl Ordeal {
     /// Starts the product, and the customers against it.
     pub(crate) async fn begin(
@@ -80,13 +75,9 @@ impl Ordeal {
         self.stage.product_log()
     }
 
-    /// Lets the product take so many webhooks. Attempts that fail do not count: while a product is down they are the more the
-    /// longer it was, and one that is killed again before it took anything has no chance to catch up.
+    /// Lets the product take so many webhooks.
     pub(crate) async fn traffic(&mut self, posts: u64) -> Value {
-        let before = self.control().report().await.unwrap();
-        let goal = taken(&before) + posts;
-        let enough = |report: &Value| taken(report) >= goal;
-        until(self.control(), "so much traffic", TRAFFIC_WITHIN, enough).await
+        until_taken(self.control(), posts, TRAFFIC_WITHIN).await
     }
 
     /// Webhooks per second, taken by the product while it was up, until now.

@@ -144,6 +144,18 @@ pub(crate) async fn until(
     report.unwrap_or_else(|error| panic!("{error}: {last:#}"))
 }
 
+/// POSTs that the product answered with 200.
+pub(crate) fn taken(report: &Value) -> u64 {
+    count(report, "posts") - count(report, "posts_failed")
+}
+
+/// Waits until the product has taken so many webhooks more. Attempts that fail do not count: while a product is down they are
+/// the more the longer it was, and one that is killed again before it took anything has no chance to catch up.
+pub(crate) async fn until_taken(control: &Control, posts: u64, bound: Duration) -> Value {
+    let goal = taken(&control.report().await.unwrap()) + posts;
+    until(control, "so much traffic", bound, |report| taken(report) >= goal).await
+}
+
 /// What is read, once it has not changed for two seconds.
 pub(crate) async fn settled<T: PartialEq>(read: impl AsyncFn() -> T) -> T {
     let clock = Clock::system();

@@ -3,10 +3,16 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use tandem::stage::{Addresses, Control, Process, Stage};
+use testkit::wait_for;
 
 use super::balancer::Balancer;
-use crate::play::{assert_no_errors, get, programs};
+use crate::{
+    command::{BOUND, run, said, text},
+    play::{assert_no_errors, get, programs},
+};
 
+/// Of every installation here.
+pub(crate) const PARTITIONS: f64 = 16.0;
 /// Longest a process may take to stop in good order.
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -47,15 +53,10 @@ impl Fleet {
 
     /// As [`Fleet::operator`], where it may fail: then, too, what it said.
     pub(crate) async fn ask_operator(&self, arguments: &[&str]) -> Result<String, String> {
-        let mut command = tokio::process::Command::new(&self.stage.programs().tandem);
-        command.arg("cluster").args(arguments).arg("--config").arg(self.stage.config_file());
-        // For this test, and no setting of the product.
-        command.env_remove(testkit::nats::SERVER_VARIABLE);
-        let done = command.output().await.unwrap();
-        let (said, wrong) =
-            (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        let said = format!("{said}{wrong}");
-        if done.status.success() { Ok(said) } else { Err(said) }
+        let config = self.stage.config_file();
+        let arguments = [&["cluster"], arguments, &["--config", text(&config)]].concat();
+        let done = run(&arguments, BOUND).await;
+        if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
     pub(crate) fn control(&self) -> &Control {
@@ -67,6 +68,36 @@ impl Fleet {
         let process = self.stage.start_role(role, node).await.unwrap();
         self.members.insert(node, Member { role, process });
         self.balance();
+    }
+
+    /// Starts all these (role and node), then the customers.
+    pub(crate) async fn begin(&mut self, members: &[(&'static str, &'static str)]) {
+        for (role, node) in members {
+            self.start(role, node).await;
+        }
+        self.control().start(&self.addresses()).await.unwrap();
+    }
+
+    /// Partitions that these routers serve.
+    pub(crate) async fn served(&self, routers: &[&'static str]) -> f64 {
+        let mut served = 0.0;
+        for router in routers {
+            served += self.metric(router, "tandem_runtime_partitions").await;
+        }
+        served
+    }
+
+    /// Waits until each of these routers serves some of the partitions, and all are served.
+    pub(crate) async fn until_shared(&self, routers: &[&'static str], bound: Duration) {
+        let shared = async || {
+            for router in routers {
+                if self.served(&[router]).await < 0.5 {
+                    return None;
+                }
+            }
+            ((self.served(routers).await - PARTITIONS).abs() < 0.5).then_some(())
+        };
+        wait_for(bound, "every router to serve", shared).await.unwrap();
     }
 
     /// Where the simulator finds the installation.

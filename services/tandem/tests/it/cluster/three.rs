@@ -7,18 +7,19 @@ use chassis::clock::Clock;
 use rand::{Rng as _, rngs::StdRng, seq::SliceRandom as _};
 use testkit::{nats::NatsCluster, postgres::PostgresServer, wait_for};
 
-use super::{SETTLE, fleet::Fleet, traffic};
+use super::{
+    SETTLE,
+    fleet::{Fleet, PARTITIONS},
+    traffic,
+};
 use crate::play::{Play, assert_clean, scenario, seeded, set, times};
 
 const SCENARIO: &str = include_str!("../../../../../loadtest/scenarios/cluster.toml");
-const PARTITIONS: f64 = 16.0;
 const ROUTERS: [&str; 3] = ["router-1", "router-2", "router-3"];
 /// Longest until every partition is served again, an election of the servers (4 to 9 s) among it.
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
 /// A router that joins is given nothing for ten seconds, then one partition at a time.
 const SHARED_WITHIN: Duration = Duration::from_secs(120);
-/// Longer than a lease (3 s) and its renewal.
-const PAUSED_MS: u64 = 6_000;
 /// Webhooks between two strikes.
 const BETWEEN: std::ops::Range<u64> = 50..250;
 /// What is told by ERROR while servers are gone: the client of NATS, of a server that closes a connection before it has greeted.
@@ -85,7 +86,7 @@ impl World {
             set(table, "traffic", "inbound_per_s", f64::from(u32::try_from(per_s).unwrap()));
         });
         let mut fleet = Fleet::open(play.dir(), &scenario, &servers.urls(), &more).await;
-        for (role, node) in [
+        let members = [
             ("archive", "archive-1"),
             ("router", "router-1"),
             ("router", "router-2"),
@@ -94,46 +95,20 @@ impl World {
             ("gateway", "gateway-2"),
             ("desk", "desk-1"),
             ("desk", "desk-2"),
-        ] {
-            fleet.start(role, node).await;
-        }
-        fleet.control().start(&fleet.addresses()).await.unwrap();
+        ];
+        fleet.begin(&members).await;
         let is_short = strikes <= STRIKES_SHORT;
         let pause_max_ms = if is_short { PAUSE_SHORT_MS } else { PAUSE_LONG_MS };
         Self { fleet, servers, database, rng, clock: Clock::system(), pause_max_ms }
     }
 
-    /// Partitions that these routers serve.
-    async fn served(&self, routers: &[&'static str]) -> f64 {
-        let mut served = 0.0;
-        for router in routers {
-            served += self.fleet.metric(router, "tandem_runtime_partitions").await;
-        }
-        served
-    }
-
     /// Waits until these routers serve everything; how long that took, ms.
     async fn until_served(&self, routers: &[&'static str]) -> u64 {
         let began_ms = self.clock.boot_ms();
-        let all = async || (self.served(routers).await - PARTITIONS).abs() < 0.5;
+        let all = async || (self.fleet.served(routers).await - PARTITIONS).abs() < 0.5;
         let all = async || all().await.then_some(());
         wait_for(SERVED_WITHIN, "all partitions to be served", all).await.unwrap();
         self.clock.boot_ms() - began_ms
-    }
-
-    async fn until_shared(&self) {
-        let shared = async || {
-            let mut all = 0.0;
-            for router in ROUTERS {
-                let served = self.served(&[router]).await;
-                if served < 0.5 {
-                    return None;
-                }
-                all += served;
-            }
-            ((all - PARTITIONS).abs() < 0.5).then_some(())
-        };
-        wait_for(SHARED_WITHIN, "three routers to serve", shared).await.unwrap();
     }
 
     async fn strike(&mut self, strike: Strike) {
@@ -193,7 +168,7 @@ impl World {
     /// writes nor calls. The judge at the end sees whether it did.
     async fn a_paused_owner_wakes_too_late(&mut self) {
         let [paused, others @ ..] = ROUTERS;
-        let had = self.served(&[paused]).await;
+        let had = self.fleet.served(&[paused]).await;
         assert!(had > 0.5, "{paused} serves nothing");
         let fenced = |log: &str| {
             let lines = log.lines().filter(|line| line.contains("partition no longer served"));
@@ -202,12 +177,11 @@ impl World {
         let log = self.fleet.stage.role_log(paused);
         let before = fenced(&std::fs::read_to_string(&log).unwrap());
         self.fleet.process(paused).freeze().unwrap();
-        tokio::time::sleep(Duration::from_millis(PAUSED_MS)).await;
-        let took_ms = PAUSED_MS + self.until_served(&others).await;
+        let took_ms = self.until_served(&others).await;
         self.fleet.process(paused).thaw().unwrap();
         let told = || fenced(&std::fs::read_to_string(&log).unwrap()) - before;
         let finds_out = async || {
-            let none = self.served(&[paused]).await < 0.5;
+            let none = self.fleet.served(&[paused]).await < 0.5;
             none.then_some(told())
         };
         let told = wait_for(SERVED_WITHIN, "the paused owner to find out", finds_out).await;
@@ -226,7 +200,7 @@ async fn servers_and_processes_are_killed_paused_and_restarted() {
     let strikes = times("TANDEM_CLUSTER_STRIKES", STRIKES_SHORT);
     let mut world = World::open(&play, rng, strikes).await;
     traffic(&world.fleet, 500).await;
-    world.until_shared().await;
+    world.fleet.until_shared(&ROUTERS, SHARED_WITHIN).await;
     world.a_paused_owner_wakes_too_late().await;
     let mut left = VecDeque::new();
     for _ in 0..strikes {
