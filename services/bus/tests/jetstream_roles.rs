@@ -17,32 +17,25 @@ use bus::{
 use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use testkit::{
-    nats::{NatsServer, Setup},
+    nats::{NatsServer, ROLES, RoleKeys, Setup},
     temp_dir, wait_until,
 };
 
-const ROLES: [&str; 6] = ["gateway", "router", "desk", "archive", "trimmer", "operator"];
 const P0: PartitionId = PartitionId(0);
 const WITHIN: Duration = Duration::from_secs(10);
 
 struct Installation {
     server: NatsServer,
     seeds: tempfile::TempDir,
+    keys: RoleKeys,
     tls: Tls,
 }
 
-fn seed_file(folder: &Path, role: &str) -> PathBuf {
-    folder.join(format!("{role}.seed"))
-}
-
 /// A server with `setup` and a key for each role.
-async fn installation(mut setup: Setup, seeds: tempfile::TempDir, tls: Tls) -> Installation {
-    for role in ROLES {
-        let key = nkeys::KeyPair::new_user();
-        fs::write(seed_file(seeds.path(), role), key.seed().unwrap() + "\n").unwrap();
-        setup = setup.with(&format!("NATS_NKEY_{}", role.to_uppercase()), &key.public_key());
-    }
-    Installation { server: NatsServer::start_with(setup).await.unwrap(), seeds, tls }
+async fn installation(setup: Setup, seeds: tempfile::TempDir, tls: Tls) -> Installation {
+    let keys = RoleKeys::create(seeds.path()).unwrap();
+    let server = NatsServer::start_with(keys.known_to(setup)).await.unwrap();
+    Installation { server, seeds, keys, tls }
 }
 
 impl Installation {
@@ -51,7 +44,7 @@ impl Installation {
     }
 
     fn auth(&self, role: &str) -> Auth {
-        Auth::NKey { seed_file: seed_file(self.seeds.path(), role) }
+        Auth::NKey { seed_file: self.keys.seed_file(role) }
     }
 
     fn options(&self, role: &str) -> Options {
@@ -72,7 +65,7 @@ impl Installation {
 
     /// A client of a role, and what the server complains of to it.
     async fn client(&self, role: &str) -> (Client, Arc<Mutex<Vec<String>>>) {
-        let seed = fs::read_to_string(seed_file(self.seeds.path(), role)).unwrap();
+        let seed = fs::read_to_string(self.keys.seed_file(role)).unwrap();
         let complaints = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&complaints);
         let options =

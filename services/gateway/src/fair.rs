@@ -12,13 +12,15 @@
 
 mod limit;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bus::BusinessId;
 use limit::Limit;
 
 /// A business that sent nothing for this long no longer competes.
 const COMPETES_US: u64 = 10_000_000;
+/// Pause between two looks for such businesses: a look costs a step for each business.
+const LOOK_US: u64 = 1_000_000;
 
 /// What becomes of a POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,9 @@ impl<W> Share<W> {
 #[derive(Debug)]
 pub(crate) struct Fair<W> {
     shares: BTreeMap<BusinessId, Share<W>>,
+    /// Businesses that wait.
+    lines: BTreeSet<BusinessId>,
+    looked_us: u64,
     under_way: usize,
     waiting: usize,
     waiting_max: usize,
@@ -60,6 +65,8 @@ impl<W> Fair<W> {
     pub(crate) fn new(waiting_max: usize) -> Self {
         Self {
             shares: BTreeMap::new(),
+            lines: BTreeSet::new(),
+            looked_us: 0,
             under_way: 0,
             waiting: 0,
             waiting_max,
@@ -84,7 +91,7 @@ impl<W> Fair<W> {
         let competing = self.shares.len() > 1;
         let (under_way, is_full) = (self.under_way, self.waiting >= self.waiting_max);
         // How long a line may be: asked only when the room to wait is used up.
-        let fair_line = if is_full { self.waiting / self.lines().max(1) } else { usize::MAX };
+        let fair_line = if is_full { self.waiting / self.lines.len().max(1) } else { usize::MAX };
         let Some(share) = self.shares.get_mut(business) else { return Arrival::Refused };
         share.seen_us = now_us;
         let room = under_way < limit || share.under_way < part;
@@ -95,6 +102,9 @@ impl<W> Fair<W> {
         }
         if share.waiting.len() >= fair_line {
             return Arrival::Refused;
+        }
+        if share.waiting.is_empty() {
+            self.lines.insert(business.clone());
         }
         share.waiting.push_back((inputs, waiter));
         self.waiting += 1;
@@ -114,16 +124,21 @@ impl<W> Fair<W> {
     pub(crate) fn next(&mut self) -> Option<(BusinessId, usize, W)> {
         let (limit, part) = (self.limit.inputs(), self.part());
         let competing = self.shares.len() > 1;
-        let in_line = self.shares.iter_mut().filter(|(_, share)| !share.waiting.is_empty());
-        let (business, share) = in_line.min_by_key(|(_, share)| share.under_way)?;
+        let under_way =
+            |business: &&BusinessId| self.shares.get(*business).map_or(0, |share| share.under_way);
+        let business = self.lines.iter().min_by_key(under_way)?.clone();
+        let share = self.shares.get_mut(&business)?;
         if competing && self.under_way >= limit && share.under_way >= part {
             return None;
         }
         let (inputs, waiter) = share.waiting.pop_front()?;
+        if share.waiting.is_empty() {
+            self.lines.remove(&business);
+        }
         share.under_way += inputs;
         self.under_way += inputs;
         self.waiting -= 1;
-        Some((business.clone(), inputs, waiter))
+        Some((business, inputs, waiter))
     }
 
     /// An input was decided this long after it went on.
@@ -146,17 +161,16 @@ impl<W> Fair<W> {
         self.limit.inputs()
     }
 
-    /// Businesses that wait.
-    fn lines(&self) -> usize {
-        self.shares.values().filter(|share| !share.waiting.is_empty()).count()
-    }
-
     /// What each business may have under way whatever the others have: its part of the limit, and one input at least.
     fn part(&self) -> usize {
         (self.limit.inputs() / self.shares.len().max(1)).max(1)
     }
 
     fn forget_idle(&mut self, now_us: u64) {
+        if now_us.saturating_sub(self.looked_us) < LOOK_US {
+            return;
+        }
+        self.looked_us = now_us;
         self.shares.retain(|_, share| {
             share.under_way > 0
                 || !share.waiting.is_empty()

@@ -150,19 +150,13 @@ fn nats(config: &Config) -> anyhow::Result<&Nats> {
 
 /// How a process of this purpose reaches the installation's servers.
 pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> Options {
-    let user = |name: &Option<String>, password: &Option<Secret>| match (name, password) {
-        (Some(name), Some(password)) => {
-            Some(Auth::User { name: name.clone(), password: password.expose().to_owned() })
-        }
-        _ => None,
-    };
-    let nkey = nats.nkey_seed_file.clone().map(|seed_file| Auth::NKey { seed_file });
     let client = nats
         .cert_file
         .clone()
         .zip(nats.key_file.clone())
         .map(|(certificate_file, key_file)| ClientCertificate { certificate_file, key_file });
-    let auth = user(&nats.user, &nats.password).or(nkey).unwrap_or_default();
+    let auth = sign_in(&nats.user, &nats.password, &nats.nkey_seed_file).unwrap_or_default();
+    let trimmer = sign_in(&nats.trimmer_user, &nats.trimmer_password, &nats.trimmer_nkey_seed_file);
     // Where nobody signs in, there is nobody else to sign in as either.
     let anyone = matches!(auth, Auth::None).then_some(Auth::None);
     Options {
@@ -174,8 +168,20 @@ pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> Options {
         allow_data_loss: nats.allow_data_loss,
         client_name: format!("tandem {purpose} {}", config.node),
         auth,
-        trimmer: user(&nats.trimmer_user, &nats.trimmer_password).or(anyone),
+        trimmer: trimmer.or(anyone),
         tls: Tls { required: nats.require_tls, server_ca: nats.ca_file.clone(), client },
         ..Options::default()
     }
+}
+
+/// As a user, or with an nkey.
+fn sign_in(
+    name: &Option<String>,
+    password: &Option<Secret>,
+    seed_file: &Option<PathBuf>,
+) -> Option<Auth> {
+    if let (Some(name), Some(password)) = (name, password) {
+        return Some(Auth::User { name: name.clone(), password: password.expose().to_owned() });
+    }
+    seed_file.clone().map(|seed_file| Auth::NKey { seed_file })
 }

@@ -107,16 +107,22 @@ impl Stage {
     }
 
     /// Starts one process of a cluster under a name of its own (also its data directory below `dir`, and its log), and waits
-    /// until it is ready.
+    /// until it is ready. `environment` is added to its own.
     ///
     /// # Errors
     /// When it does not become ready in time; its log says why.
-    pub async fn start_role(&self, role: &str, node: &str) -> anyhow::Result<Process> {
+    pub async fn start_role(
+        &self,
+        role: &str,
+        node: &str,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Process> {
         let data_dir = self.dir.join(node);
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("cannot create {}", data_dir.display()))?;
         let data_dir = data_dir.display().to_string();
-        let environment = [("TANDEM_NODE", node), ("TANDEM_DATA_DIR", data_dir.as_str())];
+        let own = [("TANDEM_NODE", node), ("TANDEM_DATA_DIR", data_dir.as_str())];
+        let environment = [&own, environment].concat();
         let (program, log) = (&self.programs.tandem, self.role_log(node));
         let bound = Duration::from_secs(60);
         Process::start(program, role, &self.config_file(), &log, &environment, bound).await

@@ -1,9 +1,11 @@
 //! Real NATS servers: processes of one test, on ports of their own, with store directories of their own.
 
 mod cluster;
+mod keys;
 mod link;
 
 pub use cluster::NatsCluster;
+pub use keys::{ROLES, RoleKeys};
 pub use link::Link;
 
 use std::{

@@ -55,24 +55,26 @@ impl Projector {
     pub(super) async fn apply_earlier(&self) -> Result<(), ProjectorError> {
         let Some(segments) = &self.segments else { return Ok(()) };
         let is_fetching = segments.is_fetching();
+        let mut logs = Vec::new();
+        for partition in (0..self.bus.partitions).map(PartitionId) {
+            logs.push((partition, self.generation_of(partition).await?));
+        }
         for generation in segments.generations() {
-            for partition in (0..self.bus.partitions).map(PartitionId) {
-                if generation < self.generation_of(partition).await? {
-                    self.apply_segments(partition, generation).await?;
-                }
+            for (partition, _) in logs.iter().filter(|(_, of_log)| generation < *of_log) {
+                self.apply_segments(*partition, generation).await?;
             }
         }
-        if is_fetching && self.lacks_earlier().await? {
+        if is_fetching && self.lacks_earlier(&logs).await? {
             return Err(SegmentError::Fetching.into());
         }
         Ok(())
     }
 
     /// Whether a partition's log is of a later generation than what was applied of it: what lies between may be in the bucket.
-    async fn lacks_earlier(&self) -> Result<bool, ProjectorError> {
-        for partition in (0..self.bus.partitions).map(PartitionId) {
-            let applied = self.repository.cursor(partition).await?;
-            if self.generation_of(partition).await? > applied.map_or(1, |at| at.generation) {
+    async fn lacks_earlier(&self, logs: &[(PartitionId, u32)]) -> Result<bool, ProjectorError> {
+        for (partition, of_log) in logs {
+            let applied = self.repository.cursor(*partition).await?;
+            if *of_log > applied.map_or(1, |at| at.generation) {
                 return Ok(true);
             }
         }

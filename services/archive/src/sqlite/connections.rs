@@ -16,6 +16,11 @@ const READERS: usize = 4;
 /// The write-ahead log is copied into the file when it has this many pages (16 MiB): a page of an index that many messages
 /// touch is then copied once for all of them.
 const WAL_PAGES_BEFORE_CHECKPOINT: u32 = 4_096;
+/// Page cache of the writer, which touches the same ends of trees again and again.
+const WRITER_CACHE_KIB: i32 = 16 * 1024;
+/// Page cache of a reader: SQLite empties it when something was written since it last read, and then fills it with what the query
+/// touches. The operating system's cache serves the rest.
+const READER_CACHE_KIB: i32 = 2 * 1024;
 /// Prepared statements kept per connection: more than there are different ones.
 const STATEMENTS: usize = 96;
 
@@ -30,13 +35,13 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn open(path: &Path, installation: [u8; 8]) -> Result<Self, ArchiveError> {
         let mut writer = Connection::open(path)?;
-        prepare(&writer)?;
+        prepare(&writer, WRITER_CACHE_KIB)?;
         schema::create(&mut writer, path, installation)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readers = (0..READERS)
             .map(|_| {
                 let reader = Connection::open_with_flags(path, flags)?;
-                prepare(&reader)?;
+                prepare(&reader, READER_CACHE_KIB)?;
                 Ok(reader)
             })
             .collect::<Result<Vec<_>, rusqlite::Error>>()?;
@@ -93,11 +98,11 @@ impl Drop for Returned {
     }
 }
 
-fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
+fn prepare(connection: &Connection, cache_kib: i32) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_BEFORE_CHECKPOINT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())

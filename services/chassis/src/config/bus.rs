@@ -49,6 +49,8 @@ pub struct Nats {
     pub trimmer_user: Option<String>,
     /// Its password.
     pub trimmer_password: Option<Secret>,
+    /// File with the seed of the nkey that trims, instead of a user.
+    pub trimmer_nkey_seed_file: Option<PathBuf>,
     /// Refuse a server that does not encrypt.
     pub require_tls: bool,
     /// Certificates (PEM) to trust in place of the system's.
@@ -72,6 +74,7 @@ impl Default for Nats {
             nkey_seed_file: None,
             trimmer_user: None,
             trimmer_password: None,
+            trimmer_nkey_seed_file: None,
             require_tls: false,
             ca_file: None,
             cert_file: None,

@@ -78,7 +78,7 @@ async fn start_desk(
     let Setting { config, clock, shutdown, .. } = setting;
     let hold = match engine {
         Some(engine) => engine.hold.clone(),
-        None => Hold::of(setting, storage).await?,
+        None => Hold::of(setting, storage),
     };
     let operator = LocalOperator::new(setting, storage, engine, reading, hold);
     let section = &config.desk;

@@ -38,7 +38,7 @@ impl Engine {
         let bot = BotExecutor::new(config, Arc::clone(sealer), clock.clone())?;
         let send =
             SendExecutor::new(config, graph, doors, departures, Arc::clone(sealer), clock.clone());
-        let hold = Hold::of(setting, storage).await?;
+        let hold = Hold::of(setting, storage);
         let executor = Arc::new(HeldExecutor::new(Executors { send, bot }, hold.clone()));
         let node = Node::start(NodeOptions {
             clock: clock.clone(),

@@ -12,9 +12,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
 use async_trait::async_trait;
-use bus::{Bus, BusError};
+use bus::Bus;
 use bytes::Bytes;
 use chassis::{
     health::Health,
@@ -67,13 +66,11 @@ pub(crate) struct Hold {
 
 impl Hold {
     /// Of the process's installation.
-    pub(super) async fn of(setting: &Setting<'_>, storage: &Storage) -> anyhow::Result<Self> {
+    pub(super) fn of(setting: &Setting<'_>, storage: &Storage) -> Self {
         let Setting { role, config, shutdown, health, .. } = setting;
         match &storage.store {
-            Some(_) => Ok(Self::open(&config.data_dir, health)),
-            None => Self::on_bus(&storage.bus, role.decides(), health, shutdown)
-                .await
-                .context("cannot tell whether sends are held"),
+            Some(_) => Self::open(&config.data_dir, health),
+            None => Self::on_bus(&storage.bus, storage.standing, role.decides(), health, shutdown),
         }
     }
 
@@ -83,13 +80,14 @@ impl Hold {
         Self::new(Place::File(file), is_held, health)
     }
 
-    async fn on_bus(
+    fn on_bus(
         bus: &Bus,
+        standing: Standing,
         decides: bool,
         health: &Health,
         shutdown: &Shutdown,
-    ) -> Result<Self, BusError> {
-        let is_held = transfer::standing(bus).await? == Standing::Held;
+    ) -> Self {
+        let is_held = standing == Standing::Held;
         let hold = Self::new(Place::Bus { bus: bus.clone(), decides }, is_held, health);
         let (watching, bus, ending) = (hold.clone(), bus.clone(), shutdown.clone());
         let watch = async move {
@@ -99,7 +97,7 @@ impl Hold {
             }
         };
         shutdown.spawn(TaskKind::Follower, "sends_hold", watch).detach();
-        Ok(hold)
+        hold
     }
 
     fn new(place: Place, is_held: bool, health: &Health) -> Self {
@@ -312,14 +310,16 @@ mod tests {
         };
         transfer::transfer(&source, &target, &mover).await.unwrap();
         let (health, shutdown) = (Health::new(), Shutdown::new());
-        let router = Hold::on_bus(&target, true, &health, &shutdown).await.unwrap();
-        let desk = Hold::on_bus(&target, false, &health, &shutdown).await.unwrap();
+        let standing = transfer::standing(&target).await.unwrap();
+        let router = Hold::on_bus(&target, standing, true, &health, &shutdown);
+        let desk = Hold::on_bus(&target, standing, false, &health, &shutdown);
         assert!(router.is_held() && desk.is_held());
         desk.release().await.unwrap();
         let mut held = router.held.subscribe();
         let let_go = held.wait_for(|held| !*held);
         tokio::time::timeout(Duration::from_secs(30), let_go).await.unwrap().unwrap();
-        assert!(!Hold::on_bus(&target, true, &health, &shutdown).await.unwrap().is_held());
+        let standing = transfer::standing(&target).await.unwrap();
+        assert!(!Hold::on_bus(&target, standing, true, &health, &shutdown).is_held());
         shutdown.begin();
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Storage {
     pub(super) sealer: Arc<Sealer>,
     /// Embedded storage; `None` on NATS.
     pub(super) store: Option<Store>,
+    /// How a cluster's installation stood when it was opened.
+    pub(super) standing: Standing,
 }
 
 impl Storage {
@@ -46,7 +48,7 @@ impl Storage {
             "an import or a restore into this installation has not come to its end: wait for it, or, where it was cut \
              off, delete the streams, run `tandem cluster init`, and begin anew"
         );
-        Ok(Self { bus, sealer, store: None })
+        Ok(Self { bus, sealer, store: None, standing })
     }
 
     async fn embedded(config: &Config) -> anyhow::Result<Self> {
@@ -68,7 +70,7 @@ impl Storage {
         let store = tokio::task::spawn_blocking(move || Store::open(&dir, options))
             .await
             .context("opening the store was aborted")??;
-        Ok(Self { bus: store.bus(), sealer, store: Some(store) })
+        Ok(Self { bus: store.bus(), sealer, store: Some(store), standing: Standing::Free })
     }
 
     pub(super) async fn close(self) {

@@ -11,13 +11,22 @@ pub(crate) const BOUND: Duration = Duration::from_secs(120);
 
 /// Runs `tandem` to its end within `bound`, with none of this process's own settings.
 pub(crate) async fn run(args: &[&str], bound: Duration) -> Output {
+    run_with(args, &[], bound).await
+}
+
+/// As [`run`], with more environment.
+pub(crate) async fn run_with(
+    args: &[&str],
+    environment: &[(&str, &str)],
+    bound: Duration,
+) -> Output {
     let mut command = Command::new(programs().tandem);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TANDEM_") {
             command.env_remove(name);
         }
     }
-    command.args(args).kill_on_drop(true);
+    command.args(args).envs(environment.iter().copied()).kill_on_drop(true);
     let output = tokio::time::timeout(bound, command.output()).await;
     output.unwrap_or_else(|_| panic!("{args:?} did not end within {bound:?}")).unwrap()
 }

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `TANDEM_KILLS` | random kills in `kill` | 6 |
 //! | `TANDEM_CUTS` | power cuts in `power` | 5 |
-//! | `TANDEM_CLUSTER_KILLS` | processes of a cluster killed in `cluster` | 5 |
+//! | `TANDEM_CLUSTER_KILLS` | fail-overs of killed routers in `cluster`, each timed | 2 |
 //! | `TANDEM_CLUSTER_STRIKES` | kills, pauses and restarts in `cluster::three`; more than 8: pauses of up to 20 s | 8 |
 //! | `TANDEM_CLUSTER_INBOUND_PER_S` | messages per second that customers begin there | 15 |
 //! | `TANDEM_DEMO_SECONDS` | length of `endurance`; memory is judged from 300 | 15 |

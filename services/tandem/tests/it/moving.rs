@@ -8,10 +8,13 @@ use std::{
 
 use api::v1::{CommandId, Message, SendMessage, SendRequest, send_message};
 use tandem::stage::Product;
-use testkit::{nats::NatsServer, wait_for};
+use testkit::{
+    nats::{NatsServer, RoleKeys, Setup},
+    wait_for,
+};
 
 use super::{
-    command::{BOUND, fails, run, said, succeeds, text},
+    command::{BOUND, fails, run, run_with, said, succeeds, text},
     conversations::Conversations,
     play::{assert_no_errors, programs},
     shop::{Shop, TOKEN, payload_of_today},
@@ -24,22 +27,33 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// As the shop is configured, on NATS; nothing is there but the configuration.
-    fn configured(shop: &Path, name: &str, server: &NatsServer) -> Self {
+    /// As the shop is configured, on NATS, signing in as a router; nothing is there but the configuration.
+    fn configured(shop: &Path, name: &str, server: &NatsServer, keys: &RoleKeys) -> Self {
         let mut table: toml::Table = std::fs::read_to_string(shop).unwrap().parse().unwrap();
         let dir = shop.parent().unwrap().join(name);
         let more = format!(
-            "data_dir = {:?}\nkey_dir = {:?}\npartitions = 16\n[bus.nats]\nservers = [{:?}]\nprefix = {name:?}\n\
-             replicas = 1\nallow_data_loss = true\n",
+            "data_dir = {:?}\nkey_dir = {:?}\npartitions = 16\n[bus.nats]\nservers = [{:?}]\n\
+             replicas = 1\nallow_data_loss = true\nnkey_seed_file = {:?}\ntrimmer_nkey_seed_file = {:?}\n",
             dir.join("data").display().to_string(),
             dir.join("keys").display().to_string(),
             server.url(),
+            keys.seed_file("router").display().to_string(),
+            keys.seed_file("trimmer").display().to_string(),
         );
         table.extend(more.parse::<toml::Table>().unwrap());
         std::fs::create_dir_all(&dir).unwrap();
         let config = dir.join("tandem.toml");
         std::fs::write(&config, toml::to_string(&table).unwrap()).unwrap();
         Self { dir, config }
+    }
+
+    /// Creates it, as the only role that may.
+    async fn init(&self, keys: &RoleKeys) {
+        let operator = keys.seed_file("operator");
+        let environment = [("TANDEM_BUS__NATS__NKEY_SEED_FILE", text(&operator))];
+        let args = ["cluster", "init", "--config", text(&self.config)];
+        let done = run_with(&args, &environment, BOUND).await;
+        assert!(done.status.success(), "{}", said(&done));
     }
 
     async fn command(&self, args: &[&str]) -> String {
@@ -59,6 +73,12 @@ impl Cluster {
     async fn started(&self) -> Product {
         Product::start(&programs().tandem, &self.dir, &[], Duration::from_secs(60)).await.unwrap()
     }
+}
+
+/// A server that lets each role do what it must and no more.
+async fn started(keys: &RoleKeys) -> NatsServer {
+    let users = keys.known_to(Setup::deployed(&["users.conf"]));
+    NatsServer::start_with(users).await.unwrap()
 }
 
 type Thread = BTreeSet<(String, String, String)>;
@@ -98,9 +118,10 @@ async fn a_directory_moves_into_a_cluster_and_the_cluster_into_another_one() {
     let (_, thread) = shop.only(1).await;
     let thread = told(&thread);
     let data = shop.config_file().parent().unwrap().join("data");
-    let server = NatsServer::start().await.unwrap();
-    let first = Cluster::configured(&shop.config_file(), "first", &server);
-    first.command(&["init"]).await;
+    let keys = RoleKeys::create(data.parent().unwrap()).unwrap();
+    let server = started(&keys).await;
+    let first = Cluster::configured(&shop.config_file(), "first", &server, &keys);
+    first.init(&keys).await;
     let import = ["import", text(&data)];
     first.refuses(&import, "in use by process").await;
     shop.stop().await;
@@ -144,8 +165,9 @@ async fn a_directory_moves_into_a_cluster_and_the_cluster_into_another_one() {
         "backup: {}",
         first.command(&["backup", "--to", text(&backup), "--include-key"]).await
     );
-    let second = Cluster::configured(&shop.config_file(), "second", &server);
-    second.command(&["init"]).await;
+    let server = started(&keys).await;
+    let second = Cluster::configured(&shop.config_file(), "second", &server, &keys);
+    second.init(&keys).await;
     second.take_key(&backup.join("installation.key"));
     let restored = second.command(&["restore", "--from", text(&backup)]).await;
     println!("restore: {}", restored.trim());

@@ -63,8 +63,15 @@ fn sign_in(findings: &mut Findings, nats: &Nats) {
             );
         }
     }
-    if nats.user.is_some() && nats.nkey_seed_file.is_some() {
-        findings
-            .add("bus.nats.nkey_seed_file", "sign in with a user or with an nkey, not with both");
+    for (prefix, user, nkey) in [
+        ("", &nats.user, &nats.nkey_seed_file),
+        ("trimmer_", &nats.trimmer_user, &nats.trimmer_nkey_seed_file),
+    ] {
+        if user.is_some() && nkey.is_some() {
+            findings.add(
+                format!("bus.nats.{prefix}nkey_seed_file"),
+                "sign in with a user or with an nkey, not with both",
+            );
+        }
     }
 }

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use tandem::stage::{Addresses, Control, Process, Stage};
-use testkit::wait_for;
+use testkit::{nats::RoleKeys, wait_for};
 
 use super::balancer::Balancer;
 use crate::{
-    command::{BOUND, run, said, text},
+    command::{BOUND, run_with, said, text},
     play::{assert_no_errors, get, programs},
 };
 
@@ -24,6 +24,8 @@ struct Member {
 /// The processes of one installation.
 pub(crate) struct Fleet {
     pub(crate) stage: Stage,
+    /// What each role signs in with at the servers, if they ask.
+    keys: Option<RoleKeys>,
     members: BTreeMap<&'static str, Member>,
     gateways: Balancer,
     desks: Balancer,
@@ -31,17 +33,23 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// The simulator, and an installation on `servers` with nobody running yet; `more` is further TOML.
-    pub(crate) async fn open(dir: &Path, scenario: &str, servers: &[String], more: &str) -> Self {
-        let keys = dir.join("keys");
-        std::fs::create_dir_all(&keys).unwrap();
+    pub(crate) async fn open(
+        dir: &Path,
+        scenario: &str,
+        servers: &[String],
+        keys: Option<RoleKeys>,
+        more: &str,
+    ) -> Self {
+        let key_dir = dir.join("keys");
+        std::fs::create_dir_all(&key_dir).unwrap();
         let product_toml = format!(
             "key_dir = {:?}\npartitions = 16\n{more}\n[bus.nats]\nservers = {servers:?}\nreplicas = {}\nallow_data_loss = true\n",
-            keys.display().to_string(),
+            key_dir.display().to_string(),
             if servers.len() >= 3 { 3 } else { 1 },
         );
         let stage = Stage::open_with(programs(), dir, scenario, &[], &product_toml).await.unwrap();
         let (gateways, desks) = (Balancer::start().await, Balancer::start().await);
-        let fleet = Self { stage, members: BTreeMap::new(), gateways, desks };
+        let fleet = Self { stage, keys, members: BTreeMap::new(), gateways, desks };
         fleet.operator(&["init"]).await;
         fleet
     }
@@ -55,7 +63,8 @@ impl Fleet {
     pub(crate) async fn ask_operator(&self, arguments: &[&str]) -> Result<String, String> {
         let config = self.stage.config_file();
         let arguments = [&["cluster"], arguments, &["--config", text(&config)]].concat();
-        let done = run(&arguments, BOUND).await;
+        let signs_in = self.signs_in("operator");
+        let done = run_with(&arguments, &borrowed(&signs_in), BOUND).await;
         if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
@@ -63,9 +72,21 @@ impl Fleet {
         &self.stage.simulator.control
     }
 
+    /// Environment in which a role signs in; the archive also as the one that trims.
+    fn signs_in(&self, role: &str) -> Vec<(&'static str, String)> {
+        let Some(keys) = &self.keys else { return Vec::new() };
+        let file = |role| keys.seed_file(role).display().to_string();
+        let mut environment = vec![("TANDEM_BUS__NATS__NKEY_SEED_FILE", file(role))];
+        if role == "archive" {
+            environment.push(("TANDEM_BUS__NATS__TRIMMER_NKEY_SEED_FILE", file("trimmer")));
+        }
+        environment
+    }
+
     /// Starts a process and lets the balancers know.
     pub(crate) async fn start(&mut self, role: &'static str, node: &'static str) {
-        let process = self.stage.start_role(role, node).await.unwrap();
+        let signs_in = self.signs_in(role);
+        let process = self.stage.start_role(role, node, &borrowed(&signs_in)).await.unwrap();
         self.members.insert(node, Member { role, process });
         self.balance();
     }
@@ -162,4 +183,8 @@ impl Fleet {
         self.gateways.set(of(|process| process.gateway));
         self.desks.set(of(|process| process.desk));
     }
+}
+
+fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }

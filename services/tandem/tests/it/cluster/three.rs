@@ -8,7 +8,7 @@ use rand::{Rng as _, rngs::StdRng, seq::SliceRandom as _};
 use testkit::{nats::NatsCluster, postgres::PostgresServer, wait_for};
 
 use super::{
-    SETTLE,
+    SERVED_WITHIN, SETTLE,
     fleet::{Fleet, PARTITIONS},
     traffic,
 };
@@ -16,8 +16,6 @@ use crate::play::{Play, assert_clean, scenario, seeded, set, times};
 
 const SCENARIO: &str = include_str!("../../../../../loadtest/scenarios/cluster.toml");
 const ROUTERS: [&str; 3] = ["router-1", "router-2", "router-3"];
-/// Longest until every partition is served again, an election of the servers (4 to 9 s) among it.
-const SERVED_WITHIN: Duration = Duration::from_secs(60);
 /// A router that joins is given nothing for ten seconds, then one partition at a time.
 const SHARED_WITHIN: Duration = Duration::from_secs(120);
 /// Webhooks between two strikes.
@@ -85,7 +83,7 @@ impl World {
         let scenario = scenario(SCENARIO, |table| {
             set(table, "traffic", "inbound_per_s", f64::from(u32::try_from(per_s).unwrap()));
         });
-        let mut fleet = Fleet::open(play.dir(), &scenario, &servers.urls(), &more).await;
+        let mut fleet = Fleet::open(play.dir(), &scenario, &servers.urls(), None, &more).await;
         let members = [
             ("archive", "archive-1"),
             ("router", "router-1"),
