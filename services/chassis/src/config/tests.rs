@@ -260,6 +260,29 @@ fn values_out_of_reason_are_refused() {
     }
 }
 
+/// Both signings-in, the process's own and the trimmer's, are by a user with a password or by an nkey.
+#[test]
+fn a_process_signs_in_in_one_way() {
+    let cases = [
+        ("user = \"a\"", "bus.nats.password: user and password belong together"),
+        ("trimmer_password = \"a\"", "bus.nats.trimmer_user: trimmer_user and trimmer_password"),
+        (
+            "user = \"a\"\npassword = \"b\"\nnkey_seed_file = \"c\"",
+            "bus.nats.nkey_seed_file: sign in with a user or with an nkey",
+        ),
+        (
+            "trimmer_user = \"a\"\ntrimmer_password = \"b\"\ntrimmer_nkey_seed_file = \"c\"",
+            "bus.nats.trimmer_nkey_seed_file: sign in with a user or with an nkey",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = problem(&format!("key_dir = \"/keys\"\n[bus.nats]\n{text}"), &[]);
+        assert!(found.contains(expected), "{text}: {found}");
+    }
+    let mixed = "user = \"a\"\npassword = \"b\"\ntrimmer_nkey_seed_file = \"c\"";
+    assert!(load(&format!("key_dir = \"/keys\"\n[bus.nats]\n{mixed}"), &[]).is_ok());
+}
+
 #[test]
 fn a_business_must_be_whole_in_itself() {
     let cases = [
