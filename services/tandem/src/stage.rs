@@ -112,13 +112,27 @@ impl Stage {
     /// # Errors
     /// When it does not become ready in time; its log says why.
     pub async fn start_role(&self, role: &str, node: &str) -> anyhow::Result<Process> {
+        self.start_role_of(&self.programs.tandem, role, node, &[]).await
+    }
+
+    /// As [`Stage::start_role`], of another program than the stage's, or with more in its environment.
+    ///
+    /// # Errors
+    /// As [`Stage::start_role`].
+    pub async fn start_role_of(
+        &self,
+        program: &Path,
+        role: &str,
+        node: &str,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Process> {
         let data_dir = self.dir.join(node);
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("cannot create {}", data_dir.display()))?;
         let data_dir = data_dir.display().to_string();
-        let environment = [("TANDEM_NODE", node), ("TANDEM_DATA_DIR", data_dir.as_str())];
-        let (program, log) = (&self.programs.tandem, self.role_log(node));
-        let bound = Duration::from_secs(60);
+        let own = [("TANDEM_NODE", node), ("TANDEM_DATA_DIR", data_dir.as_str())];
+        let environment = [&own, environment].concat();
+        let (log, bound) = (self.role_log(node), Duration::from_secs(60));
         Process::start(program, role, &self.config_file(), &log, &environment, bound).await
     }
 
