@@ -21,10 +21,10 @@ mod traits;
 
 pub use decided::{DECIDED_TOPICS, decided_signal, decided_up_to};
 pub use format::{
-    BusinessId, Cause, ChannelMessage, CodecError, DeadLetter, EntityId, Event, FORMAT_VERSION,
-    Header, INBOX_ENTRY_BYTES_MAX, InboxEntry, Incarnation, Input, Key, PartName, PartitionId,
-    Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Reply, Step, Steps,
-    TraceContext, VALUE_BYTES_MAX, decode, encode,
+    BusinessId, Cause, ChannelMessage, CodecError, DeadLetter, EncodedRecord, EntityId, Event,
+    FORMAT_VERSION, FormatLevel, Header, INBOX_ENTRY_BYTES_MAX, InboxEntry, Incarnation, Input,
+    Key, PartName, PartitionId, Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead,
+    Reply, Step, Steps, TraceContext, VALUE_BYTES_MAX, check_version, decode, encode,
 };
 pub use traits::{
     AppendError, Bus, BusError, Checkpoint, Inbox, Leases, Log, LogAppendError, NodeLease, PartPut,

@@ -46,6 +46,9 @@ pub struct Config {
     pub node: String,
     /// Number of partitions, 1 to 1024. Fixed when the data directory is created.
     pub partitions: u16,
+    /// For rehearsals of an upgrade only: this process behaves as a build that knows format levels up to this one and writes no
+    /// later one. Not set, it knows what it knows.
+    pub format_known: Option<u16>,
     /// Embedded storage or NATS JetStream.
     pub bus: Bus,
     /// The HTTP edge: webhooks in.
@@ -74,6 +77,7 @@ impl Default for Config {
             key_dir: None,
             node: "node-1".to_owned(),
             partitions: 8,
+            format_known: None,
             bus: Bus::default(),
             gateway: Gateway::default(),
             desk: Desk::default(),

@@ -15,6 +15,7 @@ use api::v1::{
     PingResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse, StatusRequest, StatusResponse,
     admin_server::Admin,
 };
+use bus::FormatLevel;
 use subtle::ConstantTimeEq as _;
 use tonic::{Request, Response, Status};
 
@@ -32,6 +33,8 @@ pub trait Operator: Send + Sync + 'static {
     /// Copies the installation into a new directory.
     async fn backup(&self, directory: PathBuf, include_key: bool)
     -> Result<BackupResponse, Status>;
+    /// The installation's format level, and the newest that this process knows.
+    async fn format_levels(&self) -> Result<(FormatLevel, FormatLevel), Status>;
     /// Whether sends are held since a restore.
     fn holds_sends(&self) -> bool;
     /// Lets sends leave again, durably.
@@ -103,10 +106,12 @@ impl Admin for AdminService {
         request: Request<GetVersionRequest>,
     ) -> Result<Response<GetVersionResponse>, Status> {
         self.check(&request, "get version", "")?;
+        let (level, known) = self.operator.format_levels().await?;
         Ok(Response::new(GetVersionResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: option_env!("TANDEM_GIT_COMMIT").unwrap_or_default().to_owned(),
-            format_level: u32::from(domain::persist::VERSION.max(bus::FORMAT_VERSION)),
+            format_level: level.0.into(),
+            format_known: known.0.into(),
         }))
     }
 

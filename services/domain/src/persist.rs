@@ -4,6 +4,9 @@
 //! a default; a new meaning is a new variant or a new version. A reader that meets an unknown version stops
 //! its partition, it never skips (design.md 4.1).
 //!
+//! A new variant or version is written from a format level on, for builds before it cannot read it: whoever decides is told the
+//! level of the installation (`runtime::host::DecideInput::format`). So far no level has changed a value of the domain.
+//!
 //! The same form is what edges seal: the plaintext of a [`Sealed`](crate::Sealed) is `encode(&Content)` or
 //! `encode(&Identity)`, its associated data the bytes of the business id. Signals are encoded so, too.
 
@@ -11,7 +14,7 @@ use std::{cell::RefCell, fmt};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The newest version this build writes and reads.
+/// The newest version this build knows: it reads this one and every one before it.
 pub const VERSION: u16 = 1;
 
 /// What a thread keeps of its buffer for encoding: the largest part of a state.
@@ -92,11 +95,11 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, PersistError> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, PersistError> {
     let stored: Result<Stored<T>, _> = rmp_serde::from_slice(bytes);
     match stored {
-        Ok(Stored { v: VERSION, e }) => Ok(e),
+        Ok(Stored { v: 1..=VERSION, e }) => Ok(e),
         Ok(Stored { v, .. }) => Err(PersistError::UnknownVersion { found: v, known: VERSION }),
         // A newer version may well not decode as `T`; say which of the two it is.
         Err(error) => match rmp_serde::from_slice::<VersionOnly>(bytes) {
-            Ok(VersionOnly { v }) if v != VERSION => {
+            Ok(VersionOnly { v }) if !(1..=VERSION).contains(&v) => {
                 Err(PersistError::UnknownVersion { found: v, known: VERSION })
             }
             _ => Err(PersistError::Unreadable(error.to_string())),

@@ -16,7 +16,7 @@ use domain::{
     persist,
 };
 use runtime::{
-    bus::{Event, Key, PartName, SavedPart},
+    bus::{Event, FormatLevel, Key, PartName, SavedPart},
     host::{
         CallResult, DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion,
     },
@@ -201,7 +201,7 @@ impl LiveEntity for HostedConversation {
         Ok(())
     }
 
-    fn part(&self, name: &PartName) -> Result<Option<Bytes>, EntityError> {
+    fn part(&self, name: &PartName, _: FormatLevel) -> Result<Option<Bytes>, EntityError> {
         if name.0 != PART {
             return Ok(None);
         }

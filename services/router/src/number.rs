@@ -8,7 +8,7 @@ use domain::{
     persist,
 };
 use runtime::{
-    bus::{Event, Key, PartName, SavedPart},
+    bus::{Event, FormatLevel, Key, PartName, SavedPart},
     host::{
         CallResult, DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion,
     },
@@ -107,7 +107,7 @@ impl LiveEntity for HostedNumber {
         Ok(())
     }
 
-    fn part(&self, name: &PartName) -> Result<Option<Bytes>, EntityError> {
+    fn part(&self, name: &PartName, _: FormatLevel) -> Result<Option<Bytes>, EntityError> {
         self.state.part(&name.0).map(|part| bridge::encode(&part)).transpose()
     }
 

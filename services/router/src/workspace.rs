@@ -6,7 +6,7 @@ use domain::{
     workspace::{Occasion, Part, Workspace, WorkspaceEvent, WorkspaceInput},
 };
 use runtime::{
-    bus::{Event, PartName, SavedPart},
+    bus::{Event, FormatLevel, PartName, SavedPart},
     host::{DecideInput, Decision, EntityError, LiveEntity, Occasion as RuntimeOccasion},
 };
 
@@ -74,7 +74,7 @@ impl LiveEntity for HostedWorkspace {
         Ok(())
     }
 
-    fn part(&self, name: &PartName) -> Result<Option<Bytes>, EntityError> {
+    fn part(&self, name: &PartName, _: FormatLevel) -> Result<Option<Bytes>, EntityError> {
         self.state.part(&name.0).map(|part| bridge::encode(&part)).transpose()
     }
 

@@ -1,6 +1,9 @@
 //! The result of a call as an inbox input: how it travels when the shard that asked for it has gone.
 
-use bus::{BusinessId, Cause, CodecError, EntityId, FORMAT_VERSION, Header, Input, decode, encode};
+use bus::{
+    BusinessId, Cause, CodecError, EntityId, FORMAT_VERSION, Header, Input, check_version, decode,
+    encode,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -62,9 +65,7 @@ pub(crate) fn encode_body(call: CallId, result: &CallResult) -> Result<Bytes, Co
 /// When the bytes are no call result or come from a newer build.
 pub(crate) fn decode_body(bytes: &[u8]) -> Result<(CallId, CallResult), CodecError> {
     let body: Body = decode(bytes)?;
-    if body.version == 0 || body.version > FORMAT_VERSION {
-        return Err(CodecError::UnknownVersion { found: body.version, known: FORMAT_VERSION });
-    }
+    check_version(body.version, FORMAT_VERSION)?;
     Ok((body.call, body.result))
 }
 

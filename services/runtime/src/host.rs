@@ -5,7 +5,9 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use bus::{BusinessId, EntityId, Event, Header, Key, PartName, PartitionId, SavedPart};
+use bus::{
+    BusinessId, EntityId, Event, FormatLevel, Header, Key, PartName, PartitionId, SavedPart,
+};
 use bytes::Bytes;
 
 /// Id of an outside call. The entity draws it (pure: from its own counters); it is also the id of the
@@ -43,6 +45,9 @@ pub struct DecideInput {
     /// Earliest moment at which a call started by an *earlier* owner can be over: its `start_by` and hard
     /// limit counted from this owner's `Epoch` (design.md 4.5). 0 when no such call can be running.
     pub foreign_calls_over_ms: u64,
+    /// Level at which events and messages of this decision are written: a version that came with a later level must not be in
+    /// them, for nodes that do not know it may have to read them.
+    pub format: FormatLevel,
 }
 
 /// A message to another entity; it travels on the channel between the two partitions.
@@ -129,11 +134,11 @@ pub trait LiveEntity: Send + 'static {
     /// Live: the step is poison. In replay: the entity is quarantined (an unknown version stops the partition).
     fn apply(&mut self, event: &Event) -> Result<(), EntityError>;
 
-    /// Encodes one part for saving (≤ 64 KiB); `None` when the entity has dropped it.
+    /// Encodes one part for saving (≤ 64 KiB), as it is written at this level; `None` when the entity has dropped it.
     ///
     /// # Errors
     /// When it has no encoded form.
-    fn part(&self, name: &PartName) -> Result<Option<Bytes>, EntityError>;
+    fn part(&self, name: &PartName, format: FormatLevel) -> Result<Option<Bytes>, EntityError>;
 
     /// Earliest timer, Unix ms.
     fn wake_ms(&self) -> Option<u64>;

@@ -13,6 +13,7 @@ pub mod shard;
 pub mod transfer;
 
 mod call_return;
+mod format_level;
 mod node;
 mod random;
 mod settings;
@@ -21,9 +22,10 @@ mod shell;
 pub use bus;
 pub use call_return::CallReturn;
 pub use chassis::failpoint;
+pub use format_level::{begin_format_level, format_level, store_format_level};
 pub use node::{
     Node, NodeError, NodeOptions, NodeView, NodeWatch, Owners, PartitionOwner, PartitionStatus,
-    Readiness, Survey, drain_node, move_partition, survey,
+    Readiness, Survey, drain_node, move_partition, raise_format_level, survey,
 };
 pub use random::Random;
 pub use settings::{Breaks, Placement, Settings, ShardSettings};

@@ -32,7 +32,7 @@ pub const PARTITIONS: &str = "tandem_runtime_partitions";
 pub const EPOCH: &str = "tandem_runtime_epoch";
 /// Time from the release of a partition to its being served by the node it was handed to.
 pub const HAND_OVER_SECONDS: &str = "tandem_runtime_hand_over_seconds";
-/// Things that must not happen, label `name` (see [`crate::shard::Alarm`]; `clock_off` is the node's own).
+/// Things that must not happen, label `name` (see [`crate::shard::Alarm`]; `clock_off` and `format_behind` are the node's own).
 pub const ALARMS_TOTAL: &str = "tandem_runtime_alarms_total";
 
 /// Describes every metric; call once per process.

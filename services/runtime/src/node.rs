@@ -1,5 +1,6 @@
 //! A node: the shards one process owns, under one root supervisor.
 
+mod format;
 pub(crate) mod info;
 mod neighbours;
 mod owners;
@@ -29,7 +30,7 @@ pub use owners::{Owners, PartitionOwner};
 use placement::Event;
 use root::{Root, RootMsg};
 pub use survey::{NodeView, Survey, survey};
-pub use word::{drain_node, move_partition};
+pub use word::{drain_node, move_partition, raise_format_level};
 
 /// How long a shard may take to say how it stands.
 const STATUS_WITHIN: Duration = Duration::from_secs(2);

@@ -1,5 +1,7 @@
 //! Settings of a node and of its shards, with the reason for each default.
 
+use bus::FormatLevel;
+
 /// Settings of one shard.
 #[derive(Clone, Debug)]
 pub struct ShardSettings {
@@ -33,6 +35,8 @@ pub struct ShardSettings {
     pub wake_backoff_ms_max: u64,
     /// Most entities being asked for their parts at once.
     pub snapshots_in_flight_max: usize,
+    /// Newest format level that this build knows; lower only to rehearse an upgrade.
+    pub format_known: FormatLevel,
     /// Switches of the simulation's self-test; all off in a product.
     #[doc(hidden)]
     pub breaks: Breaks,
@@ -56,6 +60,7 @@ impl Default for ShardSettings {
             wake_backoff_ms_min: 1_000,
             wake_backoff_ms_max: 600_000,
             snapshots_in_flight_max: 256,
+            format_known: FormatLevel::KNOWN,
             breaks: Breaks::default(),
         }
     }
@@ -105,6 +110,8 @@ pub struct Breaks {
     pub agreed_moves: bool,
     /// Nobody is woken when the calls of an earlier owner can start no more.
     pub heirs: bool,
+    /// Everything is written at the newest level that the build knows, whatever the installation's.
+    pub format_level: bool,
 }
 
 /// Which partitions a node takes of its own accord.

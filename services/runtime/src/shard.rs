@@ -38,11 +38,12 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bus::{Checkpoint, CodecError, EntityId, PartitionId, Place, Position};
+use bus::{Checkpoint, CodecError, EntityId, FormatLevel, PartitionId, Place, Position};
 
 pub use action::{
     Action, Alarm, AppendAnswer, Decided, Life, Notice, Outcome, StopReason, Ticket, Why,
 };
+pub(crate) use chain::read_record;
 pub use chain::{Link, Verdict, continues, judge};
 pub use logical_clock::LogicalClock;
 pub use recovery::Recovery;
@@ -108,6 +109,8 @@ pub struct Owned {
     pub acked_boot_ms: u64,
     /// Sequence of the inbox's last entry when the partition was taken.
     pub inbox_last: u64,
+    /// The installation's format level, read before the partition was taken.
+    pub format: FormatLevel,
 }
 
 /// One partition being served.
@@ -179,6 +182,8 @@ impl Shard {
             Notice::Checkpointed { stored } => self.on_checkpointed(stored, out),
             Notice::CallResult(result) => self.on_call_result(now, result, out),
             Notice::Verify => self.verify(out),
+            // It never falls; and one that this build does not know lets the node hand the partition over.
+            Notice::Format(level) => self.owned.format = self.owned.format.max(level),
             Notice::Tick => self.on_tick(now, out),
             Notice::Release => self.on_release(out),
             Notice::BusClosed => self.stop(StopReason::BusClosed, out),
@@ -199,6 +204,14 @@ impl Shard {
         self.save_next(out);
         self.release_on(now, out);
         self.read_more(out);
+    }
+
+    /// The level at which this owner writes.
+    fn format(&self) -> FormatLevel {
+        match self.settings.breaks.format_level {
+            true => self.settings.format_known,
+            false => self.owned.format.min(self.settings.format_known),
+        }
     }
 
     /// Whether the machine has ended.

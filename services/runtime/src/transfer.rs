@@ -25,13 +25,15 @@ mod tests;
 use std::collections::BTreeMap;
 
 use bus::{
-    AppendError, Bus, BusError, CodecError, Input, LogAppendError, PartitionId, Position,
-    RecordHead,
+    AppendError, Bus, BusError, CodecError, FormatLevel, Input, LogAppendError, PartitionId,
+    Position, RecordHead,
 };
 
+pub(crate) use standing::{INSTALLATION, INSTALLATION_PARTITION};
 pub use standing::{Standing, release, standing};
+pub(crate) use write::ask;
 
-use crate::{Random, shard::StopReason};
+use crate::{Random, format_level, shard::StopReason, store_format_level};
 use read::Cut;
 
 /// Who moves it, and when.
@@ -99,6 +101,16 @@ pub enum TransferError {
     /// Somebody owns a partition of the source.
     #[error("partition {0} of the source was taken meanwhile: stop its routers, and begin anew")]
     Taken(PartitionId),
+    /// The source is of a newer build.
+    #[error(
+        "the source is at format level {found}, and this program knows levels up to {known}: use the newer one"
+    )]
+    Format {
+        /// Level of the source.
+        found: FormatLevel,
+        /// Newest level this build knows.
+        known: FormatLevel,
+    },
     /// A request failed for good, or too often.
     #[error("the bus failed")]
     Bus(#[from] BusError),
@@ -120,6 +132,10 @@ pub enum TransferError {
 /// it must be made anew.
 pub async fn transfer(source: &Bus, target: &Bus, mover: &Mover) -> Result<Moved, TransferError> {
     check_empty(target).await?;
+    let format = format_level(source).await?;
+    if format > FormatLevel::KNOWN {
+        return Err(TransferError::Format { found: format, known: FormatLevel::KNOWN });
+    }
     let mut cuts = BTreeMap::new();
     for partition in (0..source.partitions).map(PartitionId) {
         cuts.insert(partition, read::cut(source, partition).await?);
@@ -135,6 +151,8 @@ pub async fn transfer(source: &Bus, target: &Bus, mover: &Mover) -> Result<Moved
     let own = deal::own_parts(cuts, target.partitions, beginning_of(generation))?;
 
     standing::write(target, Standing::Arriving, generation).await?;
+    // What is carried was written at it.
+    store_format_level(target, format).await?;
     let parts = write::parts(source, target).await?;
     write::own_parts(target, own.parts).await?;
     for partition in (0..target.partitions).map(PartitionId) {
@@ -151,7 +169,7 @@ pub async fn transfer(source: &Bus, target: &Bus, mover: &Mover) -> Result<Moved
             previous_seq: ends.get(&partition).copied().unwrap_or(0),
         };
         let arrived = share.map_or(0, |share| share.messages);
-        write::log(target, partition, head, mover, (arrived, last_now_ms)).await?;
+        write::log(target, partition, head, mover, format, (arrived, last_now_ms)).await?;
     }
     unchanged(source, &ends).await?;
     standing::write(target, Standing::Held, generation).await?;

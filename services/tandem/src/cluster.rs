@@ -1,6 +1,7 @@
 //! Installations on NATS JetStream, and the operator's commands about them.
 
 mod backup;
+mod format;
 mod import;
 mod placement;
 
@@ -12,7 +13,7 @@ use chassis::{
     config::{Config, Nats, Secret},
     seal::Sealer,
 };
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use crate::cli::{ConfigArgs, say};
 pub(crate) use import::MOVED_FILE;
@@ -44,6 +45,17 @@ pub(crate) enum ClusterCommand {
         /// Lets it take partitions again.
         #[arg(long)]
         undo: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Shows the installation's format level and what each router knows; `raise` raises it, once every process runs the new
+    /// program. There is no way back from that but a backup. Also for the directory of a stopped `tandem up`.
+    Format {
+        /// Raises the level; without it nothing is changed.
+        action: Option<FormatAction>,
+        /// The level to raise it to; the newest that this program knows where none is given.
+        #[arg(requires = "action")]
+        level: Option<u16>,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -80,6 +92,13 @@ pub(crate) enum ClusterCommand {
     },
 }
 
+/// What to do about the format level.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FormatAction {
+    /// Raises it.
+    Raise,
+}
+
 impl ClusterCommand {
     fn config(&self) -> &ConfigArgs {
         match self {
@@ -89,6 +108,7 @@ impl ClusterCommand {
             | Self::Partitions(config)
             | Self::Move { config, .. }
             | Self::Drain { config, .. }
+            | Self::Format { config, .. }
             | Self::Import { config, .. }
             | Self::Backup { config, .. }
             | Self::Restore { config, .. } => config,
@@ -111,6 +131,10 @@ pub(crate) fn run(command: &ClusterCommand) -> anyhow::Result<ExitCode> {
             }
             ClusterCommand::Drain { node, undo, .. } => {
                 placement::drain(&config, node, *undo).await
+            }
+            ClusterCommand::Format { action: None, .. } => format::show(&config).await,
+            ClusterCommand::Format { action: Some(FormatAction::Raise), level, .. } => {
+                format::raise(&config, *level).await
             }
             ClusterCommand::Import { data_dir, segments, .. } => {
                 import::import(&config, data_dir, segments.as_deref()).await

@@ -11,6 +11,7 @@ pub mod cli;
 mod cluster;
 mod demo;
 mod flow;
+mod format;
 #[cfg(test)]
 mod frames;
 mod keys;

@@ -97,6 +97,7 @@ impl Parts {
     async fn start(setting: &Setting<'_>) -> anyhow::Result<Self> {
         let started_ms = setting.clock.wall_ms();
         let storage = Storage::open(setting).await?;
+        crate::format::admit(setting.config, &storage.bus, setting.role.decides()).await?;
         let engine = match setting.role.decides() {
             true => Some(Engine::start(setting, &storage).await?),
             false => None,

@@ -131,6 +131,7 @@ async fn begin_generation(bus: &Bus, node: &str) -> anyhow::Result<u32> {
         ends.iter().filter_map(|(_, last)| last.as_ref().map(|(_, head)| head.generation));
     let generation = highest.max().unwrap_or(1) + 1;
     let now_ms = Clock::system().wall_ms();
+    let format = runtime::format_level(bus).await?;
     for (partition, last) in ends {
         let mut incarnation = [0; 16];
         backup::randomize(&mut incarnation)?;
@@ -143,7 +144,8 @@ async fn begin_generation(bus: &Bus, node: &str) -> anyhow::Result<u32> {
             previous_seq,
         };
         let body = RecordBody::Epoch { node: node.to_owned(), now_ms };
-        bus.log.append(partition, previous_seq, Record::new(head, body).encode()?).await?;
+        let record = Record::at(format, head, body).encode()?;
+        bus.log.append(partition, previous_seq, record).await?;
     }
     Ok(generation)
 }

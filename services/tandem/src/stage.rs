@@ -106,13 +106,14 @@ impl Stage {
         Product::start(&self.programs.tandem, &self.dir, environment, Duration::from_secs(60)).await
     }
 
-    /// Starts one process of a cluster under a name of its own (also its data directory below `dir`, and its log), and waits
-    /// until it is ready. `environment` is added to its own.
+    /// Starts one process of a cluster, of the stage's program or another one, under a name of its own (also its data directory
+    /// below `dir`, and its log), and waits until it is ready. `environment` is added to its own.
     ///
     /// # Errors
     /// When it does not become ready in time; its log says why.
     pub async fn start_role(
         &self,
+        program: &Path,
         role: &str,
         node: &str,
         environment: &[(&str, &str)],
@@ -123,8 +124,7 @@ impl Stage {
         let data_dir = data_dir.display().to_string();
         let own = [("TANDEM_NODE", node), ("TANDEM_DATA_DIR", data_dir.as_str())];
         let environment = [&own, environment].concat();
-        let (program, log) = (&self.programs.tandem, self.role_log(node));
-        let bound = Duration::from_secs(60);
+        let (log, bound) = (self.role_log(node), Duration::from_secs(60));
         Process::start(program, role, &self.config_file(), &log, &environment, bound).await
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The newest format version this build writes and reads.
+/// Version of every kind of value that has had one form only; records have had two.
 pub const FORMAT_VERSION: u16 = 1;
 
 /// What a thread keeps of its buffer for encoding: the largest value that is stored.
@@ -27,6 +27,9 @@ pub enum CodecError {
         /// Newest version this build reads.
         known: u16,
     },
+    /// A compressed body contradicts itself.
+    #[error("stored bytes are damaged: {0}")]
+    Damaged(&'static str),
 }
 
 /// Encodes `value` with named fields.
@@ -56,9 +59,12 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 }
 
 /// Refuses a version this build does not know.
-pub(super) fn check_version(found: u16) -> Result<(), CodecError> {
-    if found == 0 || found > FORMAT_VERSION {
-        return Err(CodecError::UnknownVersion { found, known: FORMAT_VERSION });
+///
+/// # Errors
+/// [`CodecError::UnknownVersion`].
+pub fn check_version(found: u16, known: u16) -> Result<(), CodecError> {
+    if found == 0 || found > known {
+        return Err(CodecError::UnknownVersion { found, known });
     }
     Ok(())
 }

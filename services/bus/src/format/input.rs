@@ -113,7 +113,7 @@ impl InboxEntry {
     /// When the bytes are no entry or come from a newer build.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let entry: Self = codec::decode(bytes)?;
-        check_version(entry.version)?;
+        check_version(entry.version, FORMAT_VERSION)?;
         Ok(entry)
     }
 }

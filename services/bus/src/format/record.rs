@@ -4,12 +4,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CodecError, EntityId, FORMAT_VERSION, Header, Incarnation, Input, PartName, PartitionId, Place,
+    CodecError, EntityId, FormatLevel, Header, Incarnation, Input, PartName, PartitionId, Place,
     codec::{self, check_version},
+    packed,
 };
 
 /// Largest encoded record, bytes; records are cut at step boundaries.
 pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+
+/// Newest version of a record that this build knows. A record's version is the level at which it was written, up to this one.
+const VERSION: u16 = 2;
+/// From this version on a body may be compressed.
+const PACKED_SINCE: u16 = 2;
 
 /// What chains a record to its predecessor and to its writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +117,7 @@ pub enum RecordBody {
 }
 
 /// One append to a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// Format version.
     pub version: u16,
@@ -121,11 +127,49 @@ pub struct Record {
     pub body: RecordBody,
 }
 
+/// What is stored of a record.
+#[derive(Deserialize)]
+struct Stored<'a> {
+    version: u16,
+    head: RecordHead,
+    #[serde(default)]
+    body: Option<RecordBody>,
+    /// In place of the body: its encoded form, compressed.
+    #[serde(borrow, default)]
+    packed: Option<&'a serde_bytes::Bytes>,
+    /// Size of that form.
+    #[serde(default)]
+    bytes: usize,
+}
+
+/// The rest of the fields is passed over.
+#[derive(Deserialize)]
+struct HeadOnly {
+    version: u16,
+    head: RecordHead,
+}
+
+/// An encoded record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedRecord {
+    /// What is appended.
+    pub bytes: Bytes,
+    /// Size of the record when nothing is compressed: what memory and replay are reckoned by.
+    pub plain_bytes: usize,
+}
+
 impl Record {
-    /// A record of the current format.
+    /// A record as every build reads it.
     #[must_use]
     pub fn new(head: RecordHead, body: RecordBody) -> Self {
-        Self { version: FORMAT_VERSION, head, body }
+        Self::at(FormatLevel::FIRST, head, body)
+    }
+
+    /// A record as it is written at this level. Each one says so, also where nothing is compressed: a build that does not know
+    /// the level is to stop at the last record, before it appends one of its own.
+    #[must_use]
+    pub fn at(level: FormatLevel, head: RecordHead, body: RecordBody) -> Self {
+        Self { version: level.0.clamp(1, VERSION), head, body }
     }
 
     /// Encodes the record.
@@ -133,7 +177,23 @@ impl Record {
     /// # Errors
     /// When it has no encoded form.
     pub fn encode(&self) -> Result<Bytes, CodecError> {
-        codec::encode(self)
+        Ok(self.encode_sized()?.bytes)
+    }
+
+    /// As [`Record::encode`], with its plain size.
+    ///
+    /// # Errors
+    /// When it has no encoded form.
+    pub fn encode_sized(&self) -> Result<EncodedRecord, CodecError> {
+        let plain = codec::encode(self)?;
+        let plain_bytes = plain.len();
+        // A record that is too large stays so: what it is compressed to must not decide whether it may be stored.
+        let may_pack = (packed::PACK_FROM_BYTES..=RECORD_BYTES_MAX).contains(&plain_bytes);
+        let packed = match self.version >= PACKED_SINCE && may_pack {
+            true => packed::pack(self.version, &self.head, &plain)?,
+            false => None,
+        };
+        Ok(EncodedRecord { bytes: packed.unwrap_or(plain), plain_bytes })
     }
 
     /// Decodes only the head, for who follows the chain and does not look into the records.
@@ -141,14 +201,8 @@ impl Record {
     /// # Errors
     /// When the bytes are no record or come from a newer build.
     pub fn decode_head(bytes: &[u8]) -> Result<RecordHead, CodecError> {
-        /// The rest of the fields is passed over.
-        #[derive(Deserialize)]
-        struct HeadOnly {
-            version: u16,
-            head: RecordHead,
-        }
         let record: HeadOnly = codec::decode(bytes)?;
-        check_version(record.version)?;
+        check_version(record.version, VERSION)?;
         Ok(record.head)
     }
 
@@ -157,8 +211,33 @@ impl Record {
     /// # Errors
     /// When the bytes are no record or come from a newer build.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let record: Self = codec::decode(bytes)?;
-        check_version(record.version)?;
-        Ok(record)
+        Ok(Self::decode_sized(bytes)?.0)
+    }
+
+    /// As [`Record::decode`], with its plain size.
+    ///
+    /// # Errors
+    /// As [`Record::decode`].
+    pub fn decode_sized(bytes: &[u8]) -> Result<(Self, usize), CodecError> {
+        let stored: Stored<'_> = rmp_serde::from_slice(bytes).map_err(|error| {
+            // A newer record may well not decode; say which of the two it is.
+            let newer = Self::decode_head(bytes).err();
+            let newer = newer.filter(|error| matches!(error, CodecError::UnknownVersion { .. }));
+            newer.unwrap_or_else(|| error.into())
+        })?;
+        let Stored { version, head, body, packed, bytes: body_bytes } = stored;
+        check_version(version, VERSION)?;
+        let (body, plain_bytes) = match (body, packed) {
+            (Some(body), None) => (body, bytes.len()),
+            (None, Some(packed)) if version >= PACKED_SINCE => {
+                let body = packed::unpack(packed, body_bytes)?;
+                (body, bytes.len().saturating_sub(packed.len()) + body_bytes)
+            }
+            _ => return Err(CodecError::Damaged("a record has no body, or two")),
+        };
+        Ok((Self { version, head, body }, plain_bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;

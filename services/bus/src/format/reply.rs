@@ -42,7 +42,7 @@ impl Reply {
     /// When the bytes are no answer or come from a newer build.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let reply: Self = codec::decode(bytes)?;
-        check_version(reply.version)?;
+        check_version(reply.version, FORMAT_VERSION)?;
         Ok(reply)
     }
 }

@@ -70,6 +70,9 @@ pub(super) fn problems_of(config: &Config) -> Vec<Problem> {
     }
     findings.name("node", &config.node);
     findings.range("partitions", config.partitions.into(), 1..=1_024);
+    if let Some(known) = config.format_known {
+        findings.range("format_known", known.into(), 1..=u16::MAX.into());
+    }
     bus::check(&mut findings, &config.bus);
     listeners(&mut findings, config);
     edges(&mut findings, config);

@@ -15,8 +15,8 @@ use api::v1::{
 };
 use archive::{Projector, sqlite::SqliteRepository};
 use bus::{
-    Bus, Cause, Event as LogEvent, Header, Incarnation, Key, PartName, PartitionId, Position,
-    Record, RecordBody, RecordHead, Step, Steps, sqlite,
+    Bus, Cause, Event as LogEvent, FormatLevel, Header, Incarnation, Key, PartName, PartitionId,
+    Position, Record, RecordBody, RecordHead, Step, Steps, sqlite,
 };
 use chassis::{clock::Clock, health::Health, seal::Sealer, task::Shutdown};
 use domain::{
@@ -147,6 +147,10 @@ impl Operator for Asked {
 
     async fn backup(&self, _: PathBuf, _: bool) -> Result<v1::BackupResponse, Status> {
         Err(Status::unimplemented("not here"))
+    }
+
+    async fn format_levels(&self) -> Result<(FormatLevel, FormatLevel), Status> {
+        Ok((FormatLevel::FIRST, FormatLevel(2)))
     }
 
     fn holds_sends(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bus::{CodecError, FORMAT_VERSION, PartitionId, decode, encode};
+use bus::{CodecError, FORMAT_VERSION, FormatLevel, PartitionId, decode, encode};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub(crate) struct NodeInfo {
     /// It takes nothing: its clock is wrong, or it takes only what it is told to.
     #[serde(default)]
     pub(crate) takes_none: bool,
+    /// Newest format level it knows.
+    #[serde(default)]
+    pub(crate) format_known: FormatLevel,
 }
 
 /// How a served partition stands.

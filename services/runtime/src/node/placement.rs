@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use bus::{BusError, NodeLease, PartitionId};
+use bus::{BusError, FormatLevel, NodeLease, PartitionId};
 use chassis::task::TaskKind;
 use metrics::{counter, histogram};
 use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
+    format::{self, Format},
     info::NodeInfo,
     neighbours::{Member, Neighbours},
     owners::{self, Owners},
@@ -38,6 +39,8 @@ pub(crate) enum Event {
     Heard(Word),
     /// A partition to be handed over was let go.
     LetGo(PartitionId),
+    /// The installation's format level was read, or could not be.
+    Format(Option<FormatLevel>),
     /// Hand everything over, take nothing any more, and answer when that is done.
     Drain(oneshot::Sender<()>),
 }
@@ -69,6 +72,7 @@ pub(super) struct Follower {
     draining: Vec<oneshot::Sender<()>>,
     is_draining: bool,
     clock_is_off: bool,
+    format: Format,
     /// When the leases were read last.
     touched_ms: Option<u64>,
     in_touch: bool,
@@ -90,6 +94,7 @@ impl Follower {
     ) -> Self {
         let unsound = context.settings.shard.breaks.sound_leases;
         let (lease_ms, settle_ms) = (context.settings.lease_ms, context.settings.settle_ms);
+        let format = Format::new(context.settings.shard.format_known);
         Self {
             context,
             root,
@@ -107,6 +112,7 @@ impl Follower {
             draining: Vec::new(),
             is_draining: false,
             clock_is_off: false,
+            format,
             touched_ms: None,
             in_touch: false,
             again: false,
@@ -142,6 +148,7 @@ impl Follower {
                     word::say(&self.context, Word::Handed { partition, to });
                 }
             }
+            Event::Format(found) => self.on_format(found),
             Event::Drain(answer) => {
                 self.is_draining = true;
                 self.draining.push(answer);
@@ -155,8 +162,10 @@ impl Follower {
         let me = &self.context.name;
         match word {
             Word::Handed { partition, to } if to == *me => {
-                let takes = self.in_touch && !self.is_draining && !self.clock_is_off;
-                if takes && self.context.settings.placement != Placement::Manual {
+                if self.in_touch
+                    && self.may_take()
+                    && self.context.settings.placement != Placement::Manual
+                {
                     self.received.insert(partition);
                     self.tell_root(RootMsg::Free(vec![partition]));
                 }
@@ -176,7 +185,35 @@ impl Follower {
                 self.is_draining = drains || !self.draining.is_empty();
                 self.again = true;
             }
+            Word::Raise { level } => self.raise(level),
             Word::Handed { .. } | Word::Served { .. } | Word::Drain { .. } | Word::Look => {}
+        }
+    }
+
+    /// Whether this node may take partitions at all.
+    fn may_take(&self) -> bool {
+        !self.is_draining && !self.clock_is_off && self.format.may_take()
+    }
+
+    fn on_format(&mut self, found: Option<FormatLevel>) {
+        self.format.was_read(found);
+        if let Some(level) = found {
+            // Each time: a shard that was still taking its partition did not hear it.
+            self.tell_root(RootMsg::Format(level));
+        }
+    }
+
+    /// An operator wants it. Of several nodes each stores it, or none does.
+    fn raise(&mut self, level: FormatLevel) {
+        if !self.in_touch {
+            return;
+        }
+        match self.format.refuses(level, &self.others) {
+            Some(why) => tracing::warn!(%level, why, "the format level is not raised"),
+            None if level > self.format.level() => {
+                format::read(&self.context, Some(level), self.tell.clone());
+            }
+            None => {}
         }
     }
 
@@ -196,6 +233,10 @@ impl Follower {
 
     /// One renewal and what follows from it; false when the root is gone.
     async fn round(&mut self) -> bool {
+        let (now_ms, every_ms) = (self.context.clock.boot_ms(), self.context.settings.lease_ms);
+        if self.format.begins_to_read(now_ms, every_ms) {
+            format::read(&self.context, None, self.tell.clone());
+        }
         let Some(mut mine) = self.say().await else { return false };
         self.tell_served(&mine);
         if !self.look(&mine).await {
@@ -209,7 +250,7 @@ impl Follower {
             return true;
         }
         let mut plan = self.plan(&mine);
-        if !plan.take.is_empty() && !self.clock_is_off {
+        if !plan.take.is_empty() && self.may_take() {
             // Claimed before taken: where two see different nodes, one of them sees the other's claim.
             mine.claims.clone_from(&plan.take);
             if !self.look(&mine).await {
@@ -238,8 +279,10 @@ impl Follower {
             wants: self.wants.clone(),
             handing: handing.collect(),
             pins: self.pins.clone(),
-            draining: self.is_draining,
+            // Left behind, it goes as one does that is to be stopped.
+            draining: self.is_draining || self.format.is_behind(),
             takes_none: manual || self.clock_is_off,
+            format_known: self.format.known(),
             ..NodeInfo::new()
         })
     }
@@ -390,14 +433,14 @@ impl Follower {
             lease_ms: settings.lease_ms,
             moves_max: settings.moves_max,
             moves: settings.placement == Placement::Rendezvous,
+            format: self.format.level(),
             alone: settings.shard.breaks.agreed_moves,
         };
         view.plan()
     }
 
     fn carry_out(&mut self, mine: &NodeInfo, plan: Plan) {
-        let may_take = !self.clock_is_off && !self.is_draining;
-        if may_take {
+        if self.may_take() {
             let handed = |p: &&PartitionId| {
                 self.others.values().any(|member| member.info.handing.contains_key(*p))
             };

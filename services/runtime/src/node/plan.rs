@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bus::PartitionId;
+use bus::{FormatLevel, PartitionId};
 
 use super::{info::NodeInfo, neighbours::Member};
 
@@ -25,6 +25,8 @@ pub(super) struct View<'a> {
     pub(super) moves_max: usize,
     /// Whether partitions are ever moved to where they belong ([`crate::Placement::Rendezvous`]).
     pub(super) moves: bool,
+    /// The installation's format level: who does not know it may have nothing.
+    pub(super) format: FormatLevel,
     /// Self-test: partitions are moved to whom this node thinks best, whether that one agrees or not.
     pub(super) alone: bool,
 }
@@ -89,7 +91,9 @@ impl View<'_> {
     fn ranks(&self, partition: PartitionId) -> Vec<&str> {
         let names = self.others.keys().map(String::as_str).chain([self.me]);
         let ranked = |node| {
-            let info = self.info_of(node).filter(|info| info.may_have(partition))?;
+            let may =
+                |info: &&NodeInfo| info.format_known >= self.format && info.may_have(partition);
+            let info = self.info_of(node).filter(may)?;
             let pinned_ms = info.pins.get(&partition).copied();
             Some((pinned_ms, score(partition, node), node))
         };

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use bus::PartitionId;
+use bus::{FormatLevel, PartitionId};
 use metrics::gauge;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -51,6 +51,8 @@ pub(crate) enum RootMsg {
     Release { partition: PartitionId, answer: oneshot::Sender<()> },
     /// Another node names itself the owner of this one by a later epoch.
     Verify(PartitionId),
+    /// The installation's format level.
+    Format(FormatLevel),
     /// Let all go, and take none any more.
     Stop(oneshot::Sender<()>),
     /// What to say in the lease.
@@ -165,6 +167,13 @@ impl RootState {
     fn verify(&self, partition: PartitionId) {
         if let Some(entry) = self.shards.get(&partition) {
             drop(entry.actor.cast(ShardMsg::Notice(Notice::Verify)));
+        }
+    }
+
+    /// One that is still taking its partition has read it itself, or hears it the next time.
+    fn format(&self, level: FormatLevel) {
+        for entry in self.shards.values() {
+            drop(entry.actor.cast(ShardMsg::Notice(Notice::Format(level))));
         }
     }
 
@@ -329,6 +338,7 @@ impl Actor for Root {
             RootMsg::Take { partition, answer } => state.take(&myself, partition, answer).await,
             RootMsg::Release { partition, answer } => state.release(partition, answer),
             RootMsg::Verify(partition) => state.verify(partition),
+            RootMsg::Format(level) => state.format(level),
             RootMsg::Stop(answer) => state.stop(&myself, answer),
             RootMsg::Stands(answer) => drop(answer.send(state.stands())),
             RootMsg::InTouch(in_touch) => {

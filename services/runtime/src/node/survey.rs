@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, NodeLease, PartitionId};
+use bus::{Bus, FormatLevel, NodeLease, PartitionId};
 
 use super::{
     NodeError,
@@ -44,6 +44,8 @@ pub struct NodeView {
     pub draining: bool,
     /// It takes nothing, because its clock differs from the bus's or it is told what to take.
     pub takes_none: bool,
+    /// Newest format level it knows.
+    pub format_known: FormatLevel,
 }
 
 impl NodeView {
@@ -57,6 +59,7 @@ impl NodeView {
             pinned: info.pins.keys().copied().collect(),
             draining: info.draining,
             takes_none: info.takes_none,
+            format_known: info.format_known,
         }
     }
 }

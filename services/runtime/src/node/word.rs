@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, PartitionId, decode, encode};
+use bus::{Bus, FormatLevel, PartitionId, decode, encode};
 use chassis::task::TaskKind;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -24,6 +24,8 @@ pub(crate) enum Word {
     Move { partition: PartitionId, to: String },
     /// An operator wants a node to hand everything over and to take nothing, or takes that back.
     Drain { node: String, drains: bool },
+    /// An operator wants the installation's format level raised. Only routers may write it.
+    Raise { level: FormatLevel },
     /// The lease of a node says something new that others should act on.
     Look,
 }
@@ -47,6 +49,16 @@ pub async fn move_partition(bus: &Bus, partition: PartitionId, to: &str) -> Resu
 /// When the bus cannot be reached.
 pub async fn drain_node(bus: &Bus, node: &str, drains: bool) -> Result<(), NodeError> {
     let body = encode(&Word::Drain { node: node.to_owned(), drains })?;
+    bus.signals.publish(TOPIC, body).await.map_err(NodeError::Signal)
+}
+
+/// Asks the nodes to raise the installation's format level, which they do if all of them know it. It is a signal, as
+/// [`move_partition`]: [`crate::format_level()`] tells whether it is done.
+///
+/// # Errors
+/// When the bus cannot be reached.
+pub async fn raise_format_level(bus: &Bus, level: FormatLevel) -> Result<(), NodeError> {
+    let body = encode(&Word::Raise { level })?;
     bus.signals.publish(TOPIC, body).await.map_err(NodeError::Signal)
 }
 

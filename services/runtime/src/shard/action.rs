@@ -1,7 +1,8 @@
 //! What the machine asks its driver to do, and what the driver tells it.
 
 use bus::{
-    Checkpoint, EntityId, Event, PartName, PartPut, PartitionId, Place, ReadLimit, Reply, SavedPart,
+    Checkpoint, EntityId, Event, FormatLevel, PartName, PartPut, PartitionId, Place, ReadLimit,
+    Reply, SavedPart,
 };
 use bytes::Bytes;
 
@@ -60,6 +61,8 @@ pub enum Action {
         life: Life,
         /// Parts wanted.
         parts: Vec<PartName>,
+        /// Level to encode them at.
+        format: FormatLevel,
     },
     /// Forget this life.
     Close {
@@ -237,6 +240,8 @@ pub enum Notice {
     CallResult(CallReturn),
     /// Another node names itself the owner by a later epoch.
     Verify,
+    /// The installation's format level.
+    Format(FormatLevel),
     /// Time passed.
     Tick,
     /// Let the partition go in good order.

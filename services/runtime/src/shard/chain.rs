@@ -1,6 +1,6 @@
 //! The chain of records and what the last record proves (design.md 4.2, 4.3).
 
-use bus::{Incarnation, RecordBody, RecordHead};
+use bus::{CodecError, FormatLevel, Incarnation, Record, RecordBody, RecordHead, check_version};
 use serde::{Deserialize, Serialize};
 
 /// Last record of the chain.
@@ -10,6 +10,16 @@ pub struct Link {
     pub seq: u64,
     /// Its head.
     pub head: RecordHead,
+}
+
+/// Reads a record and its plain size, as a build does that knows format levels up to `known`.
+///
+/// # Errors
+/// When the bytes are no record, or were written at a later level.
+pub(crate) fn read_record(bytes: &[u8], known: FormatLevel) -> Result<(Record, usize), CodecError> {
+    let (record, plain_bytes) = Record::decode_sized(bytes)?;
+    check_version(record.version, known.0)?;
+    Ok((record, plain_bytes))
 }
 
 /// Whether a record continues the chain that ends at `last` (`None`: an empty log).

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bus::{
-    PartitionId, Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead, Step, Steps,
+    EncodedRecord, PartitionId, Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead,
+    Step, Steps,
 };
 use bytes::Bytes;
 
 use super::{
     Action, Alarm, AppendAnswer, Link, Now, Shard, StopReason, Verdict, Why, gate::Held, judge,
-    size, ticket::Staged,
+    read_record, size, ticket::Staged,
 };
 
 /// Reads of a leader that is behind what was acknowledged, before it is alarmed on.
@@ -36,6 +37,8 @@ pub(super) struct Commit {
 struct Flight {
     head: RecordHead,
     bytes: Bytes,
+    /// What replay and memory are bounded by.
+    plain_bytes: usize,
     content: Content,
     steps: usize,
     results: bool,
@@ -139,14 +142,16 @@ impl Shard {
         out: &mut Vec<Action>,
     ) {
         let head = self.commit.next_head();
-        let record = Record::new(head, body);
-        let bytes = match record.encode() {
-            Ok(bytes) => bytes,
+        let record = Record::at(self.format(), head, body);
+        let EncodedRecord { bytes, plain_bytes } = match record.encode_sized() {
+            Ok(encoded) => encoded,
             Err(error) => return self.stop(StopReason::Corrupt(error.to_string()), out),
         };
         let content = content(record.body);
         self.counts.appending(bytes.len());
-        self.commit.flight = Some(Flight { head, bytes, content, steps, results, attempts: 0 });
+        let attempts = 0;
+        self.commit.flight =
+            Some(Flight { head, bytes, plain_bytes, content, steps, results, attempts });
         self.send_flight(out);
     }
 
@@ -207,14 +212,16 @@ impl Shard {
             return out.push(Action::ReadLast { why, delay_ms });
         };
         self.commit.failed_reads = 0;
-        let last = match last.map(|(seq, bytes)| Record::decode(&bytes).map(|r| (seq, r.head))) {
-            None => None,
-            Some(Ok(last)) => Some(last),
-            Some(Err(error)) => {
-                let what = format!("the last record: {error}");
-                return self.stop(StopReason::UnknownVersion(what), out);
-            }
-        };
+        let known = self.settings.format_known;
+        let last =
+            match last.map(|(seq, bytes)| read_record(&bytes, known).map(|r| (seq, r.0.head))) {
+                None => None,
+                Some(Ok(last)) => Some(last),
+                Some(Err(error)) => {
+                    let what = format!("the last record: {error}");
+                    return self.stop(StopReason::UnknownVersion(what), out);
+                }
+            };
         match why {
             Why::Confirm => self.on_confirmed(now, last, sent_boot_ms, out),
             Why::Conflict => self.on_conflict_read(now, last, sent_boot_ms, out),
@@ -261,7 +268,7 @@ impl Shard {
         self.commit.older_reads = 0;
         self.commit.last = Link { seq, head: flight.head };
         self.commit.position = Position { generation: flight.head.generation, seq, index: 0 };
-        self.checkpoints.logged(flight.bytes.len());
+        self.checkpoints.logged(flight.plain_bytes);
         match flight.content {
             Content::Trying(place) => self.trying_is_durable(place, out),
             Content::Released => self.stop(StopReason::Released, out),

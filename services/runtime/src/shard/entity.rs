@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bus::{EntityId, Event, PartName, Position, SavedPart};
+use bus::{EntityId, Event, FormatLevel, PartName, Position, SavedPart};
 
 use super::{
     Action, Alarm, Life, Now, Shard, StopReason, Ticket,
@@ -158,6 +158,7 @@ impl Shard {
     }
 
     fn dispatch_queue(&mut self, entity: EntityId, out: &mut Vec<Action>) {
+        let format = self.format();
         loop {
             let Some(slot) = self.entities.get(&entity) else { return };
             let life = slot.life;
@@ -168,7 +169,7 @@ impl Shard {
             self.slot(entity).queue.pop_front();
             if let Some(pending) = self.pending.get_mut(&ticket) {
                 pending.progress = Progress::Dispatched(life);
-                let input = Box::new(decide_input(pending));
+                let input = Box::new(decide_input(pending, format));
                 out.push(Action::Dispatch { life, ticket, input });
             }
         }
@@ -270,12 +271,13 @@ impl Shard {
     }
 }
 
-fn decide_input(pending: &Pending) -> DecideInput {
+fn decide_input(pending: &Pending, format: FormatLevel) -> DecideInput {
     DecideInput {
         header: pending.header.clone(),
         entity: pending.entity,
         occasion: pending.occasion.clone(),
         now_ms: pending.now_ms,
         foreign_calls_over_ms: pending.foreign_calls_over_ms,
+        format,
     }
 }

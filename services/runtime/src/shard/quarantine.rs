@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bus::{
     CodecError, EntityId, Event, FORMAT_VERSION, PartName, PartPut, PartitionId, Position,
-    SavedPart, decode, encode,
+    SavedPart, check_version, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,10 +117,7 @@ pub(super) fn restore(parts: &[SavedPart]) -> Result<BTreeMap<EntityId, Slot>, C
     parts.sort_by(|a, b| a.name.cmp(&b.name));
     for bytes in parts.into_iter().filter_map(|part| part.bytes.as_ref()) {
         let aside: Aside = decode(bytes)?;
-        if aside.version == 0 || aside.version > FORMAT_VERSION {
-            let (found, known) = (aside.version, FORMAT_VERSION);
-            return Err(CodecError::UnknownVersion { found, known });
-        }
+        check_version(aside.version, FORMAT_VERSION)?;
         let slot = slots.entry(aside.entity).or_insert_with(Slot::cold);
         slot.aside += 1;
         for AsideStep { position, events } in aside.steps {

@@ -6,8 +6,8 @@ mod remainder;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bus::{
-    Checkpoint, CodecError, EntityId, PartitionId, Place, Position, Record, RecordBody, SavedPart,
-    Step, Steps,
+    Checkpoint, CodecError, EntityId, FormatLevel, PartitionId, Place, Position, Record,
+    RecordBody, SavedPart, Step, Steps,
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     continues,
     entity::Slot,
     intake::Intake,
-    quarantine,
+    quarantine, read_record,
     save::Saves,
     status::Counts,
     summary::Summary,
@@ -33,6 +33,8 @@ pub(crate) use remainder::Remainder;
 #[derive(Debug)]
 pub struct Recovery {
     owned: Owned,
+    /// Records of a later level are not read.
+    known: FormatLevel,
     /// Last record of the chain read so far.
     link: Option<Link>,
     /// Where the checkpoint stands; records up to it only give their unconfirmed messages.
@@ -70,6 +72,7 @@ impl Recovery {
             .map_err(|error| unreadable("events set aside", &error))?;
         let mut recovery = Self {
             owned,
+            known: FormatLevel::KNOWN,
             link: None,
             checkpoint: None,
             from_seq: None,
@@ -89,6 +92,12 @@ impl Recovery {
             recovery.resume(&checkpoint)?;
         }
         Ok(recovery)
+    }
+
+    /// The same for a build that knows format levels up to `known`.
+    #[must_use]
+    pub fn knowing(self, known: FormatLevel) -> Self {
+        Self { known, ..self }
     }
 
     fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), StopReason> {
@@ -136,8 +145,8 @@ impl Recovery {
     /// # Errors
     /// When it cannot be read, or shows another owner.
     pub fn record(&mut self, seq: u64, bytes: &[u8]) -> Result<bool, StopReason> {
-        let record =
-            Record::decode(bytes).map_err(|error| unreadable(&format!("record {seq}"), &error))?;
+        let (record, plain_bytes) = read_record(bytes, self.known)
+            .map_err(|error| unreadable(&format!("record {seq}"), &error))?;
         let is_first_of_chain = self.is_first_of_chain(seq);
         if !is_first_of_chain && !continues(self.link.as_ref(), &record.head, &record.body) {
             self.alarms.push(Alarm::RecordOutOfChain);
@@ -155,7 +164,7 @@ impl Recovery {
                 }
                 self.messages_before(seq, record);
             }
-            _ => self.take(seq, record, bytes.len(), is_first),
+            _ => self.take(seq, record, plain_bytes, is_first),
         }
         Ok(seq != self.owned.epoch.seq)
     }

@@ -90,6 +90,7 @@ impl Shard {
     }
 
     pub(super) fn ask_if_wanted(&mut self, now: Now, entity: EntityId, out: &mut Vec<Action>) {
+        let format = self.format();
         let Some(slot) = self.entities.get_mut(&entity) else { return };
         if !matches!(slot.snapshot, Snapshot::Wanted) {
             return;
@@ -108,7 +109,7 @@ impl Shard {
             Stand::Live => {
                 slot.snapshot = Snapshot::Asked;
                 let parts = slot.dirty.keys().cloned().collect();
-                out.push(Action::Snapshot { life: slot.life, parts });
+                out.push(Action::Snapshot { life: slot.life, parts, format });
             }
         }
     }

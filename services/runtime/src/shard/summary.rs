@@ -1,6 +1,6 @@
 //! What a checkpoint says besides the saved parts.
 
-use bus::{CodecError, FORMAT_VERSION, PartitionId, Place, decode, encode};
+use bus::{CodecError, FORMAT_VERSION, PartitionId, Place, check_version, decode, encode};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -82,10 +82,7 @@ impl Summary {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let summary: Self = decode(bytes)?;
-        if summary.version == 0 || summary.version > FORMAT_VERSION {
-            let (found, known) = (summary.version, FORMAT_VERSION);
-            return Err(CodecError::UnknownVersion { found, known });
-        }
+        check_version(summary.version, FORMAT_VERSION)?;
         Ok(summary)
     }
 }

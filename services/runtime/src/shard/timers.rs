@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{
     BusinessId, CodecError, EntityId, FORMAT_VERSION, PartName, PartPut, PartitionId, Position,
-    SavedPart, decode, encode,
+    SavedPart, check_version, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -292,10 +292,7 @@ impl TimerReplay {
             let mut timers = BTreeMap::new();
             if let Some(bytes) = &part.bytes {
                 let saved: Saved = decode(bytes)?;
-                if saved.version == 0 || saved.version > FORMAT_VERSION {
-                    let (found, known) = (saved.version, FORMAT_VERSION);
-                    return Err(CodecError::UnknownVersion { found, known });
-                }
+                check_version(saved.version, FORMAT_VERSION)?;
                 timers
                     .extend(saved.timers.into_iter().map(|t| (t.entity, (t.wake_ms, t.business))));
             }

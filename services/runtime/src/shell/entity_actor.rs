@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use bus::{EntityId, Event, PartName, SavedPart};
+use bus::{EntityId, Event, FormatLevel, PartName, SavedPart};
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
@@ -36,7 +36,7 @@ pub(crate) struct EntityState {
 pub(crate) enum EntityMsg {
     Open { parts: Vec<SavedPart>, events: Vec<Event> },
     Decide { ticket: Ticket, input: Box<DecideInput> },
-    Snapshot { parts: Vec<PartName> },
+    Snapshot { parts: Vec<PartName>, format: FormatLevel },
 }
 
 impl EntityState {
@@ -81,9 +81,9 @@ impl EntityState {
         Some(Notice::Decided { life: self.arguments.life, ticket, outcome })
     }
 
-    fn snapshot(&self, parts: Vec<PartName>) -> Option<Notice> {
+    fn snapshot(&self, parts: Vec<PartName>, format: FormatLevel) -> Option<Notice> {
         let live = self.live.as_ref()?;
-        let encode = |name: PartName| Ok((name.clone(), live.part(&name)?));
+        let encode = |name: PartName| Ok((name.clone(), live.part(&name, format)?));
         let encoded = || parts.into_iter().map(encode).collect::<Result<Vec<_>, EntityError>>();
         let parts: Result<Vec<(PartName, Option<Bytes>)>, EntityError> = caught(encoded);
         let EntityArguments { entity, life, .. } = self.arguments;
@@ -126,7 +126,7 @@ impl Actor for EntityActor {
         let notice = match message {
             EntityMsg::Open { parts, events } => state.open(&parts, &events),
             EntityMsg::Decide { ticket, input } => state.decide(ticket, &input),
-            EntityMsg::Snapshot { parts } => state.snapshot(parts),
+            EntityMsg::Snapshot { parts, format } => state.snapshot(parts, format),
         };
         if let Some(notice) = notice {
             // A shard that is gone needs no answer.

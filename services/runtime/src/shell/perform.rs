@@ -41,8 +41,8 @@ impl ShardState {
             Action::Dispatch { life, ticket, input } => {
                 self.tell_entity(life, EntityMsg::Decide { ticket, input });
             }
-            Action::Snapshot { life, parts } => {
-                self.tell_entity(life, EntityMsg::Snapshot { parts });
+            Action::Snapshot { life, parts, format } => {
+                self.tell_entity(life, EntityMsg::Snapshot { parts, format });
             }
             Action::Close { life } => self.close(life),
             Action::Append { number, expected_last, record, results, steps, delay_ms } => {

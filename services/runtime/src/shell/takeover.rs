@@ -4,12 +4,18 @@
 use std::sync::Arc;
 
 use bus::{
-    BusError, Incarnation, LogAppendError, PartitionId, ReadLimit, Record, RecordBody, RecordHead,
+    BusError, FormatLevel, Incarnation, LogAppendError, PartitionId, ReadLimit, Record, RecordBody,
+    RecordHead,
 };
 use bytes::Bytes;
 
 use super::context::Context;
-use crate::shard::{Alarm, Link, Owned, Recovery, Shard, StopReason, Verdict, judge, own_entity};
+use crate::{
+    format_level,
+    shard::{
+        Alarm, Link, Owned, Recovery, Shard, StopReason, Verdict, judge, own_entity, read_record,
+    },
+};
 
 /// Generation of a log that no restore or import has touched.
 const FIRST_GENERATION: u32 = 1;
@@ -46,7 +52,8 @@ impl TakeOver {
 
     /// Takes the partition and replays it.
     pub(crate) async fn run(mut self) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
-        let claimed = self.claim().await?;
+        let format = self.format_level().await?;
+        let claimed = self.claim(format).await?;
         let (shown_boot_ms, acked_boot_ms) = self.read_back(claimed.link).await?;
         self.context.executor.taken(self.partition);
         let inbox_last = self.inbox_last().await?;
@@ -58,6 +65,7 @@ impl TakeOver {
             shown_boot_ms,
             acked_boot_ms,
             inbox_last,
+            format,
         };
         let replayed = self.replay_untrimmed(owned).await;
         if let Err(TakeOverError::Stopped(StopReason::Corrupt(_))) = &replayed {
@@ -67,7 +75,24 @@ impl TakeOver {
         replayed
     }
 
-    async fn claim(&mut self) -> Result<Claimed, TakeOverError> {
+    /// The level to write at. Who does not know it must not even try: its `Epoch` would end an owner who does.
+    async fn format_level(&mut self) -> Result<FormatLevel, TakeOverError> {
+        let known = self.context.settings.shard.format_known;
+        loop {
+            let stored = format_level::stored(&self.context.bus).await;
+            match stored.map(Option::unwrap_or_default) {
+                Ok(level) if level > known => {
+                    let what =
+                        format!("at format level {level}, and this one knows those up to {known}");
+                    return Err(StopReason::UnknownVersion(what).into());
+                }
+                Ok(level) => return Ok(level),
+                Err(error) => self.again(error).await?,
+            }
+        }
+    }
+
+    async fn claim(&mut self, format: FormatLevel) -> Result<Claimed, TakeOverError> {
         let mut last = self.last().await?;
         if last.is_none() && self.checkpoint().await?.is_some() {
             // Another node may have begun the log and made the checkpoint in between.
@@ -86,7 +111,7 @@ impl TakeOver {
         };
         let node = self.context.name.clone();
         let body = RecordBody::Epoch { node, now_ms: self.context.clock.wall_ms() };
-        let record = Record::new(head, body)
+        let record = Record::at(format, head, body)
             .encode()
             .map_err(|error| StopReason::Corrupt(error.to_string()))?;
         let seq = self.append_epoch(head, record).await?;
@@ -176,7 +201,8 @@ impl TakeOver {
     ) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
         let epoch_seq = owned.epoch.seq;
         let own_parts = self.own_parts().await?;
-        let mut recovery = Recovery::begin(owned, checkpoint, &own_parts)?;
+        let known = self.context.settings.shard.format_known;
+        let mut recovery = Recovery::begin(owned, checkpoint, &own_parts)?.knowing(known);
         let mut after = recovery.read_after();
         while after < epoch_seq {
             let records = self.records(after).await?;
@@ -196,7 +222,8 @@ impl TakeOver {
             match self.context.bus.log.last(self.partition).await {
                 Ok(None) => return Ok(None),
                 Ok(Some((seq, bytes))) => {
-                    let record = Record::decode(&bytes).map_err(|error| {
+                    let known = self.context.settings.shard.format_known;
+                    let (record, _) = read_record(&bytes, known).map_err(|error| {
                         StopReason::UnknownVersion(format!("record {seq}: {error}"))
                     })?;
                     return Ok(Some((seq, record.head)));

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::write::ask;
 
 /// Holds what is said of the installation as a whole.
-const INSTALLATION: EntityId = EntityId { kind: 0xFE, hash: [0; 16] };
-const PARTITION: PartitionId = PartitionId(0);
+pub(crate) const INSTALLATION: EntityId = EntityId { kind: 0xFE, hash: [0; 16] };
+pub(crate) const INSTALLATION_PARTITION: PartitionId = PartitionId(0);
 const NAME: &str = "standing";
 
 /// How it stands.
@@ -69,11 +69,11 @@ pub(super) async fn write(bus: &Bus, standing: Standing, generation: u32) -> Res
     let position = Position { generation, seq: 0, index: standing.step() };
     let part = SavedPart { name: PartName::from(NAME), position, bytes: Some(bytes) };
     let puts = vec![PartPut { entity: INSTALLATION, part }];
-    ask(|| bus.states.put(PARTITION, puts.clone())).await
+    ask(|| bus.states.put(INSTALLATION_PARTITION, puts.clone())).await
 }
 
 async fn stored(bus: &Bus) -> Result<Option<(Position, Standing)>, BusError> {
-    let parts = ask(|| bus.states.load(PARTITION, INSTALLATION)).await?;
+    let parts = ask(|| bus.states.load(INSTALLATION_PARTITION, INSTALLATION)).await?;
     let Some(part) = parts.into_iter().find(|part| part.name.0 == NAME) else { return Ok(None) };
     let Some(bytes) = part.bytes else { return Ok(None) };
     let corrupt =

@@ -7,13 +7,13 @@ mod toy;
 use std::time::Duration;
 
 use bus::{
-    Bus, Cause, PartitionId, Record,
+    Bus, Cause, FormatLevel, PartitionId, Record,
     jetstream::{self, Options},
 };
 use testkit::nats::NatsServer;
 
 use super::{Moved, Mover, Standing, TransferError, release, standing, transfer};
-use crate::Random;
+use crate::{Random, format_level, store_format_level};
 use toy::{Command, add, append, command, embedded, entity, node, pay, total};
 
 /// Accounts of the installation.
@@ -89,6 +89,8 @@ async fn moved(source: &Bus, target: &Bus, generation: u32) -> Moved {
     assert_eq!(moved.generation, generation);
     assert_eq!(generations(target).await, vec![generation; usize::from(target.partitions)]);
     assert_eq!(standing(target).await.unwrap(), Standing::Held);
+    let levels = [format_level(source).await.unwrap(), format_level(target).await.unwrap()];
+    assert_eq!(levels[0], levels[1], "what is carried was written at the source's level");
     moved
 }
 
@@ -97,6 +99,7 @@ async fn an_installation_stopped_in_order_goes_on_in_more_partitions_and_in_fewe
     let (_source_dir, source) = embedded(3);
     let owner = node(&source).await;
     fill(&source).await;
+    store_format_level(&source, FormatLevel::KNOWN).await.unwrap();
     owner.stop(Duration::from_secs(30)).await.unwrap();
     append_undecided(&source).await;
 

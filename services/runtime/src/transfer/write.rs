@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use bus::{
-    AppendError, Bus, BusError, CodecError, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input,
+    AppendError, Bus, BusError, CodecError, FormatLevel, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input,
     LogAppendError, PartPut, PartitionId, Record, RecordBody, RecordHead,
 };
 use bytes::Bytes;
@@ -21,7 +21,7 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 const ENTRY_OVERHEAD: usize = 64;
 
 /// Asks until there is an answer.
-pub(super) async fn ask<T, F: Future<Output = Result<T, BusError>>>(
+pub(crate) async fn ask<T, F: Future<Output = Result<T, BusError>>>(
     mut request: impl FnMut() -> F,
 ) -> Result<T, BusError> {
     let mut attempts = 1;
@@ -153,10 +153,11 @@ pub(super) async fn log(
     partition: PartitionId,
     head: RecordHead,
     mover: &Mover,
+    format: FormatLevel,
     (arrived, last_now_ms): (u64, u64),
 ) -> Result<(), TransferError> {
     let body = RecordBody::Epoch { node: mover.node.clone(), now_ms: mover.now_ms };
-    let record = Record::new(head, body).encode()?;
+    let record = Record::at(format, head, body).encode()?;
     let seq = open(target, partition, &head, record).await?;
     let checkpoint = first_checkpoint(Link { seq, head }, partition, arrived, last_now_ms)?;
     Ok(ask(|| target.states.put_checkpoint(partition, checkpoint.clone())).await?)

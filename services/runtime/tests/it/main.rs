@@ -10,6 +10,7 @@
 
 mod cluster;
 mod failure;
+mod format;
 mod nats;
 mod node;
 mod toy;

@@ -6,7 +6,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bus::{BusinessId, Cause, EntityId, Event, Header, Input, Key, PartName, SavedPart};
+use bus::{
+    BusinessId, Cause, EntityId, Event, FormatLevel, Header, Input, Key, PartName, SavedPart,
+};
 use bytes::Bytes;
 use runtime::host::{
     CallId, CallRequest, CallResult, DecideInput, Decision, Door, EntityError, Executor, Host,
@@ -139,7 +141,7 @@ impl LiveEntity for Live {
         Ok(())
     }
 
-    fn part(&self, _name: &PartName) -> Result<Option<Bytes>, EntityError> {
+    fn part(&self, _: &PartName, _: FormatLevel) -> Result<Option<Bytes>, EntityError> {
         Ok(Some(bus::encode(&self.account).unwrap()))
     }
 

@@ -6,7 +6,7 @@ use bus::{
     Bus, EntityId, InboxEntry, Input, PartitionId, Record, RecordBody, Reply, Step, sim::SimBus,
 };
 use chassis::clock::Clock;
-use runtime::{Node, NodeOptions, Placement, Random, Settings};
+use runtime::{Node, NodeOptions, Placement, Random, Settings, host::Host};
 
 use crate::toy::{Account, ToyHost, World};
 
@@ -40,16 +40,27 @@ impl Installation {
 
     pub(crate) async fn node_on(&self, bus: Bus, name: &str) -> (Node, Arc<ToyHost>) {
         let host = Arc::new(ToyHost::default());
+        (self.start(bus, name, host.clone(), self.settings.clone()).await, host)
+    }
+
+    /// A node with entities and settings of its own.
+    pub(crate) async fn start(
+        &self,
+        bus: Bus,
+        name: &str,
+        host: Arc<dyn Host>,
+        settings: Settings,
+    ) -> Node {
         let options = NodeOptions {
             bus,
-            host: host.clone(),
+            host,
             executor: self.world.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
             name: name.to_owned(),
-            settings: self.settings.clone(),
+            settings,
         };
-        (Node::start(options).await.unwrap(), host)
+        Node::start(options).await.unwrap()
     }
 
     pub(crate) async fn append(&self, inputs: Vec<Input>) {

@@ -1,6 +1,6 @@
 //! What one run is made of, drawn from its seed: size, load, faults. A mix may be aimed at one rule.
 
-use bus::sim;
+use bus::{FormatLevel, sim};
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use runtime::Breaks;
@@ -22,6 +22,8 @@ pub(crate) struct Mix {
     /// Probabilities of request faults are drawn up to this.
     pub(crate) request_faults: f64,
     pub(crate) settings: Sizes,
+    /// Of the installation.
+    pub(crate) format: FormatLevel,
     pub(crate) breaks: Breaks,
     pub(crate) bus_breaks: sim::Breaks,
     pub(crate) dedupe_broken: bool,
@@ -134,6 +136,7 @@ impl Mix {
             commands,
             request_faults: [0.02, 0.1, 0.3][rng.random_range(0..3)],
             settings,
+            format: FormatLevel(self::rng(seed, 12).random_range(1..=FormatLevel::KNOWN.0)),
             breaks: Breaks::default(),
             bus_breaks: sim::Breaks::default(),
             dedupe_broken: false,

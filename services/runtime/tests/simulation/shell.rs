@@ -46,6 +46,7 @@ pub(crate) fn run(mix: &Mix) -> Outcome {
 async fn run_in(mix: &Mix) -> Outcome {
     let clock = Clock::virtual_from(START_MS);
     let sim = SimBus::new(mix.seed, mix.partitions);
+    runtime::store_format_level(&sim.node("operator"), mix.format).await.unwrap();
     sim.set_breaks(mix.bus_breaks);
     let start_by_ms = runtime::ShardSettings::default().start_by_ms;
     let time = clock.clone();

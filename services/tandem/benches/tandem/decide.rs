@@ -78,6 +78,7 @@ fn decide_all(host: &RouterHost, inputs: &[bus::Input], kind: u8) -> (f64, u32) 
             occasion: Occasion::Input(input.body.clone()),
             now_ms: input.header.received_ms,
             foreign_calls_over_ms: 0,
+            format: bus::FormatLevel::KNOWN,
         };
         let begun = std::time::Instant::now();
         let decision = entity.decide(&told).unwrap();

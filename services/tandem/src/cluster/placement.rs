@@ -3,9 +3,9 @@
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
-use bus::{Bus, PartitionId, jetstream};
+use bus::{Bus, FormatLevel, PartitionId, jetstream};
 use chassis::config::Config;
-use runtime::{NodeView, Survey, drain_node, move_partition, survey};
+use runtime::{NodeView, Survey, drain_node, format_level, move_partition, survey};
 use tokio::time::sleep;
 
 use super::{nats, options};
@@ -31,7 +31,9 @@ pub(super) async fn look(config: &Config, bus: &Bus) -> anyhow::Result<Survey> {
 pub(super) async fn status(config: &Config) -> anyhow::Result<ExitCode> {
     let bus = connect(config).await?;
     let survey = look(config, &bus).await?;
-    say(nodes_table(&survey).trim_end());
+    let level = format_level(&bus).await?;
+    say(nodes_table(&survey, level).trim_end());
+    say(&format!("format level {level}"));
     let serving = survey.owners.values().filter(|owner| owner.serving).count();
     say(&format!("{serving} of {} partitions are served", bus.partitions));
     let all_served = serving == usize::from(bus.partitions);
@@ -119,18 +121,21 @@ fn living<'a>(survey: &'a Survey, name: &str) -> anyhow::Result<&'a NodeView> {
     bail!("no router {name} lives; there are: {}", names.join(", "))
 }
 
-fn nodes_table(survey: &Survey) -> String {
+fn nodes_table(survey: &Survey, level: FormatLevel) -> String {
     let mut table = format!("{:<24} {:>7} {:>7}  {}\n", "router", "owned", "serving", "state");
     for (name, node) in &survey.nodes {
         let (owned, serving) = (node.owned.len(), node.serving.len());
-        let _ = writeln!(table, "{name:<24} {owned:>7} {serving:>7}  {}", state(node));
+        let _ = writeln!(table, "{name:<24} {owned:>7} {serving:>7}  {}", state(node, level));
     }
     table
 }
 
-fn state(node: &NodeView) -> String {
+fn state(node: &NodeView, level: FormatLevel) -> String {
     let mut words = vec![if node.lives { "lives" } else { "does not renew its lease" }.to_owned()];
-    if node.draining {
+    let known = node.format_known;
+    if node.lives && known < level {
+        words.push(format!("knows format levels up to {known} and takes nothing: upgrade it"));
+    } else if node.draining {
         words.push("drains".to_owned());
     }
     if node.takes_none && !node.draining {
@@ -197,9 +202,11 @@ mod tests {
     #[test]
     fn tables_name_what_an_operator_looks_for() {
         let survey = survey_of_two();
-        let nodes = nodes_table(&survey);
+        let nodes = nodes_table(&survey, FormatLevel::FIRST);
         assert!(nodes.contains("lives; drains"), "{nodes}");
         assert!(nodes.contains("does not renew its lease"), "{nodes}");
+        let nodes = nodes_table(&survey, FormatLevel(2));
+        assert!(nodes.contains("lives; knows format levels up to 1 and takes nothing"), "{nodes}");
         let partitions = partitions_table(&survey, 2);
         assert!(partitions.contains("on its way to b"), "{partitions}");
         assert!(partitions.contains("nobody serves it"), "{partitions}");

@@ -101,5 +101,6 @@ fn settings(config: &Config) -> Settings {
     settings.shard.hard_limit_ms = limits.call_hard_limit_ms;
     settings.shard.checkpoint_interval_ms = limits.checkpoint_interval_ms;
     settings.shard.idle_ms = limits.passivate_after_ms;
+    settings.shard.format_known = crate::format::known(config);
     settings
 }

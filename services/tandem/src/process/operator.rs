@@ -8,7 +8,7 @@ use api::{
     v1::{BackupResponse, PartitionState, PausedNumber, StatusResponse},
 };
 use archive::{Archive, Trimmer, segments::Segments};
-use bus::{Bus, PartitionId, sqlite::Store};
+use bus::{Bus, FormatLevel, PartitionId, sqlite::Store};
 use chassis::{clock::Clock, config::Config, health::Health, seal::Sealer};
 use desk::Operator;
 use domain::{
@@ -127,6 +127,12 @@ impl Operator for LocalOperator {
             segments: u32::try_from(written.segments).unwrap_or(u32::MAX),
             key_notice: written.key_notice.to_owned(),
         })
+    }
+
+    async fn format_levels(&self) -> Result<(FormatLevel, FormatLevel), Status> {
+        let level = runtime::format_level(&self.bus).await;
+        let level = level.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok((level, crate::format::known(&self.config)))
     }
 
     fn holds_sends(&self) -> bool {

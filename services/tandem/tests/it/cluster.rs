@@ -3,6 +3,7 @@
 mod balancer;
 mod fleet;
 mod three;
+mod upgrade;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ struct World {
     avoided: BTreeMap<String, u64>,
     free_since_ms: BTreeMap<PartitionId, u64>,
     now_ms: u64,
+    format: FormatLevel,
 }
 
 impl World {
@@ -41,6 +42,7 @@ impl World {
             lease_ms: LEASE_MS,
             moves_max: 1,
             moves: true,
+            format: self.format,
             alone: false,
         };
         view.plan()
@@ -227,4 +229,24 @@ fn an_operators_move_wins_over_the_score_and_the_latest_one_counts() {
     world.nodes.remove("b");
     world.nodes.remove("c");
     assert_eq!(world.plan("a").hand_over, BTreeMap::new());
+}
+
+#[test]
+fn who_does_not_know_the_format_level_is_given_nothing() {
+    let mut world = World::of(&["a", "b", "old"]);
+    for node in ["a", "b"] {
+        world.info(node).format_known = FormatLevel(2);
+    }
+    let taken = |world: &World| ["a", "b", "old"].map(|node| world.plan(node).take.len());
+    assert!(taken(&world).into_iter().all(|count| count > 0));
+    world.format = FormatLevel(2);
+    let [a, b, old] = taken(&world);
+    assert_eq!((a + b, old), (usize::from(PARTITIONS), 0));
+    // What it has it may keep until it is handed over: nobody else takes it.
+    world.format = FormatLevel::FIRST;
+    world.take_all();
+    world.format = FormatLevel(2);
+    assert_eq!(taken(&world), [0; 3]);
+    world.info("old").draining = true;
+    assert!(!world.plan("old").hand_over.is_empty());
 }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use bus::{BusinessId, EntityId, Incarnation, Input, PartitionId, Place, RecordHead, SavedPart};
+use bus::{
+    BusinessId, EntityId, FormatLevel, Incarnation, Input, PartitionId, Place, RecordHead,
+    SavedPart,
+};
 
 use super::{Recovery, unreadable};
 use crate::shard::{Link, Owned, StopReason, channel::Channel, quarantine};
@@ -44,6 +47,7 @@ impl Owned {
             shown_boot_ms: 0,
             acked_boot_ms: 0,
             inbox_last: 0,
+            format: FormatLevel::FIRST,
         }
     }
 }

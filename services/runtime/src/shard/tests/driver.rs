@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bus::{
-    BusinessId, Cause, Checkpoint, EntityId, Event, Header, InboxEntry, Incarnation, Input, Key,
-    PartName, PartitionId, Position, Record, RecordBody, RecordHead, SavedPart, Step,
+    BusinessId, Cause, Checkpoint, EntityId, Event, FormatLevel, Header, InboxEntry, Incarnation,
+    Input, Key, PartName, PartitionId, Position, Record, RecordBody, RecordHead, SavedPart, Step,
 };
 use bytes::Bytes;
 
@@ -169,6 +169,7 @@ impl Driver {
             shown_boot_ms: now.boot_ms,
             acked_boot_ms: now.boot_ms,
             inbox_last: store.inbox.last().map_or(0, |(seq, _)| *seq),
+            format: FormatLevel::FIRST,
         };
         let own: Vec<_> = parts_of(&store, own_entity(PartitionId(0)));
         let mut recovery = Recovery::begin(owned, store.checkpoint.clone(), &own)?;
@@ -294,7 +295,7 @@ impl Driver {
                 let outcome = self.decide(life, ticket, &input)?;
                 return Some(Notice::Decided { life, ticket, outcome });
             }
-            Action::Snapshot { life, parts } => {
+            Action::Snapshot { life, parts, .. } => {
                 let (entity, texts) = self.live.get(&life)?;
                 let part = |name: PartName| {
                     let text = texts.parts.get(&name).cloned();

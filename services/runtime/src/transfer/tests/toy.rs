@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bus::{
-    Bus, BusinessId, Cause, EntityId, Event, Header, InboxEntry, Input, Key, PartName, PartitionId,
-    Reply, SavedPart, sqlite,
+    Bus, BusinessId, Cause, EntityId, Event, FormatLevel, Header, InboxEntry, Input, Key, PartName,
+    PartitionId, Reply, SavedPart, sqlite,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ impl LiveEntity for Account {
         Ok(())
     }
 
-    fn part(&self, _: &PartName) -> Result<Option<Bytes>, EntityError> {
+    fn part(&self, _: &PartName, _: FormatLevel) -> Result<Option<Bytes>, EntityError> {
         Ok(Some(bus::encode(self).unwrap()))
     }
 

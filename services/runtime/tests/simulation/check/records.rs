@@ -42,9 +42,12 @@ fn break_of(last: Option<(u64, RecordHead)>, record: &Record) -> Option<String> 
 
 impl Checker {
     pub(super) fn on_log(&mut self, partition: PartitionId, seq: u64, bytes: &Bytes) {
-        let record = Record::decode(bytes).unwrap();
+        let (record, plain_bytes) = Record::decode_sized(bytes).unwrap();
         let now_ms = self.now_ms;
         self.report.count("records");
+        if bytes.len() < plain_bytes {
+            self.report.count("records compressed");
+        }
         self.report.note(now_ms, || format!("log {partition} {seq}: {}", brief(&record)));
         let held = self.held.get_mut(&partition).unwrap();
         if let Some(why) = break_of(held.last, &record) {

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use bus::{EntityId, Event, PartName, SavedPart};
+use bus::{EntityId, Event, FormatLevel, PartName, SavedPart};
 use runtime::{
     host::{DecideInput, EntityError, Host, LiveEntity},
     shard::{Decided, Life, Notice, Outcome, Ticket},
@@ -16,7 +16,7 @@ use crate::toy::decide::ToyHost;
 pub(super) enum Message {
     Open { parts: Vec<SavedPart>, events: Vec<Event> },
     Decide { ticket: Ticket, input: Box<DecideInput> },
-    Snapshot { parts: Vec<PartName> },
+    Snapshot { parts: Vec<PartName>, format: FormatLevel },
 }
 
 pub(super) struct Living {
@@ -58,7 +58,7 @@ impl Living {
         match self.mailbox.pop_front()? {
             Message::Open { parts, events } => self.open(host, &parts, &events),
             Message::Decide { ticket, input } => self.decide(ticket, &input),
-            Message::Snapshot { parts } => self.snapshot(parts),
+            Message::Snapshot { parts, format } => self.snapshot(parts, format),
         }
     }
 
@@ -98,9 +98,9 @@ impl Living {
         Some(Notice::Decided { life: self.life, ticket, outcome })
     }
 
-    fn snapshot(&self, parts: Vec<PartName>) -> Option<Notice> {
+    fn snapshot(&self, parts: Vec<PartName>, format: FormatLevel) -> Option<Notice> {
         let live = self.live.as_ref()?;
-        let encode = |name: PartName| Ok((name.clone(), live.part(&name)?));
+        let encode = |name: PartName| Ok((name.clone(), live.part(&name, format)?));
         let parts: Result<Vec<_>, EntityError> = parts.into_iter().map(encode).collect();
         let parts = parts.map_err(|error| error.to_string());
         let Self { entity, life, through, .. } = *self;

@@ -68,7 +68,9 @@ impl World {
             Action::Dispatch { life, ticket, input } => {
                 self.post(id, life, Message::Decide { ticket, input });
             }
-            Action::Snapshot { life, parts } => self.post(id, life, Message::Snapshot { parts }),
+            Action::Snapshot { life, parts, format } => {
+                self.post(id, life, Message::Snapshot { parts, format });
+            }
             Action::Close { life } => drop(owner.lives.remove(&life)),
             Action::Call { entity, request, start_by_boot_ms } => {
                 owner.calls.insert(request.call, CallKept::default());

@@ -28,7 +28,7 @@ impl World {
         };
         let now_ms = self.clocks(node).wall_ms;
         let body = RecordBody::Epoch { node: format!("n{node}"), now_ms };
-        let record = Record::new(head, body).encode().unwrap();
+        let record = Record::at(self.mix.format, head, body).encode().unwrap();
         self.fly(id, 0, What::TakeEpoch { head, record, had_owner: last.is_some() });
     }
 
@@ -97,6 +97,7 @@ impl World {
             shown_boot_ms,
             acked_boot_ms: boot_ms,
             inbox_last: self.store.last_input(partition),
+            format: self.mix.format,
         };
         self.fly(id, 0, What::TakeReplay(owned));
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bus::{Cause, EntityId, Event, Key, PartName, SavedPart};
+use bus::{Cause, EntityId, Event, FormatLevel, Key, PartName, SavedPart};
 use bytes::Bytes;
 use runtime::host::{
     CallId, CallRequest, DecideInput, Decision, EntityError, Host, LiveEntity, Occasion,
@@ -254,7 +254,7 @@ impl LiveEntity for Live {
         Ok(())
     }
 
-    fn part(&self, name: &PartName) -> Result<Option<Bytes>, EntityError> {
+    fn part(&self, name: &PartName, _: FormatLevel) -> Result<Option<Bytes>, EntityError> {
         Ok(self.account.part(name))
     }
 

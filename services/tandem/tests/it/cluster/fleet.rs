@@ -1,6 +1,10 @@
 //! Processes of a cluster, with a balancer before the gateways and one before the desks.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tandem::stage::{Addresses, Control, Process, Stage};
 use testkit::{nats::RoleKeys, wait_for};
@@ -16,8 +20,19 @@ pub(crate) const PARTITIONS: f64 = 16.0;
 /// Longest a process may take to stop in good order.
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
+/// What a process is a build of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// This one.
+    #[default]
+    New,
+    /// One that knows the first format level only: the program that `TANDEM_OLD_PROGRAM` names, or this one as a rehearsal.
+    Old,
+}
+
 struct Member {
     role: &'static str,
+    build: Build,
     process: Process,
 }
 
@@ -64,7 +79,9 @@ impl Fleet {
         let config = self.stage.config_file();
         let arguments = [&["cluster"], arguments, &["--config", text(&config)]].concat();
         let signs_in = self.signs_in("operator");
-        let done = run_with(&arguments, &borrowed(&signs_in), BOUND).await;
+        let environment: Vec<_> =
+            signs_in.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let done = run_with(&arguments, &environment, BOUND).await;
         if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
@@ -85,10 +102,29 @@ impl Fleet {
 
     /// Starts a process and lets the balancers know.
     pub(crate) async fn start(&mut self, role: &'static str, node: &'static str) {
+        self.start_build(Build::New, role, node).await.unwrap();
+    }
+
+    /// As [`Fleet::start`], of any build; it may fail.
+    pub(crate) async fn start_build(
+        &mut self,
+        build: Build,
+        role: &'static str,
+        node: &'static str,
+    ) -> anyhow::Result<()> {
         let signs_in = self.signs_in(role);
-        let process = self.stage.start_role(role, node, &borrowed(&signs_in)).await.unwrap();
-        self.members.insert(node, Member { role, process });
+        let mut environment: Vec<_> =
+            signs_in.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut program = self.stage.programs().tandem.clone();
+        match (build, old_program()) {
+            (Build::New, _) => {}
+            (Build::Old, Some(old)) => program = old,
+            (Build::Old, None) => environment.push(("TANDEM_FORMAT_KNOWN", "1")),
+        }
+        let process = self.stage.start_role(&program, role, node, &environment).await?;
+        self.members.insert(node, Member { role, build, process });
         self.balance();
+        Ok(())
     }
 
     /// Starts all these (role and node), then the customers.
@@ -144,14 +180,25 @@ impl Fleet {
 
     /// Starts one that has ended.
     pub(crate) async fn start_again(&mut self, node: &'static str) {
+        let Member { role, build, .. } = self.members[node];
+        self.start_build(build, role, node).await.unwrap();
+    }
+
+    /// SIGTERM, and a start as another build.
+    pub(crate) async fn replace(&mut self, node: &'static str, build: Build) {
+        self.stop(node).await;
         let role = self.members[node].role;
-        self.start(role, node).await;
+        self.start_build(build, role, node).await.unwrap();
+    }
+
+    async fn stop(&mut self, node: &str) {
+        let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
+        assert!(status.success(), "{node} ended with {status}");
     }
 
     /// SIGTERM, and a start: as a rolling upgrade does it.
     pub(crate) async fn restart(&mut self, node: &'static str) {
-        let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
-        assert!(status.success(), "{node} ended with {status}");
+        self.stop(node).await;
         self.start_again(node).await;
     }
 
@@ -167,8 +214,7 @@ impl Fleet {
     pub(crate) async fn end(mut self, expected: &[&str]) {
         for role in ["gateway", "desk", "router", "archive"] {
             for node in self.nodes(role) {
-                let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
-                assert!(status.success(), "{node} ended with {status}");
+                self.stop(node).await;
             }
         }
         for node in self.members.keys() {
@@ -185,6 +231,7 @@ impl Fleet {
     }
 }
 
-fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
-    environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
+/// A program of an earlier commit (scripts/upgrade-rehearsal.sh), where there is one.
+pub(crate) fn old_program() -> Option<PathBuf> {
+    std::env::var_os("TANDEM_OLD_PROGRAM").map(PathBuf::from)
 }

@@ -1,0 +1,183 @@
+//! The installation's format level: shown, and raised once everything that lives knows the next one.
+
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
+
+use anyhow::{bail, ensure};
+use bus::{
+    Bus, FormatLevel,
+    sqlite::{DATABASE_FILE, Options, Store},
+};
+use chassis::config::Config;
+use runtime::{Survey, format_level, raise_format_level, store_format_level};
+use tokio::time::sleep;
+
+use super::placement;
+use crate::{cli::say, format::known};
+
+/// How often the routers are asked, and the pause after each time.
+const ASKS_MAX: u32 = 60;
+const ASK_PAUSE: Duration = Duration::from_millis(250);
+
+/// Prints the level, and what each router knows.
+pub(super) async fn show(config: &Config) -> anyhow::Result<ExitCode> {
+    let (level, survey) = match config.bus.nats {
+        Some(_) => {
+            let bus = placement::connect(config).await?;
+            (format_level(&bus).await?, placement::look(config, &bus).await?)
+        }
+        None => {
+            let store = open(config)?;
+            let level = format_level(&store.bus()).await;
+            store.close();
+            (level?, Survey::default())
+        }
+    };
+    say(table(level, known(config), &survey).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Raises the level to `to`, or to the newest that this program knows.
+pub(super) async fn raise(config: &Config, to: Option<u16>) -> anyhow::Result<ExitCode> {
+    let to = to.map_or_else(|| known(config), FormatLevel);
+    match config.bus.nats {
+        Some(_) => raise_cluster(config, to).await?,
+        None => {
+            // While it is open no process runs on the directory, and whoever starts later knows the level or refuses.
+            let store = open(config)?;
+            let raised = raise_directory(config, &store.bus(), to).await;
+            store.close();
+            raised?;
+        }
+    }
+    say(&format!("the installation is at format level {to}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn raise_directory(config: &Config, bus: &Bus, to: FormatLevel) -> anyhow::Result<()> {
+    let level = format_level(bus).await?;
+    if let Some(why) = refusal(level, to, known(config), &Survey::default()) {
+        bail!(why);
+    }
+    Ok(store_format_level(bus, to).await?)
+}
+
+/// Only routers write states, so they are asked by a signal. It may be lost: what is stored says whether it was heard.
+async fn raise_cluster(config: &Config, to: FormatLevel) -> anyhow::Result<()> {
+    let bus = placement::connect(config).await?;
+    for _ in 0..ASKS_MAX {
+        let level = format_level(&bus).await?;
+        let survey = placement::look(config, &bus).await?;
+        if let Some(why) = refusal(level, to, known(config), &survey) {
+            bail!(why);
+        }
+        if level == to {
+            return Ok(());
+        }
+        ensure!(
+            survey.nodes.values().any(|node| node.lives),
+            "no router lives, and only a router may write it: start one, and repeat"
+        );
+        raise_format_level(&bus, to).await?;
+        sleep(ASK_PAUSE).await;
+    }
+    bail!("no router raises it: their logs say why")
+}
+
+fn open(config: &Config) -> anyhow::Result<Store> {
+    let dir = &config.data_dir;
+    ensure!(
+        dir.join(DATABASE_FILE).is_file(),
+        "there is no embedded installation in {}: set data_dir, or [bus.nats] for a cluster",
+        dir.display()
+    );
+    let options =
+        Options { partitions: config.partitions, min_free_bytes: 0, ..Options::default() };
+    Ok(Store::open(dir, options)?)
+}
+
+/// Why the level must not become `to`, if so.
+fn refusal(
+    level: FormatLevel,
+    to: FormatLevel,
+    known: FormatLevel,
+    survey: &Survey,
+) -> Option<String> {
+    if to < level {
+        return Some(format!(
+            "the format level is {level} and cannot be lowered: what was written at it stays, and a program that does not \
+             know it could not read that; the way back is a backup from before it was raised"
+        ));
+    }
+    if to > known {
+        return Some(format!("this program knows format levels up to {known}"));
+    }
+    let behind = survey.nodes.iter().filter(|(_, node)| node.lives && node.format_known < to);
+    let behind: Vec<String> =
+        behind.map(|(name, node)| format!("{name} knows {}", node.format_known)).collect();
+    (!behind.is_empty()).then(|| {
+        format!(
+            "not every router knows format level {to}: {}; upgrade or stop those, and repeat",
+            behind.join(", ")
+        )
+    })
+}
+
+fn table(level: FormatLevel, known: FormatLevel, survey: &Survey) -> String {
+    let mut table = format!("format level {level}; this program knows levels up to {known}\n");
+    for (name, node) in survey.nodes.iter().filter(|(_, node)| node.lives) {
+        let _ = writeln!(table, "{name:<24} knows levels up to {}", node.format_known);
+    }
+    if level < known && refusal(level, known, known, survey).is_none() {
+        let _ = writeln!(
+            table,
+            "`tandem cluster format raise` raises it to {known}, once desks, gateways and the archive are new, too; before \
+             that the old program can be put back, after it only a backup"
+        );
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::NodeView;
+
+    use super::*;
+
+    const FIRST: FormatLevel = FormatLevel::FIRST;
+    const SECOND: FormatLevel = FormatLevel(2);
+
+    fn survey(nodes: &[(&str, bool, FormatLevel)]) -> Survey {
+        let view = |(name, lives, format_known): &(&str, bool, FormatLevel)| {
+            let node =
+                NodeView { lives: *lives, format_known: *format_known, ..NodeView::default() };
+            ((*name).to_owned(), node)
+        };
+        Survey { nodes: nodes.iter().map(view).collect(), ..Survey::default() }
+    }
+
+    #[test]
+    fn a_raise_is_refused_by_the_names_of_those_who_do_not_know_the_level() {
+        let mixed = survey(&[("a", true, SECOND), ("b", true, FIRST), ("c", false, FIRST)]);
+        let why = refusal(FIRST, SECOND, SECOND, &mixed).unwrap();
+        assert!(why.contains("b knows 1") && !why.contains("c knows"), "{why}");
+        let new = survey(&[("a", true, SECOND), ("c", false, FIRST)]);
+        assert_eq!(refusal(FIRST, SECOND, SECOND, &new), None);
+        assert_eq!(refusal(SECOND, SECOND, SECOND, &new), None);
+        let why = refusal(FIRST, FormatLevel(3), SECOND, &new).unwrap();
+        assert!(why.contains("up to 2"), "{why}");
+    }
+
+    #[test]
+    fn it_is_never_lowered() {
+        let why = refusal(SECOND, FIRST, SECOND, &survey(&[])).unwrap();
+        assert!(why.contains("cannot be lowered"), "{why}");
+    }
+
+    #[test]
+    fn the_table_says_when_it_may_be_raised() {
+        let mixed = table(FIRST, SECOND, &survey(&[("a", true, SECOND), ("b", true, FIRST)]));
+        assert!(mixed.contains("format level 1") && !mixed.contains("raises it"), "{mixed}");
+        let new = table(FIRST, SECOND, &survey(&[("a", true, SECOND)]));
+        assert!(new.contains("raises it to 2"), "{new}");
+    }
+}
