@@ -173,6 +173,22 @@ mod tests {
         assert!(why.contains("cannot be lowered"), "{why}");
     }
 
+    #[tokio::test]
+    async fn the_directory_of_a_stopped_process_is_raised() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        let refused = raise(&config, None).await.unwrap_err().to_string();
+        assert!(refused.contains("no embedded installation"), "{refused}");
+        let options = Options { partitions: config.partitions, ..Options::default() };
+        Store::open(dir.path(), Options { min_free_bytes: 0, ..options }).unwrap().close();
+        raise(&config, None).await.unwrap();
+        let store = open(&config).unwrap();
+        assert_eq!(format_level(&store.bus()).await.unwrap(), FormatLevel::KNOWN);
+        store.close();
+        let refused = raise(&config, Some(1)).await.unwrap_err().to_string();
+        assert!(refused.contains("cannot be lowered"), "{refused}");
+    }
+
     #[test]
     fn the_table_says_when_it_may_be_raised() {
         let mixed = table(FIRST, SECOND, &survey(&[("a", true, SECOND), ("b", true, FIRST)]));

@@ -191,6 +191,13 @@ impl Fleet {
         self.start_build(build, role, node).await.unwrap();
     }
 
+    /// SIGTERM, and it does not come back.
+    pub(crate) async fn dismiss(&mut self, node: &str) {
+        self.stop(node).await;
+        self.members.remove(node);
+        self.balance();
+    }
+
     async fn stop(&mut self, node: &str) {
         let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
         assert!(status.success(), "{node} ended with {status}");
