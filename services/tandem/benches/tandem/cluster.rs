@@ -22,9 +22,8 @@ use crate::{
 const LAYOUTS: [(usize, &str); 4] = [(1, "always"), (1, "2m"), (3, "always"), (3, "2m")];
 const ROUTERS: [u32; 3] = [1, 2, 4];
 const PARTITIONS: u16 = 16;
-/// Customers whose floor an agent holds, and those of them who write in W2.
-const HELD: u32 = 10_000;
-const TALKING: u32 = 2_000;
+/// One in so many of the customers whose floor an agent holds writes in W2.
+const TALKS: u32 = 5;
 /// Exchanges asked for per second where the figure is what was done of them.
 const W2_RATE: u32 = 1_500;
 /// Seconds that times are measured for, at half the rate that was reached.
@@ -35,6 +34,11 @@ const RAW_ENTRIES: [u32; 2] = [1, 16];
 /// Eight numbers, so that no number's own rate is what is measured.
 fn shape() -> Shape {
     Shape { numbers: 8, ..Shape::default() }
+}
+
+/// Customers whose floor an agent holds.
+fn held() -> u32 {
+    scaled(10_000)
 }
 
 pub(crate) async fn cluster(report: &Report) {
@@ -64,16 +68,17 @@ struct Measured {
 impl Measured {
     async fn of(layout: Layout) -> Self {
         let world = World::open_fleet(layout, shape()).await;
-        w1::hold(&world, HELD).await;
-        let w1 = w1::measure(&world, scaled(20_000), HELD).await;
+        w1::hold(&world, held()).await;
+        let w1 = w1::measure(&world, scaled(20_000), held()).await;
         let answered = answers(&world, half(w1.per_s())).await;
         let sizes = Sizes::of(&world.ground.as_ref().unwrap().bus().await).await;
 
         let habits = Habits { replies: true, ..Habits::default() };
         let agents = Agents::sign_in(&world, habits).await;
-        let w2 = w2::exchange(&world, world.texts("W2M", scaled(3_000), TALKING), W2_RATE).await;
+        let talking = held() / TALKS;
+        let w2 = w2::exchange(&world, world.texts("W2M", scaled(3_000), talking), W2_RATE).await;
         let rate = half(w2.per_s());
-        let (calm, from_us) = (world.texts("W2L", CALM_S * rate, TALKING), world.clock.boot_us());
+        let (calm, from_us) = (world.texts("W2L", CALM_S * rate, talking), world.clock.boot_us());
         w2::exchange(&world, calm, rate).await;
         let (replied, missing) = agents.reply_us(&world, from_us);
         println!("replies at {rate}/s: {}, missing {missing}", replied.len());
@@ -88,8 +93,9 @@ impl Measured {
             report.row("cluster", format!("{}: {figure}", self.layout.name()), value, target, what);
         };
         let what = format!(
-            "{n} texts, one per POST, of {HELD} customers whose floor an agent holds, {CONNECTIONS} POSTs at once; \
-             {PARTITIONS} partitions; in the log and in the read model; everything on this machine"
+            "{n} texts, one per POST, of {} customers whose floor an agent holds, {CONNECTIONS} POSTs at once; \
+             {PARTITIONS} partitions; in the log and in the read model; everything on this machine",
+            held()
         );
         row("W1", (per_s, "/s"), Target::None, what);
         for run in &raw.runs {
@@ -152,7 +158,7 @@ fn half(per_s: f64) -> u32 {
 
 /// Answers to webhooks at a rate.
 async fn answers(world: &World, rate: u32) -> Histogram<u64> {
-    let texts = world.texts("CALM", CALM_S * rate, HELD);
+    let texts = world.texts("CALM", CALM_S * rate, held());
     let due_us = world.clock.boot_us() + 50_000;
     let answered = poster::paced(world.gateway(), texts, rate, due_us).await;
     world.until_still().await;
@@ -205,8 +211,8 @@ pub(crate) async fn routers(report: &Report) {
     for routers in ROUTERS {
         let layout = Layout { servers: 1, sync: "2m", routers, partitions: PARTITIONS };
         let world = World::open_fleet(layout, shape()).await;
-        w1::hold(&world, HELD).await;
-        let done = w1::measure(&world, scaled(20_000), HELD).await;
+        w1::hold(&world, held()).await;
+        let done = w1::measure(&world, scaled(20_000), held()).await;
         let (n, served) = (done.messages(), world.served().await);
         world.stop().await;
         let name = if routers == 1 { "router" } else { "routers" };
