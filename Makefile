@@ -68,7 +68,7 @@ docs: setup
 reference: setup
 	$(CARGO) run --locked --quiet -p testkit --bin reference
 
-bench: setup
+bench: setup nats postgres
 	$(CARGO) bench --locked -p tandem --bench tandem -- $(BENCH)
 
 soak: setup nats postgres s3-server python-client fuzz-build

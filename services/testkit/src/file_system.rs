@@ -1,7 +1,7 @@
 //! Places on the disk.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -20,4 +20,16 @@ pub fn temp_dir() -> io::Result<TempDir> {
 pub fn repository_root() -> PathBuf {
     let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
     this_crate.ancestors().nth(2).unwrap_or(this_crate).to_owned()
+}
+
+/// Bytes of all files below a directory. What vanishes meanwhile does not count.
+#[must_use]
+pub fn bytes_below(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let bytes_of = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.map(bytes_of).sum()
 }

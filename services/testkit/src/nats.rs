@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{
@@ -27,7 +27,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{TimedOut, repository_root, temp_dir, wait_until, wait_until_blocking};
+use crate::{TimedOut, process, repository_root, temp_dir, wait_until, wait_until_blocking};
 
 /// Environment variable that names the server's executable.
 pub const SERVER_VARIABLE: &str = "TANDEM_NATS_SERVER";
@@ -88,6 +88,15 @@ impl Setup {
         if !files.iter().any(|file| WITH_STORE.contains(file)) {
             text += "jetstream { store_dir: $NATS_STORE }\n";
         }
+        Self { configuration: Some(text), ..Self::default() }
+    }
+
+    /// A server that belongs to no cluster, with a fsync policy (`sync_interval`) and limits as in `cluster.conf`.
+    #[must_use]
+    pub fn alone(sync_interval: &str) -> Self {
+        let text = format!(
+            "max_payload: 1MB\njetstream {{ store_dir: $NATS_STORE, sync_interval: {sync_interval:?} }}\n"
+        );
         Self { configuration: Some(text), ..Self::default() }
     }
 
@@ -183,6 +192,18 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// The directory of its streams.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
     /// Kills the process (SIGKILL) and waits for its end. The store stays.
     ///
     /// # Errors
@@ -223,9 +244,7 @@ impl NatsServer {
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
-        let pid = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
-        let pid = pid.and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
-        kill_process(pid, signal).map_err(io::Error::from)
+        process::signal(self.id().ok_or(io::ErrorKind::NotFound)?, signal)
     }
 
     fn log_path(&self) -> PathBuf {
@@ -241,7 +260,7 @@ impl NatsServer {
         // The first time the server chooses a port nobody else has; afterwards it keeps it.
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let store = self.dir.path().join("store");
+        let store = self.store();
         let mut command = Command::new(&self.executable);
         command
             .args(["--addr", "127.0.0.1", "--port", &port])

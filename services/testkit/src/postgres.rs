@@ -11,10 +11,14 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, getuid, kill_process};
+use rustix::process::{Signal, getuid};
 use tempfile::TempDir;
 
-use crate::{free_port, temp_dir, wait_until_blocking};
+use crate::{
+    free_port,
+    process::{self, signal},
+    temp_dir, wait_until_blocking,
+};
 
 /// Environment variable that names the directory of the server's executables.
 pub const BIN_VARIABLE: &str = "TANDEM_POSTGRES_BIN";
@@ -30,8 +34,6 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 /// What it logs when it takes connections.
 const READY: &str = "ready to accept connections";
-/// The unit of times in proc(5): Linux shows them to programs in hundredths of a second.
-const TICK: Duration = Duration::from_millis(10);
 /// Ports that are tried: another process may take a free one first.
 const PORTS_MAX: usize = 5;
 
@@ -243,8 +245,7 @@ impl PostgresServer {
     #[must_use]
     pub fn cpu(&self) -> Duration {
         let Ok(pid) = self.pid() else { return Duration::ZERO };
-        let ticks: u64 = children(pid).into_iter().chain([pid]).filter_map(ticks_of).sum();
-        TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+        children(pid).into_iter().chain([pid]).filter_map(process::cpu).sum()
     }
 
     fn pid(&self) -> io::Result<u32> {
@@ -357,13 +358,6 @@ fn owner() -> Result<Option<Owner>, PostgresError> {
     found.map(Some).ok_or(PostgresError::NoUser)
 }
 
-/// User and system time of a process in ticks: fields 14 and 15.
-fn ticks_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut times = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-    Some(times.next()?.parse::<u64>().ok()? + times.next()?.parse::<u64>().ok()?)
-}
-
 /// Processes that `parent` started, by proc(5).
 fn children(parent: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -375,11 +369,6 @@ fn children(parent: u32) -> Vec<u32> {
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
-}
-
-fn signal(pid: u32, signal: Signal) -> io::Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
-    kill_process(pid, signal).map_err(io::Error::from)
 }
 
 /// Whether a process, which has one thread, is stopped by a signal (state `T` in proc(5)) or has ended.

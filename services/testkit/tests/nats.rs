@@ -74,3 +74,15 @@ async fn a_cluster_goes_on_without_one_server_and_meets_on_its_links_alone() {
     cluster.heal_clients(next);
     assert!(wait_for(WITHIN, "an append after the rejoin", append).await.unwrap() > third);
 }
+
+#[tokio::test]
+async fn servers_for_a_measurement_meet_without_links() {
+    for servers in [1, 3] {
+        let mut cluster = NatsCluster::start_direct(servers, "always").await.unwrap();
+        assert_eq!((cluster.size(), cluster.resident_bytes().len()), (servers, servers));
+        assert!(cluster.stores().iter().all(|store| store.exists()));
+        let urls = cluster.urls();
+        cluster.restart(0).await.unwrap();
+        assert_eq!(cluster.urls(), urls);
+    }
+}

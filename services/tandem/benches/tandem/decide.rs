@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bus::{EntityId, InboxEntry, PartitionId, ReadLimit, sqlite::Options};
+use bus::EntityId;
 use chassis::{config::Config, seal::Sealer};
 use router::RouterHost;
 use runtime::host::{DecideInput, Host as _, LiveEntity, Occasion};
@@ -11,8 +11,9 @@ use runtime::host::{DecideInput, Host as _, LiveEntity, Occasion};
 use crate::harness::{
     desk::{self, Agents, Habits},
     poster,
-    programs::{PARTITIONS, Shape},
+    programs::Shape,
     report::{Report, Target},
+    stored,
     world::World,
 };
 
@@ -27,7 +28,7 @@ pub(crate) async fn run(report: &Report) {
     let agents = Agents::sign_in(&world, Habits { replies: true, ..Habits::default() }).await;
     let due_us = world.clock.boot_us();
     let texts = world.texts("DEC", 2_000, CUSTOMERS);
-    poster::paced(world.product.addresses.gateway, texts, 400, due_us).await;
+    poster::paced(world.gateway(), texts, 400, due_us).await;
     world.until_still().await;
     drop(agents);
     let dir = world.stop().await;
@@ -35,7 +36,7 @@ pub(crate) async fn run(report: &Report) {
     let data = dir.path().join("data");
     let sealer = Arc::new(Sealer::open_dir(&data).unwrap());
     let host = RouterHost::new(&config, sealer).unwrap();
-    let inputs = inputs(&data).await;
+    let inputs = stored::inputs(&stored::open(&data)).await;
     for (kind, name) in KINDS {
         let (each_ns, count) = decide_all(&host, &inputs, kind);
         let what = format!(
@@ -43,25 +44,6 @@ pub(crate) async fn run(report: &Report) {
         );
         report.row("decide", name, (each_ns, "ns"), Target::None, what);
     }
-}
-
-async fn inputs(dir: &std::path::Path) -> Vec<bus::Input> {
-    let bus =
-        bus::sqlite::open(dir, Options { partitions: PARTITIONS, ..Options::default() }).unwrap();
-    let mut inputs = Vec::new();
-    for partition in (0..PARTITIONS).map(PartitionId) {
-        let end = bus.inbox.last(partition).await.unwrap();
-        let mut after = 0;
-        while after < end {
-            for (seq, bytes) in
-                bus.inbox.read(partition, after, ReadLimit::default()).await.unwrap()
-            {
-                after = seq;
-                inputs.extend(InboxEntry::decode(&bytes).unwrap().inputs);
-            }
-        }
-    }
-    inputs
 }
 
 /// Mean nanoseconds of deciding and applying the inputs of one kind.

@@ -1,12 +1,16 @@
-//! What every bench needs: the product with a configuration of a given shape, webhooks, a poster that costs little, agents,
-//! a Graph API that answers at once, CPU times, and the report.
+//! What every bench needs: the product with a configuration of a given shape, in one process or as a fleet; webhooks, a poster
+//! that costs little, agents, a Graph API that answers at once; what was stored, and what storing it costs at least; CPU
+//! times, and the report.
 
 pub(crate) mod desk;
+pub(crate) mod fleet;
 pub(crate) mod graph;
 pub(crate) mod measure;
 pub(crate) mod poster;
 pub(crate) mod programs;
+pub(crate) mod raw;
 pub(crate) mod report;
+pub(crate) mod stored;
 pub(crate) mod webhook;
 pub(crate) mod world;
 

@@ -38,7 +38,7 @@ pub(crate) async fn latency(report: &Report) {
     });
     let requests = Arc::new(requests.collect::<Vec<_>>());
     let due_us = world.clock.boot_us() + 50_000;
-    let gateway = world.product.addresses.gateway;
+    let gateway = world.gateway();
     let answered = poster::paced(gateway, requests, RATE, due_us).await;
     world.until_still().await;
     let due = (0..messages)
@@ -137,7 +137,7 @@ pub(crate) async fn flood(report: &Report) {
         let quiets: Vec<_> = (0..SHARE * seconds).map(|n| text(quiet(n / 2), "Q", n)).collect();
         let louds: Vec<_> = (0..flood * seconds).map(|n| text(loud(n), "L", n)).collect();
         let due_us = world.clock.boot_us() + 50_000;
-        let gateway = world.product.addresses.gateway;
+        let gateway = world.gateway();
         let posting = async {
             tokio::join!(
                 poster::paced(gateway, Arc::new(quiets), SHARE, due_us),

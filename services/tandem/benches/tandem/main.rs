@@ -1,7 +1,7 @@
 //! The figures of docs/benchmarks.md: each a named bench (`cargo bench -p tandem -- w1 w2`), all of them by `make bench`.
 //!
-//! The product runs as a process of its own on embedded storage; the generator runs on the same machine and its CPU is
-//! listed apart. Nothing is asserted about time: the table printed at the end says what each figure includes and whether its
+//! The product runs as a process of its own on embedded storage, or as a fleet of processes on real servers; the generator
+//! runs on the same machine and its CPU is listed apart. Nothing is asserted about time: the table printed at the end says what each figure includes and whether its
 //! target was met. `BENCH_SCALE` (percent, default 100) makes every bench shorter or longer.
 
 #![allow(
@@ -15,7 +15,9 @@
     reason = "a benchmark fails by panicking and prints what it measured"
 )]
 
+mod cluster;
 mod decide;
+mod entities;
 mod harness;
 mod latency;
 mod pressure;
@@ -40,6 +42,9 @@ const BENCHES: &[(&str, Bench)] = &[
     ("growth", |report| Box::pin(size::growth(report))),
     ("start", |report| Box::pin(size::start(report))),
     ("pressure", |report| Box::pin(pressure::run(report))),
+    ("cluster", |report| Box::pin(cluster::cluster(report))),
+    ("routers", |report| Box::pin(cluster::routers(report))),
+    ("entities", |report| Box::pin(entities::run(report))),
 ];
 
 fn main() {

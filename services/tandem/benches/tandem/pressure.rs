@@ -8,7 +8,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use crate::harness::{
     desk::{self, Agents, Habits},
     measure::ms,
-    poster::{self, histogram, offset_us},
+    poster::{self, offset_us},
     programs::Shape,
     report::{Report, Target},
     scaled, webhook,
@@ -91,7 +91,7 @@ async fn beside_inbound(report: &Report) {
     let until_us = from_us + u64::from(seconds) * 1_000_000;
     let due_us = random_times(world.clock.boot_us() + 50_000, until_us + 500_000);
     let texts = world.texts("RND", u32::try_from(due_us.len()).unwrap(), CUSTOMERS);
-    let gateway = world.product.addresses.gateway;
+    let gateway = world.gateway();
     tokio::join!(
         poster::at(gateway, texts, Arc::new(due_us.clone())),
         press(&world, COEXISTENCE_RATE, until_us),
@@ -134,7 +134,7 @@ async fn behind_a_campaign(report: &Report) {
         webhook::text(world.from(n % TALKING), &format!("TALK{n}"), at_s, "and when will it come?")
     });
     let due_us = (0..n).map(|n| from_us + offset_us(usize::try_from(n).unwrap(), TALK) - LEAD_US);
-    let gateway = world.product.addresses.gateway;
+    let gateway = world.gateway();
     let (texts, due_us) = (Arc::new(texts.collect()), Arc::new(due_us.collect()));
     let talk = async {
         poster::at(gateway, texts, due_us).await;
@@ -146,15 +146,7 @@ async fn behind_a_campaign(report: &Report) {
         () = talk => {}
     }
 
-    let departed = world.graph.replies();
-    let mut waited_us = histogram();
-    let mut missing = 0_u32;
-    for (text, asked_us) in agents.seen.asked.lock().unwrap().iter() {
-        match departed.get(text) {
-            Some(at_us) => waited_us.saturating_record(at_us.saturating_sub(*asked_us)),
-            None => missing += 1,
-        }
-    }
+    let (waited_us, missing) = agents.reply_us(&world, 0);
     println!("replies of agents: {}, missing {missing}", waited_us.len());
     let used = count(&world.graph.departures(), from_us, until_us) / f64::from(RATE * seconds);
     let what = format!(

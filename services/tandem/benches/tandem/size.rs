@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use bus::{EntityId, PartPut, PartitionId, sqlite::Options};
-use futures::{StreamExt as _, stream};
-
 use crate::harness::{
     measure::{seconds, sum},
-    programs::{PARTITIONS, Shape},
+    programs::Shape,
     report::{Report, Target},
-    scaled,
+    scaled, stored,
     world::World,
 };
 
@@ -69,32 +66,16 @@ pub(crate) async fn memory(report: &Report) {
 
 /// Mean bytes of the saved conversations in a directory.
 async fn state_bytes(dir: &std::path::Path) -> f64 {
-    let bus =
-        bus::sqlite::open(dir, Options { partitions: PARTITIONS, ..Options::default() }).unwrap();
+    let bus = stored::open(dir);
     let (mut bytes, mut count) = (0, 0);
-    for entity in entities(&bus).await {
-        let parts = bus.states.load(entity.partition(PARTITIONS), entity).await.unwrap();
+    for entity in stored::conversations(&bus).await {
+        let parts = bus.states.load(entity.partition(bus.partitions), entity).await.unwrap();
         for part in parts {
             bytes += part.bytes.map_or(0, |bytes| bytes.len());
             count += 1;
         }
     }
     f64::from(u32::try_from(bytes).unwrap()) / f64::from(count)
-}
-
-/// Some conversations that the logs tell of.
-async fn entities(bus: &bus::Bus) -> Vec<EntityId> {
-    let mut found = std::collections::BTreeSet::new();
-    for partition in (0..PARTITIONS).map(PartitionId) {
-        let records = bus.log.read(partition, 0, bus::ReadLimit::default()).await.unwrap();
-        for (_, bytes) in records {
-            if let bus::RecordBody::Steps(body) = bus::Record::decode(&bytes).unwrap().body {
-                let conversations = body.steps.iter().map(|step| step.entity);
-                found.extend(conversations.filter(|entity| entity.kind == 1).take(500));
-            }
-        }
-    }
-    found.into_iter().take(4_000).collect()
 }
 
 /// Start with a million saved conversations.
@@ -105,7 +86,9 @@ pub(crate) async fn start(report: &Report) {
     world.post(world.texts("SEED", 1_000, 100), 16).await;
     world.until_still().await;
     let dir = world.stop().await;
-    fill(&dir.path().join("data"), conversations).await;
+    let bus = stored::open(&dir.path().join("data"));
+    stored::fill(&bus, stored::conversation(&bus).await, conversations, 256, 32).await;
+    drop(bus);
     let clock = chassis::clock::Clock::system();
     let begun_us = clock.boot_us();
     let world = World::open_in(dir, shape).await;
@@ -117,36 +100,6 @@ pub(crate) async fn start(report: &Report) {
     );
     report.row("start", "start", (took_s, "s"), Target::AtMost(5.0), what);
     world.stop().await;
-}
-
-/// Saves copies of a real conversation under other names.
-async fn fill(dir: &std::path::Path, conversations: u32) {
-    let bus =
-        bus::sqlite::open(dir, Options { partitions: PARTITIONS, ..Options::default() }).unwrap();
-    let real = entities(&bus).await[0];
-    let parts = bus.states.load(real.partition(PARTITIONS), real).await.unwrap();
-    let part = parts.into_iter().next().expect("a conversation is saved at a clean stop");
-    let partitions = u32::from(PARTITIONS);
-    let batches = (0..conversations / 256).map(|batch| {
-        let (bus, part) = (bus.clone(), part.clone());
-        let partition = PartitionId(u16::try_from(batch % partitions).unwrap());
-        async move {
-            let puts = (0..256).map(|n| {
-                let n = u64::from(batch) * 256 + n;
-                let low =
-                    n / u64::from(partitions) * u64::from(partitions) + u64::from(partition.0);
-                // Scattered as hashes are; the low byte decides the partition.
-                let high = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                let mut hash = [0; 16];
-                hash[..8]
-                    .copy_from_slice(&(high & !0xFF | (low % u64::from(partitions))).to_le_bytes());
-                hash[8..].copy_from_slice(&n.to_le_bytes());
-                PartPut { entity: EntityId { kind: 1, hash }, part: part.clone() }
-            });
-            bus.states.put(partition, puts.collect()).await.unwrap();
-        }
-    });
-    stream::iter(batches).buffer_unordered(32).collect::<Vec<()>>().await;
 }
 
 /// Cost of a message with 1, 4 and 16 times the conversations.
@@ -172,7 +125,7 @@ pub(crate) async fn growth(report: &Report) {
         world.post(requests, 256).await;
         world.until_projected(projected + f64::from(messages)).await;
         let took_s = seconds(&world.clock, begun_us);
-        let used = world.cpu();
+        let used = world.cpu().since(&cpu);
         let n = f64::from(messages);
         let what = format!(
             "{messages} texts of {customers} customers whose item waits, in the read model"
@@ -181,7 +134,7 @@ pub(crate) async fn growth(report: &Report) {
         report.row(
             "growth",
             format!("{times}× per CPU-second of the product"),
-            (n / (used.product_s - cpu.product_s), "messages"),
+            (n / used.product_s(), "messages"),
             Target::None,
             "",
         );

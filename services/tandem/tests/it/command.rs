@@ -21,11 +21,7 @@ pub(crate) async fn run_with(
     bound: Duration,
 ) -> Output {
     let mut command = Command::new(programs().tandem);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TANDEM_") {
-            command.env_remove(name);
-        }
-    }
+    testkit::process::without_settings(command.as_std_mut());
     command.args(args).envs(environment.iter().copied()).kill_on_drop(true);
     let output = tokio::time::timeout(bound, command.output()).await;
     output.unwrap_or_else(|_| panic!("{args:?} did not end within {bound:?}")).unwrap()

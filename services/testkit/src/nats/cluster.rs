@@ -1,12 +1,12 @@
 //! A cluster of real servers, configured by `deploy/nats/cluster.conf`, with a link between any two of them and
-//! between each and its clients.
+//! between each and its clients; without links where something is measured.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
 use async_nats::jetstream::{self, stream};
 
 use super::{Link, NatsError, NatsServer, Setup};
-use crate::{TimedOut, wait_for};
+use crate::{TimedOut, free_port, process, wait_for};
 
 /// Most servers: `cluster.conf` names three.
 const SERVERS_MAX: usize = 3;
@@ -21,9 +21,9 @@ const NOWHERE: &str = "127.0.0.1:1";
 #[derive(Debug)]
 pub struct NatsCluster {
     servers: Vec<NatsServer>,
-    /// By server.
+    /// By server; none where clients reach the servers directly.
     clients: Vec<Link>,
-    /// By server that connects and server that is connected to.
+    /// By server that connects and server that is connected to; none where they meet directly.
     routes: BTreeMap<(usize, usize), Link>,
 }
 
@@ -59,29 +59,48 @@ impl NatsCluster {
         Ok(cluster)
     }
 
-    fn setup(&self, number: usize, sync_interval: &str) -> Setup {
-        let client_port = self.clients.get(number).map_or(0, Link::port);
-        let mut setup = Setup::deployed(&["cluster.conf"])
-            .with("NATS_NAME", &name(number))
-            .with("NATS_HOST", "127.0.0.1")
-            .with("NATS_PORT", "-1")
-            .with("NATS_CLUSTER_PORT", "-1")
-            // Without quotes 2m is the number 2,000,000 to the servers.
-            .with("NATS_SYNC", &format!("\"{sync_interval}\""));
-        for to in 0..SERVERS_MAX {
-            let port = self.routes.get(&(number, to)).map(Link::port);
-            // Fewer servers than the file names: once more to itself, which a server notices.
-            let port = port.or_else(|| self.routes.get(&(number, number)).map(Link::port));
-            let url = format!("\"nats://127.0.0.1:{}\"", port.unwrap_or_default());
-            setup = setup.with(&format!("NATS_ROUTE_{}", to + 1), &url);
+    /// Starts servers for a measurement: they meet, and are reached, without links, each of which would take time and CPU of
+    /// the process that measures. One alone belongs to no cluster.
+    ///
+    /// # Errors
+    /// As [`NatsCluster::start`].
+    pub async fn start_direct(servers: usize, sync_interval: &str) -> Result<Self, NatsError> {
+        let servers = servers.clamp(1, SERVERS_MAX);
+        let mut ports = [0; SERVERS_MAX];
+        for port in &mut ports {
+            *port = free_port()?;
         }
+        let mut cluster =
+            Self { servers: Vec::new(), clients: Vec::new(), routes: BTreeMap::new() };
+        for (number, port) in ports.into_iter().enumerate().take(servers) {
+            let setup = match servers {
+                1 => Setup::alone(sync_interval),
+                // A route that nobody listens on is tried again and again, so each leads somewhere.
+                _ => member(number, sync_interval, &port.to_string(), |to| {
+                    ports.get(to % servers).copied().unwrap_or_default()
+                }),
+            };
+            cluster.servers.push(NatsServer::start_with(setup).await?);
+        }
+        cluster.wait_until_formed().await?;
+        Ok(cluster)
+    }
+
+    /// Fewer servers than the file names: once more to itself, which a server notices.
+    fn setup(&self, number: usize, sync_interval: &str) -> Setup {
+        let route = |to| {
+            let link =
+                self.routes.get(&(number, to)).or_else(|| self.routes.get(&(number, number)));
+            link.map(Link::port).unwrap_or_default()
+        };
+        let mut setup = member(number, sync_interval, "-1", route);
+        let client_port = self.clients.get(number).map_or(0, Link::port);
         let client = format!("127.0.0.1:{client_port}");
         let advertise = ["--client_advertise", &client, "--cluster_advertise", NOWHERE];
         setup.arguments = advertise.map(ToOwned::to_owned).to_vec();
         setup
     }
 
-    /// Lets the links to a server lead to where it listens now.
     fn lead(&self, number: usize) {
         let Some(server) = self.servers.get(number) else { return };
         if let Some(link) = self.clients.get(number) {
@@ -94,9 +113,12 @@ impl NatsCluster {
         }
     }
 
-    /// Where clients connect: every server, through its link.
+    /// Where clients connect: every server, through its link where it has one.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
+        if self.clients.is_empty() {
+            return self.servers.iter().map(NatsServer::url).collect();
+        }
         self.clients.iter().map(|link| format!("nats://127.0.0.1:{}", link.port())).collect()
     }
 
@@ -104,6 +126,25 @@ impl NatsCluster {
     #[must_use]
     pub fn size(&self) -> usize {
         self.servers.len()
+    }
+
+    /// CPU time that the running servers have used together.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.servers.iter().filter_map(NatsServer::id).filter_map(process::cpu).sum()
+    }
+
+    /// Memory of each running server that is in the machine's own.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Vec<u64> {
+        let ids = self.servers.iter().filter_map(NatsServer::id);
+        ids.filter_map(process::resident_bytes).collect()
+    }
+
+    /// The directories of the servers' streams.
+    #[must_use]
+    pub fn stores(&self) -> Vec<PathBuf> {
+        self.servers.iter().map(NatsServer::store).collect()
     }
 
     /// Kills a server (SIGKILL). Its store stays.
@@ -122,8 +163,10 @@ impl NatsCluster {
         let server =
             self.servers.get_mut(number).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         server.kill()?;
-        // The links keep their ports, so it may take any other: nobody else can have taken those.
-        server.port = 0;
+        if !self.clients.is_empty() {
+            // The links keep their ports, so it may take any other: nobody else can have taken those.
+            server.port = 0;
+        }
         server.launch().await?;
         self.lead(number);
         Ok(())
@@ -214,6 +257,27 @@ impl NatsCluster {
         });
         formed.await.map_err(NatsError::NoCluster)
     }
+}
+
+/// What one of several servers is started with; `route` is the port where it meets the server of a number.
+fn member(
+    number: usize,
+    sync_interval: &str,
+    cluster_port: &str,
+    route: impl Fn(usize) -> u16,
+) -> Setup {
+    let mut setup = Setup::deployed(&["cluster.conf"])
+        .with("NATS_NAME", &name(number))
+        .with("NATS_HOST", "127.0.0.1")
+        .with("NATS_PORT", "-1")
+        .with("NATS_CLUSTER_PORT", cluster_port)
+        // Without quotes 2m is the number 2,000,000 to the servers.
+        .with("NATS_SYNC", &format!("\"{sync_interval}\""));
+    for to in 0..SERVERS_MAX {
+        let url = format!("\"nats://127.0.0.1:{}\"", route(to));
+        setup = setup.with(&format!("NATS_ROUTE_{}", to + 1), &url);
+    }
+    setup
 }
 
 /// The name of a server within its cluster.

@@ -26,6 +26,7 @@ use chassis::{
     task::{self, AbortOnDrop, TaskKind},
 };
 use futures::{StreamExt as _, stream};
+use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -48,7 +49,7 @@ fn bearer(token: &str) -> MetadataValue<Ascii> {
 }
 
 async fn connect(world: &World) -> Channel {
-    let endpoint = Endpoint::from_shared(format!("http://{}", world.product.addresses.desk));
+    let endpoint = Endpoint::from_shared(format!("http://{}", world.desk()));
     endpoint.unwrap().connect().await.unwrap()
 }
 
@@ -197,6 +198,20 @@ pub(crate) struct Agents {
 }
 
 impl Agents {
+    /// From an agent's command to the call at the Graph API, of those given since `from_us`; and how many never left.
+    pub(crate) fn reply_us(&self, world: &World, from_us: u64) -> (Histogram<u64>, u32) {
+        let departed = world.graph.replies();
+        let (mut took_us, mut missing) = (super::poster::histogram(), 0);
+        let asked = self.seen.asked.lock().unwrap();
+        for (text, asked_us) in asked.iter().filter(|(_, at_us)| *at_us >= from_us) {
+            match departed.get(text) {
+                Some(at_us) => took_us.saturating_record(at_us.saturating_sub(*asked_us)),
+                None => missing += 1,
+            }
+        }
+        (took_us, missing)
+    }
+
     pub(crate) async fn sign_in(world: &World, habits: Habits) -> Self {
         let seen: Arc<Seen> = Arc::default();
         let mut tasks = Vec::new();

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::fleet::Layout;
+
 pub(crate) const SECRET: &str = "bench-secret-0123456789abcdef0000";
 pub(crate) const API_TOKEN: &str = "bench-program-token-0001";
 
@@ -22,6 +24,7 @@ pub(crate) struct Shape {
     pub(crate) bot: bool,
 }
 
+/// Of an installation in one process.
 pub(crate) const PARTITIONS: u16 = 8;
 
 impl Default for Shape {
@@ -62,12 +65,27 @@ pub(crate) fn agent_id(agent: u32) -> String {
     format!("agent{agent}")
 }
 
-pub(crate) fn config(dir: &Path, shape: Shape, graph_url: &str) -> String {
-    let mut text = format!(
-        "data_dir = \"{}/data\"\npartitions = {PARTITIONS}\ngateway.listen = \"127.0.0.1:0\"\n\
-         desk.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\n\
-         graph.base_url = \"{graph_url}\"\nlog.filter = \"warn\"\n",
+/// Where an installation in one process keeps what it has.
+pub(crate) fn embedded(dir: &Path) -> String {
+    format!("data_dir = \"{}/data\"\npartitions = {PARTITIONS}\n", dir.display())
+}
+
+/// Where a fleet keeps it: each process has a data directory of its own by its environment.
+pub(crate) fn clustered(dir: &Path, layout: Layout, urls: &[String], database: &str) -> String {
+    let Layout { servers, partitions, .. } = layout;
+    format!(
+        "key_dir = \"{}/keys\"\npartitions = {partitions}\nbus.nats.servers = {urls:?}\n\
+         bus.nats.replicas = {servers}\nbus.nats.allow_data_loss = true\n\
+         archive.postgres.url = {database:?}\n",
         dir.display()
+    )
+}
+
+/// The whole configuration; `place` says where the installation keeps what it has.
+pub(crate) fn config(place: &str, shape: Shape, graph_url: &str) -> String {
+    let mut text = format!(
+        "{place}gateway.listen = \"127.0.0.1:0\"\ndesk.listen = \"127.0.0.1:0\"\n\
+         admin.listen = \"127.0.0.1:0\"\ngraph.base_url = \"{graph_url}\"\nlog.filter = \"warn\"\n"
     );
     for business in 0..shape.businesses {
         text += &format!(
