@@ -9,7 +9,7 @@ use domain::{
     flow::{Outcome, Reply},
     naming,
 };
-use runtime::bus::{BusinessId, Cause, Header};
+use runtime::bus::{BusinessId, Cause, FormatLevel, Header};
 
 use super::*;
 use crate::bridge::Outside;
@@ -73,7 +73,8 @@ impl World {
         };
         let entity = bridge::to_bus(self.hosted.id);
         let (now_ms, foreign_calls_over_ms) = (NOW_MS, 0);
-        let input = DecideInput { header, entity, occasion, now_ms, foreign_calls_over_ms };
+        let format = FormatLevel::KNOWN;
+        let input = DecideInput { header, entity, occasion, now_ms, foreign_calls_over_ms, format };
         let decision = self.hosted.decide(&input).unwrap();
         for event in &decision.events {
             self.hosted.apply(event).unwrap();
