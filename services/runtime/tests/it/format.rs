@@ -74,12 +74,13 @@ impl Shared {
         for round in 0..ROUNDS {
             let to = if round % 2 == 0 { new } else { old };
             move_partition(&self.bus(), PARTITION, to.name()).await.unwrap();
+            let both = [old, new];
             tokio::select! {
                 biased;
                 () = serves(to, PARTITION) => {}
-                () = cannot_serve(&[old, new]) => return Err(format!("round {round}: unreadable")),
+                () = cannot_serve(&both) => return Err(format!("round {round}: unreadable")),
             }
-            self.count_on(&[old, new]).await?;
+            self.count_on(&both).await?;
         }
         Ok(())
     }
