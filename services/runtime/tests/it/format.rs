@@ -70,7 +70,7 @@ impl Shared {
     }
 
     /// The partition goes to and fro between nodes of two builds, which count on meanwhile.
-    async fn to_and_fro(&mut self, old: &Node, new: &Node) -> Result<(), String> {
+    async fn back_and_forth(&mut self, old: &Node, new: &Node) -> Result<(), String> {
         for round in 0..ROUNDS {
             let to = if round % 2 == 0 { new } else { old };
             move_partition(&self.bus(), PARTITION, to.name()).await.unwrap();
@@ -142,13 +142,13 @@ async fn side_by_side(naive: bool) -> Result<(Vec<u16>, Vec<u16>), String> {
     let mut shared = Shared::new(70, naive);
     let old = shared.build("old", FormatLevel::FIRST).await;
     let new = shared.build("new", SECOND).await;
-    shared.to_and_fro(&old, &new).await?;
+    shared.back_and_forth(&old, &new).await?;
     // What is replayed is what the other build decided and did not save.
     new.kill();
     serves_all(&old).await;
     shared.count_on(&[&old]).await?;
     let new = shared.build("new", SECOND).await;
-    shared.to_and_fro(&old, &new).await?;
+    shared.back_and_forth(&old, &new).await?;
     old.kill();
     serves_all(&new).await;
     shared.count_on(&[&new]).await?;
