@@ -41,7 +41,7 @@ s3-server:
 	@./scripts/setup-s3-server.sh
 
 run: setup
-	@echo "building (the first time takes some minutes)"
+	@echo "building (the first time takes 10 to 25 minutes on two cores)"
 	@$(CARGO) build --locked --quiet -p tandem -p loadtest
 	@./target/debug/tandem demo $(if $(SECONDS_RUN),--seconds $(SECONDS_RUN))
 
