@@ -11,17 +11,13 @@ use runtime::{Node, Owners, Placement, move_partition};
 
 use crate::{
     toy::{Command, account, input},
-    world::{Installation, PARTITIONS, ask, until},
+    world::{Installation, PARTITIONS, ask, pass_ms, until},
 };
 
 fn installation(seed: u64) -> Installation {
     let mut installation = Installation::new(seed);
     installation.settings.placement = Placement::Rendezvous;
     installation
-}
-
-async fn pass_ms(ms: u64) {
-    tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
 /// Nodes by partition, in the order in which they became owners.

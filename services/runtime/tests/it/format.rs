@@ -11,7 +11,7 @@ use runtime::{
 
 use crate::{
     toy::account,
-    world::{Installation, PARTITIONS, ask, until},
+    world::{Installation, PARTITIONS, ask, pass_ms, until},
 };
 use meter::MeterHost;
 
@@ -100,10 +100,6 @@ impl Shared {
         }
         (records, events)
     }
-}
-
-async fn pass_ms(ms: u64) {
-    tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
 fn serving(node: &Node) -> usize {

@@ -111,6 +111,11 @@ pub(crate) async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) ->
     panic!("waited in vain for {what}");
 }
 
+/// Lets virtual time pass.
+pub(crate) async fn pass_ms(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
 /// Sends one input that asks for a reply, and waits for it.
 pub(crate) async fn ask(bus: &Bus, input: Input) -> Reply {
     let mut replies = bus.signals.subscribe("reply.test").await.unwrap();

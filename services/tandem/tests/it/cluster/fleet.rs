@@ -79,9 +79,7 @@ impl Fleet {
         let config = self.stage.config_file();
         let arguments = [&["cluster"], arguments, &["--config", text(&config)]].concat();
         let signs_in = self.signs_in("operator");
-        let environment: Vec<_> =
-            signs_in.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let done = run_with(&arguments, &environment, BOUND).await;
+        let done = run_with(&arguments, &borrowed(&signs_in), BOUND).await;
         if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
@@ -113,8 +111,7 @@ impl Fleet {
         node: &'static str,
     ) -> anyhow::Result<()> {
         let signs_in = self.signs_in(role);
-        let mut environment: Vec<_> =
-            signs_in.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut environment = borrowed(&signs_in);
         let mut program = self.stage.programs().tandem.clone();
         match (build, old_program()) {
             (Build::New, _) => {}
@@ -241,4 +238,8 @@ impl Fleet {
 /// A program of an earlier commit (scripts/upgrade-rehearsal.sh), where there is one.
 pub(crate) fn old_program() -> Option<PathBuf> {
     std::env::var_os("TANDEM_OLD_PROGRAM").map(PathBuf::from)
+}
+
+fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
