@@ -3,7 +3,8 @@
 use anyhow::{Context as _, ensure};
 use archive::segments::{Bucket, BucketOptions, Segments};
 use chassis::config::Config;
-use tokio::runtime::Runtime;
+
+use crate::cli::say;
 
 /// The bucket of `[archive.s3]`. Nothing is asked of it yet.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Option<Bucket>> {
@@ -21,19 +22,18 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Option<Bucket>> {
     Bucket::open(&options).context("archive.s3 cannot be used").map(Some)
 }
 
-/// Brings into the directory what only the bucket has; answers how many segments that were.
-pub(crate) fn fetch(
-    config: &Config,
-    segments: &Segments,
-    runtime: &Runtime,
-) -> anyhow::Result<usize> {
-    let Some(bucket) = open(config)? else { return Ok(0) };
-    let fetched = runtime.block_on(bucket.fetch(segments, config.partitions));
+/// Brings into the directory what only the bucket has, for a command, and says how many segments that were.
+pub(crate) async fn fetch(config: &Config, segments: &Segments) -> anyhow::Result<()> {
+    let Some(bucket) = open(config)? else { return Ok(()) };
+    let fetched = bucket.fetch(segments, config.partitions).await;
     let fetched = fetched.context("leave [archive.s3] out to go on with the directory alone")?;
-    match fetched.refused.into_values().next() {
-        Some(error) => Err(error.into()),
-        None => Ok(fetched.segments),
+    if let Some(error) = fetched.refused.into_values().next() {
+        return Err(error.into());
     }
+    if fetched.segments > 0 {
+        say(&format!("{} segments were fetched from {}", fetched.segments, bucket.address()));
+    }
+    Ok(())
 }
 
 /// Refuses a bucket that holds segments already: an installation that was restored or moved goes on from another point than

@@ -1,5 +1,6 @@
 //! Installations on NATS JetStream, and the operator's commands about them.
 
+mod ask;
 mod backup;
 mod format;
 mod import;
@@ -16,6 +17,7 @@ use chassis::{
 use clap::{Subcommand, ValueEnum};
 
 use crate::cli::{ConfigArgs, say};
+pub(crate) use ask::{HEARD_WITHIN, until_heard};
 pub(crate) use import::MOVED_FILE;
 
 /// Commands about an installation on NATS.

@@ -10,6 +10,7 @@ mod check;
 pub mod cli;
 mod cluster;
 mod demo;
+mod embedded;
 mod flow;
 mod format;
 #[cfg(test)]

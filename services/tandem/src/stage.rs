@@ -118,7 +118,7 @@ impl Stage {
         node: &str,
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Process> {
-        let data_dir = self.dir.join(node);
+        let data_dir = self.role_dir(node);
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("cannot create {}", data_dir.display()))?;
         let data_dir = data_dir.display().to_string();
@@ -126,6 +126,12 @@ impl Stage {
         let environment = [&own, environment].concat();
         let (log, bound) = (self.role_log(node), Duration::from_secs(60));
         Process::start(program, role, &self.config_file(), &log, &environment, bound).await
+    }
+
+    /// The data directory of a process of a cluster.
+    #[must_use]
+    pub fn role_dir(&self, node: &str) -> PathBuf {
+        self.dir.join(node)
     }
 
     /// The log of a process of a cluster, all starts after one another.

@@ -38,8 +38,9 @@ pub(super) async fn backup(
     backup::empty_dir(&to)?;
     let mover = import::mover(config);
     let segments = Segments::open(&config.segments_dir())?;
+    crate::bucket::fetch(config, &segments).await?;
     let segments = copy_history(&bus, &segments, &to.join(SEGMENTS_DIR)).await.context(
-        "the history is not complete: run this where the archive's segments are (archive.segments_dir)",
+        "the history is not complete: run this where the archive's segments are (archive.segments_dir, or [archive.s3])",
     )?;
     let options = Options { partitions: bus.partitions, min_free_bytes: 0, ..Options::default() };
     let store = Store::open(&to, options)?;

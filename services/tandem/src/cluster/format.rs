@@ -1,22 +1,14 @@
 //! The installation's format level: shown, and raised once everything that lives knows the next one.
 
-use std::{fmt::Write as _, process::ExitCode, time::Duration};
+use std::{fmt::Write as _, process::ExitCode};
 
-use anyhow::{bail, ensure};
-use bus::{
-    Bus, FormatLevel,
-    sqlite::{DATABASE_FILE, Options, Store},
-};
+use anyhow::{Context as _, bail, ensure};
+use bus::{Bus, FormatLevel};
 use chassis::config::Config;
 use runtime::{Survey, format_level, raise_format_level, store_format_level};
-use tokio::time::sleep;
 
-use super::placement;
-use crate::{cli::say, format::known};
-
-/// How often the routers are asked, and the pause after each time.
-const ASKS_MAX: u32 = 60;
-const ASK_PAUSE: Duration = Duration::from_millis(250);
+use super::{HEARD_WITHIN, placement, until_heard};
+use crate::{cli::say, embedded, format::known};
 
 /// Prints the level, and what each router knows.
 pub(super) async fn show(config: &Config) -> anyhow::Result<ExitCode> {
@@ -26,7 +18,7 @@ pub(super) async fn show(config: &Config) -> anyhow::Result<ExitCode> {
             (format_level(&bus).await?, placement::look(config, &bus).await?)
         }
         None => {
-            let store = open(config)?;
+            let store = embedded::open_stopped(config)?;
             let level = format_level(&store.bus()).await;
             store.close();
             (level?, Survey::default())
@@ -43,7 +35,7 @@ pub(super) async fn raise(config: &Config, to: Option<u16>) -> anyhow::Result<Ex
         Some(_) => raise_cluster(config, to).await?,
         None => {
             // While it is open no process runs on the directory, and whoever starts later knows the level or refuses.
-            let store = open(config)?;
+            let store = embedded::open_stopped(config)?;
             let raised = raise_directory(config, &store.bus(), to).await;
             store.close();
             raised?;
@@ -61,38 +53,26 @@ async fn raise_directory(config: &Config, bus: &Bus, to: FormatLevel) -> anyhow:
     Ok(store_format_level(bus, to).await?)
 }
 
-/// Only routers write states, so they are asked by a signal. It may be lost: what is stored says whether it was heard.
+/// Only routers write states, so they are asked.
 async fn raise_cluster(config: &Config, to: FormatLevel) -> anyhow::Result<()> {
     let bus = placement::connect(config).await?;
-    for _ in 0..ASKS_MAX {
+    let ask = || async {
         let level = format_level(&bus).await?;
         let survey = placement::look(config, &bus).await?;
         if let Some(why) = refusal(level, to, known(config), &survey) {
             bail!(why);
         }
         if level == to {
-            return Ok(());
+            return Ok(Some(()));
         }
         ensure!(
             survey.nodes.values().any(|node| node.lives),
             "no router lives, and only a router may write it: start one, and repeat"
         );
         raise_format_level(&bus, to).await?;
-        sleep(ASK_PAUSE).await;
-    }
-    bail!("no router raises it: their logs say why")
-}
-
-fn open(config: &Config) -> anyhow::Result<Store> {
-    let dir = &config.data_dir;
-    ensure!(
-        dir.join(DATABASE_FILE).is_file(),
-        "there is no embedded installation in {}: set data_dir, or [bus.nats] for a cluster",
-        dir.display()
-    );
-    let options =
-        Options { partitions: config.partitions, min_free_bytes: 0, ..Options::default() };
-    Ok(Store::open(dir, options)?)
+        Ok(None)
+    };
+    until_heard(HEARD_WITHIN, ask).await?.context("no router raises it: their logs say why")
 }
 
 /// Why the level must not become `to`, if so.
@@ -139,6 +119,7 @@ fn table(level: FormatLevel, known: FormatLevel, survey: &Survey) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bus::sqlite::{Options, Store};
     use runtime::NodeView;
 
     use super::*;
@@ -178,11 +159,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
         let refused = raise(&config, None).await.unwrap_err().to_string();
-        assert!(refused.contains("no embedded installation"), "{refused}");
+        assert!(refused.contains("no installation in"), "{refused}");
         let options = Options { partitions: config.partitions, ..Options::default() };
         Store::open(dir.path(), Options { min_free_bytes: 0, ..options }).unwrap().close();
         raise(&config, None).await.unwrap();
-        let store = open(&config).unwrap();
+        let store = embedded::open_stopped(&config).unwrap();
         assert_eq!(format_level(&store.bus()).await.unwrap(), FormatLevel::KNOWN);
         store.close();
         let refused = raise(&config, Some(1)).await.unwrap_err().to_string();

@@ -1,22 +1,19 @@
 //! Who serves what in a running installation, and moving it: by the leases of its routers and by signals to them.
 
-use std::{fmt::Write as _, process::ExitCode, time::Duration};
+use std::{cell::Cell, fmt::Write as _, process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use bus::{Bus, FormatLevel, PartitionId, jetstream};
 use chassis::config::Config;
 use runtime::{NodeView, Survey, drain_node, format_level, move_partition, survey};
-use tokio::time::sleep;
 
-use super::{nats, options};
+use super::{nats, options, until_heard};
 use crate::cli::say;
 
 /// Longest a partition may take to arrive where it was moved to.
 const MOVED_WITHIN: Duration = Duration::from_secs(30);
 /// Longest a router may take to hand everything over.
 const DRAINED_WITHIN: Duration = Duration::from_secs(300);
-/// Pause between two looks at the leases.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn connect(config: &Config) -> anyhow::Result<Bus> {
     let options = options(config, nats(config)?, "operator");
@@ -53,27 +50,24 @@ pub(super) async fn move_to(config: &Config, partition: u16, to: &str) -> anyhow
     let bus = connect(config).await?;
     let partition = PartitionId(partition);
     living(&look(config, &bus).await?, to)?;
-    let arrived = async {
-        loop {
-            let seen = look(config, &bus).await?;
-            let node = living(&seen, to)?;
-            if node.cannot_serve.contains(&partition) {
-                bail!("{to} cannot serve partition {partition}: its log says why");
-            }
-            let owner = seen.owners.get(&partition);
-            if let Some(owner) = owner.filter(|owner| owner.serving && owner.node == to) {
-                return Ok(owner.epoch);
-            }
-            // A signal may be lost: its lease says whether it was heard.
-            if !node.pinned.contains(&partition) {
-                move_partition(&bus, partition, to).await?;
-            }
-            sleep(LOOK_EVERY).await;
+    let ask = || async {
+        let seen = look(config, &bus).await?;
+        let node = living(&seen, to)?;
+        if node.cannot_serve.contains(&partition) {
+            bail!("{to} cannot serve partition {partition}: its log says why");
         }
+        let owner = seen.owners.get(&partition);
+        if let Some(owner) = owner.filter(|owner| owner.serving && owner.node == to) {
+            return Ok(Some(owner.epoch));
+        }
+        if !node.pinned.contains(&partition) {
+            move_partition(&bus, partition, to).await?;
+        }
+        Ok(None)
     };
-    let epoch = tokio::time::timeout(MOVED_WITHIN, arrived).await.map_err(|_| {
-        anyhow!("{to} does not serve partition {partition} yet: see `tandem cluster partitions`")
-    })??;
+    let epoch = until_heard(MOVED_WITHIN, ask).await?.with_context(|| {
+        format!("{to} does not serve partition {partition} yet: see `tandem cluster partitions`")
+    })?;
     say(&format!("{to} serves partition {partition} in epoch {epoch}"));
     Ok(ExitCode::SUCCESS)
 }
@@ -81,28 +75,24 @@ pub(super) async fn move_to(config: &Config, partition: u16, to: &str) -> anyhow
 /// Lets a router hand everything over and waits until it has, or lets it take partitions again.
 pub(super) async fn drain(config: &Config, node: &str, undo: bool) -> anyhow::Result<ExitCode> {
     let bus = connect(config).await?;
-    let drained = async {
-        let mut told = usize::MAX;
-        loop {
-            let seen = look(config, &bus).await?;
-            let view = living(&seen, node)?;
-            let left = view.owned.len();
-            if view.draining == undo {
-                // A signal may be lost: its lease says whether it was heard.
-                drain_node(&bus, node, !undo).await?;
-            } else if undo || left == 0 {
-                return anyhow::Ok(());
-            }
-            if !undo && left != told {
-                say(&format!("{node} has {left} partitions"));
-                told = left;
-            }
-            sleep(LOOK_EVERY).await;
+    let told = Cell::new(usize::MAX);
+    let ask = || async {
+        let seen = look(config, &bus).await?;
+        let view = living(&seen, node)?;
+        let left = view.owned.len();
+        if view.draining == undo {
+            drain_node(&bus, node, !undo).await?;
+        } else if undo || left == 0 {
+            return Ok(Some(()));
         }
+        if !undo && told.replace(left) != left {
+            say(&format!("{node} has {left} partitions"));
+        }
+        Ok(None)
     };
-    tokio::time::timeout(DRAINED_WITHIN, drained).await.map_err(|_| {
-        anyhow!("{node} still has partitions; is there another router that may have them?")
-    })??;
+    until_heard(DRAINED_WITHIN, ask).await?.with_context(|| {
+        format!("{node} still has partitions; is there another router that may have them?")
+    })?;
     say(&if undo {
         format!("{node} takes partitions again")
     } else {

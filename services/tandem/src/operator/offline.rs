@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use archive::{Projector, segments::Segments};
-use bus::sqlite::{Options, Store};
+use bus::sqlite::Store;
 use chassis::{
     clock::Clock,
     config::Config,
@@ -15,7 +15,10 @@ use chassis::{
 use desk::{AdminParts, Desk, DeskContext, DeskParts};
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::process::{hold::Hold, operator::LocalOperator};
+use crate::{
+    embedded,
+    process::{hold::Hold, operator::LocalOperator},
+};
 
 /// An opened directory.
 pub(super) struct Directory {
@@ -31,13 +34,7 @@ impl Directory {
     /// Opens the data directory (refused while a process has it) and brings the read model up to date.
     pub(super) async fn open(config: Config) -> anyhow::Result<Self> {
         let dir = &config.data_dir;
-        anyhow::ensure!(
-            dir.join(bus::sqlite::DATABASE_FILE).exists(),
-            "no process answers, and there is no installation in {}: set data_dir",
-            dir.display()
-        );
-        let options = Options { partitions: config.partitions, ..Options::default() };
-        let store = Store::open(dir, options)?;
+        let store = embedded::open_stopped(&config).context("no process answers")?;
         let sealer = Arc::new(crate::keys::open(dir)?);
         let (bus, clock) = (store.bus(), Clock::system());
         let repository = crate::read_model::open(&config, &sealer, Duration::ZERO)?;

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use bus::Bus;
 use bytes::Bytes;
@@ -27,7 +28,10 @@ use runtime::{
 use tokio::sync::watch;
 
 use super::{Setting, Storage};
-use crate::restore::HOLD_FILE;
+use crate::{
+    cluster::{HEARD_WITHIN, until_heard},
+    restore::HOLD_FILE,
+};
 
 /// Gauge: 1 while sends are held.
 const SENDS_HELD: &str = "tandem_sends_held";
@@ -39,9 +43,6 @@ const WARNING: &str = "this installation was restored or imported and nothing is
 const RELEASE_TOPIC: &str = "sends.release";
 /// Pause between two looks at the standing of a cluster.
 const STANDING_EVERY: Duration = Duration::from_secs(2);
-/// How often the routers are asked, and the pause after each time.
-const ASKS_MAX: u32 = 60;
-const ASK_PAUSE: Duration = Duration::from_millis(250);
 
 /// What says whether sends are held.
 #[derive(Clone, Debug)]
@@ -195,16 +196,16 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-/// A signal may be lost: the standing says whether it was heard.
 async fn ask_routers(bus: &Bus) -> anyhow::Result<()> {
-    for _ in 0..ASKS_MAX {
-        bus.signals.publish(RELEASE_TOPIC, Bytes::new()).await?;
-        tokio::time::sleep(ASK_PAUSE).await;
+    let ask = || async {
         if transfer::standing(bus).await? != Standing::Held {
-            return Ok(());
+            return Ok(Some(()));
         }
-    }
-    anyhow::bail!("no router answers, and only a router may end it: start one, and repeat")
+        bus.signals.publish(RELEASE_TOPIC, Bytes::new()).await?;
+        Ok(None)
+    };
+    let heard = until_heard(HEARD_WITHIN, ask).await?;
+    heard.context("no router answers, and only a router may end it: start one, and repeat")
 }
 
 /// Carries calls out by another executor, once nothing is held.

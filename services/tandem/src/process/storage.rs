@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bus::{
     Bus, BusError,
     jetstream::{self, ConnectError},
-    sqlite::{Options, Store},
+    sqlite::Store,
 };
 use chassis::{config::Config, seal::Sealer};
 use runtime::transfer::{self, Standing};
@@ -52,11 +52,6 @@ impl Storage {
     }
 
     async fn embedded(config: &Config) -> anyhow::Result<Self> {
-        let options = Options {
-            partitions: config.partitions,
-            min_free_bytes: config.limits.min_free_disk_bytes,
-            ..Options::default()
-        };
         let moved = config.data_dir.join(MOVED_FILE);
         anyhow::ensure!(
             !moved.exists(),
@@ -66,7 +61,7 @@ impl Storage {
             moved.display()
         );
         let sealer = Arc::new(crate::keys::open(&config.data_dir)?);
-        let dir = config.data_dir.clone();
+        let (dir, options) = (config.data_dir.clone(), crate::embedded::options(config));
         let store = tokio::task::spawn_blocking(move || Store::open(&dir, options))
             .await
             .context("opening the store was aborted")??;

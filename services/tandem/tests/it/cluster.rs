@@ -1,6 +1,7 @@
 //! Many processes on NATS JetStream share one installation: the work moves, processes die, nothing is lost or done twice.
 
 mod balancer;
+mod bucket;
 mod fleet;
 mod three;
 mod upgrade;
@@ -16,6 +17,7 @@ use testkit::{
 };
 
 use super::play::{Play, assert_clean, scenario, seeded, set, times, until_taken};
+use bucket::Bucket;
 use fleet::{Fleet, PARTITIONS};
 
 const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
@@ -77,8 +79,8 @@ fn tell(mut took_ms: Vec<u64>) {
     );
 }
 
-/// Two routers share the partitions; agents are connected to desks that own none; each is killed once. The server lets each role
-/// do what `deploy/nats/users.conf` says and no more.
+/// Two routers share the partitions; agents are connected to desks that own none; each is killed once, the archive while its bucket
+/// is away. The server lets each role do what `deploy/nats/users.conf` says and no more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_share_an_installation_and_each_may_die() {
     let mut play = Play::begin("cluster").await;
@@ -87,9 +89,11 @@ async fn processes_share_an_installation_and_each_may_die() {
     let users = keys.known_to(Setup::deployed(&["users.conf"]));
     let (nats, postgres) =
         (NatsServer::start_with(users).await.unwrap(), PostgresServer::start().await.unwrap());
-    let database = format!("[archive.postgres]\nurl = {:?}", postgres.url("postgres"));
+    let bucket = Bucket::open().await;
+    let archive =
+        format!("{}[archive.postgres]\nurl = {:?}", bucket.config(), postgres.url("postgres"));
     let scenario = scenario(SCENARIO, |table| set(table, "traffic", "inbound_per_s", 40.0));
-    let mut fleet = Fleet::open(play.dir(), &scenario, &[nats.url()], Some(keys), &database).await;
+    let mut fleet = Fleet::open(play.dir(), &scenario, &[nats.url()], Some(keys), &archive).await;
     let members = [
         ("archive", "archive-1"),
         ("router", "router-1"),
@@ -109,11 +113,12 @@ async fn processes_share_an_installation_and_each_may_die() {
         took_ms.push(fail_over(&mut fleet).await);
     }
     tell(took_ms);
-    for node in ["gateway-1", "desk-1", "archive-1"] {
+    for node in ["gateway-1", "desk-1"] {
         traffic(&fleet, rng.random_range(100..300)).await;
         println!("cluster: kill {node}");
         fleet.kill_and_restart(node).await;
     }
+    bucket.is_away_when_the_archive_dies(&mut fleet).await;
     traffic(&fleet, 1_000).await;
     println!("cluster: restart of both routers in good order");
     for node in ["router-1", "router-2"] {
@@ -123,4 +128,5 @@ async fn processes_share_an_installation_and_each_may_die() {
     let report = play.rest(fleet.control(), SETTLE).await;
     assert_clean("cluster", &report);
     fleet.end(&[]).await;
+    Bucket::has_the_history_of(&fleet, play.dir()).await;
 }

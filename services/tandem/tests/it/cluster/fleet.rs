@@ -76,10 +76,22 @@ impl Fleet {
 
     /// As [`Fleet::operator`], where it may fail: then, too, what it said.
     pub(crate) async fn ask_operator(&self, arguments: &[&str]) -> Result<String, String> {
+        self.command("operator", &self.stage.role_dir("operator"), arguments).await
+    }
+
+    /// `tandem cluster …` by the key and in the directory of the archive, which must succeed; what it said.
+    pub(crate) async fn archive(&self, arguments: &[&str]) -> String {
+        let done = self.command("archive", &self.stage.role_dir("archive-1"), arguments).await;
+        done.unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
+    }
+
+    async fn command(&self, role: &str, dir: &Path, arguments: &[&str]) -> Result<String, String> {
         let config = self.stage.config_file();
         let arguments = [&["cluster"], arguments, &["--config", text(&config)]].concat();
-        let signs_in = self.signs_in("operator");
-        let done = run_with(&arguments, &borrowed(&signs_in), BOUND).await;
+        let signs_in = self.signs_in(role);
+        let mut environment = borrowed(&signs_in);
+        environment.push(("TANDEM_DATA_DIR", text(dir)));
+        let done = run_with(&arguments, &environment, BOUND).await;
         if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
@@ -215,7 +227,7 @@ impl Fleet {
     }
 
     /// Ends everybody in good order and looks at what they logged.
-    pub(crate) async fn end(mut self, expected: &[&str]) {
+    pub(crate) async fn end(&mut self, expected: &[&str]) {
         for role in ["gateway", "desk", "router", "archive"] {
             for node in self.nodes(role) {
                 self.stop(node).await;
