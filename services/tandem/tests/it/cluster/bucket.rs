@@ -14,7 +14,7 @@ use crate::command::{succeeds, text};
 const SEEN_WITHIN: Duration = Duration::from_secs(60);
 const FAILING: &str = "tandem_archive_bucket_failing";
 const WAITING: &str = "tandem_archive_bucket_waiting_segments";
-const TRIMMED: &str = "tandem_archive_trimmed_total";
+const TRIMMED: &str = "tandem_archive_trimmed_total{what=\"log\"";
 
 pub(super) struct Bucket {
     _server: Arc<S3Server>,
