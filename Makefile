@@ -6,7 +6,7 @@
 #   make reference  writes docs/reference from the comments in proto/ and the configuration's structs
 #   make docs   builds the API documentation, with warnings denied
 #   make bench  benchmarks, in release; BENCH="w1 latency" chooses, BENCH_SCALE=20 shortens
-#   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, FAIL_OVERS=100, STRIKES=60, a demo of DEMO_SECONDS=3600, fuzzing
+#   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, FAIL_OVERS=100, STRIKES=60 at INBOUND_PER_S=60, a demo of DEMO_SECONDS=3600, fuzzing
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -19,6 +19,7 @@ KILLS ?= 30
 CUTS ?= 100
 FAIL_OVERS ?= 100
 STRIKES ?= 60
+INBOUND_PER_S ?= 60
 DEMO_SECONDS ?= 3600
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?=
@@ -71,12 +72,14 @@ reference: setup
 bench: setup nats postgres
 	$(CARGO) bench --locked -p tandem --bench tandem -- $(BENCH)
 
+# The same features as in `test`: nothing that was built for it is built anew.
 soak: setup nats postgres s3-server python-client fuzz-build
-	$(CARGO) build --locked -p tandem -p loadtest
-	TANDEM_SEEDS=$(SEEDS) $(CARGO) test --locked -p runtime --all-features --test simulation -- --nocapture
+	$(CARGO) build --locked --workspace --all-features --bins
+	TANDEM_SEEDS=$(SEEDS) $(CARGO) test --locked --workspace --all-features --test simulation -- --nocapture
 	TANDEM_KILLS=$(KILLS) TANDEM_CUTS=$(CUTS) TANDEM_DEMO_SECONDS=$(DEMO_SECONDS) \
 		TANDEM_CLUSTER_KILLS=$(FAIL_OVERS) TANDEM_CLUSTER_STRIKES=$(STRIKES) \
-		$(CARGO) test --locked -p tandem --all-features --test it -- --nocapture
+		TANDEM_CLUSTER_INBOUND_PER_S=$(INBOUND_PER_S) \
+		$(CARGO) test --locked --workspace --all-features --test it -- --nocapture
 	$(CARGO) +nightly fuzz run --fuzz-dir fuzz webhook_parse -- -max_total_time=$(FUZZ_SECONDS)
 
 fuzz-build: setup
