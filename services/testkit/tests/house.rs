@@ -103,7 +103,9 @@ fn a_wrong_arrow_is_found() {
 
 #[test]
 fn every_crate_inherits_lints_and_the_dependency_table() {
-    for (name, manifest) in manifests() {
+    let manifests = manifests();
+    let ours: BTreeSet<String> = manifests.iter().map(|(name, _)| name.clone()).collect();
+    for (name, manifest) in manifests {
         let inherits = manifest
             .get("lints")
             .and_then(|lints| lints.get("workspace"))
@@ -123,6 +125,11 @@ fn every_crate_inherits_lints_and_the_dependency_table() {
                 assert!(
                     shared,
                     "{name}: {dependency} in [{section}] bypasses the workspace's table"
+                );
+                // Where tests had others than programs, whatever stands on the crate would be built twice.
+                assert!(
+                    value.get("features").is_none() || ours.contains(dependency),
+                    "{name}: features of {dependency} in [{section}] belong into the workspace's table"
                 );
             }
         }

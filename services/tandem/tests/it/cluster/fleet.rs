@@ -71,7 +71,7 @@ impl Fleet {
 
     /// `tandem cluster …`, which must succeed; what it said.
     pub(crate) async fn operator(&self, arguments: &[&str]) -> String {
-        self.ask_operator(arguments).await.unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
+        done(arguments, self.ask_operator(arguments).await)
     }
 
     /// As [`Fleet::operator`], where it may fail: then, too, what it said.
@@ -81,8 +81,8 @@ impl Fleet {
 
     /// `tandem cluster …` by the key and in the directory of the archive, which must succeed; what it said.
     pub(crate) async fn archive(&self, arguments: &[&str]) -> String {
-        let done = self.command("archive", &self.stage.role_dir("archive-1"), arguments).await;
-        done.unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
+        let dir = self.stage.role_dir("archive-1");
+        done(arguments, self.command("archive", &dir, arguments).await)
     }
 
     async fn command(&self, role: &str, dir: &Path, arguments: &[&str]) -> Result<String, String> {
@@ -250,6 +250,11 @@ impl Fleet {
 /// A program of an earlier commit (scripts/upgrade-rehearsal.sh), where there is one.
 pub(crate) fn old_program() -> Option<PathBuf> {
     std::env::var_os("TANDEM_OLD_PROGRAM").map(PathBuf::from)
+}
+
+/// What a command said that must have succeeded.
+fn done(arguments: &[&str], said: Result<String, String>) -> String {
+    said.unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
 }
 
 fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
