@@ -38,6 +38,7 @@ mod on_result;
 mod on_status;
 mod pace;
 mod pair;
+mod reconcile;
 mod retry;
 mod settle;
 mod state;
@@ -51,4 +52,5 @@ pub use input::{
     Reply, Retry, SendRequest, Wait, WaitScope,
 };
 pub use look::SendWait;
+pub use reconcile::ASKS_FROM_LEVEL;
 pub use state::{Number, Part};

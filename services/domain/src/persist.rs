@@ -5,7 +5,7 @@
 //! its partition, it never skips (design.md 4.1).
 //!
 //! A new variant or version is written from a format level on, for builds before it cannot read it: whoever decides is told the
-//! level of the installation (`runtime::host::DecideInput::format`). So far no level has changed a value of the domain.
+//! level of the installation (`runtime::host::DecideInput::format`): see [`number::ASKS_FROM_LEVEL`](crate::number::ASKS_FROM_LEVEL).
 //!
 //! The same form is what edges seal: the plaintext of a [`Sealed`](crate::Sealed) is `encode(&Content)` or
 //! `encode(&Identity)`, its associated data the bytes of the business id. Signals are encoded so, too.

@@ -172,6 +172,7 @@ fn number_of(input: &ConversationInput) -> Option<EntityId> {
         ConversationInput::Preference(preference) => Some(preference.via.number),
         ConversationInput::Changed(change) => Some(change.via.number),
         ConversationInput::Join { via, .. } => Some(via.number),
+        ConversationInput::HeardOf { number, .. } => Some(*number),
         ConversationInput::Command(command) => match &command.kind {
             CommandKind::Outbound(send) => Some(send.via.number),
             _ => None,

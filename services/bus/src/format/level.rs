@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|
 /// | 1 | the beginning |
 /// | 2 | the body of a record may be compressed |
+/// | 3 | a Number asks a Conversation for what it heard of a send before it sends again |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FormatLevel(pub u16);
@@ -19,7 +20,7 @@ impl FormatLevel {
     /// Of an installation that says nothing of its level, and of a build that says nothing of what it knows.
     pub const FIRST: Self = Self(1);
     /// The newest level that this build knows.
-    pub const KNOWN: Self = Self(2);
+    pub const KNOWN: Self = Self(3);
 }
 
 impl Default for FormatLevel {

@@ -275,8 +275,8 @@ pub struct Limits {
     pub call_hard_limit_ms: u64,
     /// An outside call starts at most this long after the log last showed us to be its owner (4.5).
     pub start_by_ms: u64,
-    /// Wait for a status of a send whose outcome is unknown, before its lane's policy decides
-    /// (4.5).
+    /// Wait for a status of a send whose outcome is unknown, before its conversation is asked whether it heard of it and
+    /// its lane's policy decides (4.5).
     pub reconcile_ms: u64,
     /// A customer writing to whoever answered on the phone is handed to the desk after this long
     /// (5).

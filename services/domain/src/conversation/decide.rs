@@ -119,6 +119,9 @@ fn dispatch(step: &mut Step<'_>, key: [u8; 16], input: &ConversationInput, opene
         ConversationInput::Preference(preference) => {
             on_preference::on_preference(step, preference);
         }
+        ConversationInput::HeardOf { call, number } => {
+            on_status::on_heard_of(step, *call, *number);
+        }
         // Addresses unwrap before they forward, and nobody forwards a `Join`; changes were dealt with.
         ConversationInput::Forwarded { .. }
         | ConversationInput::Join { .. }

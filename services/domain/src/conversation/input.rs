@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{BillingWindow, Pricing};
 use crate::{
     AgentId, CommandId, EntityId, ItemId, MessageId, Millis, QueueId, RequestId, Sealed,
-    content::ContentKind,
+    content::ContentKind, effect::CallKey,
 };
 
 /// Where a webhook item came in.
@@ -87,6 +87,15 @@ pub enum ConversationInput {
     Preference(Preference),
     /// Meta says that the customer of this address has another one now.
     Changed(Change),
+    /// The Number does not know what came of an attempt, and asks before it makes another. Statuses come to the address
+    /// that is asked, so those that were acknowledged before the question are decided before it, however far deciding
+    /// has fallen behind. Answered with [`NumberInput::Heard`](crate::number::NumberInput::Heard). From format level 3 on.
+    HeardOf {
+        /// The attempt.
+        call: CallKey,
+        /// Who asks.
+        number: EntityId,
+    },
 }
 
 /// What a customer wishes about marketing.

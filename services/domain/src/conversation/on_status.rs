@@ -4,7 +4,7 @@ use super::{
     ConversationEvent, ConversationSignal, Floor, Status, StatusKind, decide::Step,
     on_echo::on_echo_was_ours,
 };
-use crate::{MessageId, Millis, RequestId, number::NumberInput};
+use crate::{EntityId, MessageId, Millis, RequestId, effect::CallKey, number::NumberInput};
 
 pub(super) fn on_status(step: &mut Step<'_>, status: &Status) {
     let at_ms = step.believable(status.at_ms);
@@ -70,6 +70,12 @@ fn prove(step: &mut Step<'_>, status: &Status) {
             at_ms: status.at_ms,
         },
     );
+}
+
+/// The Number asks whether anything was heard of an attempt. What was, it has been told before.
+pub(super) fn on_heard_of(step: &mut Step<'_>, call: CallKey, number: EntityId) {
+    let anything = step.core.pending.get(&call.request).is_some_and(|pending| pending.shown);
+    step.tell_number(number, NumberInput::Heard { call, anything });
 }
 
 /// A message did not reach the customer: whoever counts as having spoken by it has not.

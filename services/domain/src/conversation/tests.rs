@@ -12,6 +12,7 @@ mod floor;
 mod items;
 mod marketing;
 mod properties;
+mod reconcile;
 mod routing;
 mod sends;
 mod thread;

@@ -2,7 +2,7 @@
 
 use super::{
     CallAnswer, NumberAnswer, NumberEvent, NumberInput, draft::Draft, lanes, look, on_echo,
-    on_fetch, on_request, on_result, on_status, settle, state::Number,
+    on_fetch, on_request, on_result, on_status, reconcile, settle, state::Number,
 };
 use crate::{
     EntityId, Millis, Outcome, RequestId, ToEntity,
@@ -41,6 +41,8 @@ pub(super) struct Turn<'a> {
     pub(super) now_ms: Millis,
     /// Until then calls asked for by an earlier owner may run.
     pub(super) foreign_calls_over_ms: Millis,
+    /// Format level of what is written.
+    pub(super) level: u16,
     pub(super) draft: Draft<'a>,
     pub(super) out: Outcome<NumberEvent, NumberAnswer>,
 }
@@ -50,6 +52,8 @@ impl Number {
     ///
     /// `foreign_calls_over_ms`: earliest moment at which a call asked for by an earlier owner of the partition can be
     /// over, 0 when none can be running. An attempt without a result is not judged before.
+    ///
+    /// `level`: the format level of the installation; below [`ASKS_FROM_LEVEL`](super::ASKS_FROM_LEVEL) nobody is asked.
     #[must_use]
     pub fn decide(
         &self,
@@ -57,9 +61,11 @@ impl Number {
         occasion: Occasion<'_>,
         now_ms: Millis,
         foreign_calls_over_ms: Millis,
+        level: u16,
     ) -> Outcome<NumberEvent, NumberAnswer> {
         let draft = Draft::new(self);
-        let mut turn = Turn { me, now_ms, foreign_calls_over_ms, draft, out: Outcome::default() };
+        let out = Outcome::default();
+        let mut turn = Turn { me, now_ms, foreign_calls_over_ms, level, draft, out };
         match occasion {
             Occasion::Input { input, .. } => turn.on_input(input),
             Occasion::CallResult { key, answer } => on_result::on_result(&mut turn, key, answer),
@@ -115,6 +121,7 @@ impl Turn<'_> {
             }
             NumberInput::Fetch { after } => on_fetch::on_fetch(self, *after),
             NumberInput::Parked(parked) => self.record(NumberEvent::Parked(parked.clone())),
+            NumberInput::Heard { call, anything } => reconcile::on_heard(self, *call, *anything),
             NumberInput::GiveUp => on_request::on_give_up(self),
         }
     }

@@ -130,6 +130,14 @@ pub enum NumberInput {
     /// Something of this number that no entity decides on yet, or content too large for one input: it is
     /// recorded in the log as it came (event [`NumberEvent::Parked`](super::NumberEvent::Parked)).
     Parked(Parked),
+    /// Answer to [`ConversationInput::HeardOf`](crate::conversation::ConversationInput::HeardOf). What the conversation
+    /// heard of the request it has passed on before. From format level 3 on.
+    Heard {
+        /// The attempt that was asked for.
+        call: CallKey,
+        /// A status of its request came.
+        anything: bool,
+    },
     /// After a restore an operator declares the outcome of everything that waits or is under way unknown: nothing
     /// of it leaves any more.
     GiveUp,

@@ -4,7 +4,7 @@ use super::{
     CallAnswer, NumberEvent,
     decide::Turn,
     on_status::{Seen, accepted},
-    retry,
+    reconcile, retry,
     state::{Fate, Request, Stage},
 };
 use crate::effect::CallKey;
@@ -45,17 +45,10 @@ pub(super) fn on_result(turn: &mut Turn<'_>, key: CallKey, answer: &CallAnswer) 
                 CallAnswer::NotStarted { .. } => retry::on_not_started(turn, id),
                 CallAnswer::Unknown { .. } => {
                     if live.is_calling() {
-                        reconcile(turn, key);
+                        reconcile::begin(turn, key.request);
                     }
                 }
             }
         }
     }
-}
-
-/// Waits for a status that tells what became of an attempt.
-pub(super) fn reconcile(turn: &mut Turn<'_>, key: CallKey) {
-    let reconcile_ms = turn.draft.core().config.as_ref().map_or(0, |config| config.reconcile_ms);
-    let until_ms = turn.now_ms.saturating_add(reconcile_ms);
-    turn.record(NumberEvent::Reconciling { request: key.request, until_ms });
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Lane, NumberEvent, PauseCause, PauseReason, Refused, Retry, RetryCause, Wait, WaitScope,
-    decide::Turn, pace, state::LiveRequest,
+    decide::Turn, pace,
 };
 use crate::{Millis, RequestId, conversation::SendOutcome};
 
@@ -136,34 +136,6 @@ pub(super) fn on_not_started(turn: &mut Turn<'_>, id: RequestId) {
         Some(more) => NOT_STARTED_PAUSE_MS << more.min(3),
     };
     try_again(turn, id, &Again { cause: RetryCause::NotStarted, pause_ms }, None);
-}
-
-/// Nobody knows what became of an attempt, and no status came: agents' and bots' free-form messages once more, flagged;
-/// everything else is listed as unknown.
-pub(super) fn on_still_unknown(turn: &mut Turn<'_>, id: RequestId) {
-    let Some(live) = turn.draft.live(id) else { return };
-    if live.cancelled || live.tries.unknown > 0 || !repeats(live) || !in_time(live, turn.now_ms) {
-        turn.end(id, SendOutcome::Unknown);
-        return;
-    }
-    turn.record(NumberEvent::RetryAt {
-        request: id,
-        at_ms: turn.now_ms,
-        after_unknown: true,
-        cause: RetryCause::Unknown,
-        refused: None,
-    });
-}
-
-/// The lane allows repeating an attempt whose outcome is unknown.
-fn repeats(live: &LiveRequest) -> bool {
-    live.request.free_form && matches!(live.request.lane, Lane::Agent | Lane::Bot)
-}
-
-/// It could leave now.
-fn in_time(live: &LiveRequest, now_ms: Millis) -> bool {
-    let window_open = !live.request.free_form || now_ms < live.request.window_until_ms;
-    now_ms <= live.request.not_after_ms && window_open
 }
 
 /// Puts a request back into its place, unless it was taken back or would lapse before.

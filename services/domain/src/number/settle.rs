@@ -4,10 +4,10 @@ use super::{
     NumberEvent,
     decide::Turn,
     index::{Key, due_range, forget_range},
-    lanes, on_result, retry,
+    lanes, reconcile,
     state::{Number, Stage},
 };
-use crate::{Millis, RequestId, conversation::SendOutcome, effect::CallKey};
+use crate::{Millis, RequestId, conversation::SendOutcome};
 
 /// Ended requests forgotten in one step.
 const FORGOTTEN_MAX: usize = 100;
@@ -95,11 +95,8 @@ fn on_due(turn: &mut Turn<'_>, id: RequestId) {
             let over_ms = turn.foreign_calls_over_ms;
             turn.record(NumberEvent::CallMayRun { request: id, over_ms });
         }
-        Stage::Calling { .. } => {
-            let key = CallKey { request: id, attempt: live.attempt };
-            on_result::reconcile(turn, key);
-        }
-        Stage::Reconciling { .. } => retry::on_still_unknown(turn, id),
+        Stage::Calling { .. } => reconcile::begin(turn, id),
+        Stage::Reconciling { .. } => reconcile::on_overdue(turn, id),
         // The platform never said what became of it.
         Stage::Fetched => turn.end(id, SendOutcome::Unknown),
     }

@@ -111,6 +111,15 @@ fn inputs_of_numbers() {
     golden("number_all_inputs", &inputs);
 }
 
+/// Written from format level 3 on.
+#[test]
+fn the_question_before_a_repeat_and_its_answer() {
+    let call = CallKey { request: REQUEST, attempt: 1 };
+    let number = entity(EntityKind::Number);
+    golden("question_before_repeat", &vec![ConversationInput::HeardOf { call, number }]);
+    golden("answer_before_repeat", &vec![NumberInput::Heard { call, anything: true }]);
+}
+
 #[test]
 fn events_of_numbers() {
     let request_id = REQUEST;

@@ -8,8 +8,8 @@ use crate::{
     conversation::{ConversationInput, SendOutcome},
     effect::OutSignal,
     number::{
-        Lane, Number, NumberAnswer, NumberConfig, NumberInput, NumberMode, Occasion, Part, Reply,
-        SendRequest,
+        ASKS_FROM_LEVEL, Lane, Number, NumberAnswer, NumberConfig, NumberInput, NumberMode,
+        Occasion, Part, Reply, SendRequest,
     },
     persist,
 };
@@ -41,7 +41,7 @@ impl Account {
     }
 
     fn decide(&mut self, occasion: Occasion<'_>) -> Option<NumberAnswer> {
-        let outcome = self.number.decide(me(), occasion, self.now_ms, 0);
+        let outcome = self.number.decide(me(), occasion, self.now_ms, 0, ASKS_FROM_LEVEL);
         outcome.events.iter().for_each(|event| self.number.apply(event));
         assert_eq!(outcome.calls, [], "a channel account calls nobody");
         for sent in outcome.messages {
@@ -211,5 +211,8 @@ fn there_are_no_templates_and_other_numbers_are_not_fetched_from() {
     let number = Number::default();
     let input = NumberInput::Fetch { after: 0 };
     let occasion = Occasion::Input { key: [0; 16], input: &input };
-    assert_eq!(number.decide(me(), occasion, START_MS, 0).reply, Some(NumberAnswer::NoChannel));
+    assert_eq!(
+        number.decide(me(), occasion, START_MS, 0, ASKS_FROM_LEVEL).reply,
+        Some(NumberAnswer::NoChannel)
+    );
 }

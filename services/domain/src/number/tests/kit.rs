@@ -9,8 +9,8 @@ use crate::{
     conversation::{ConversationInput, SendOutcome},
     effect::{Call, CallKey},
     number::{
-        CallAnswer, Lane, Number, NumberAnswer, NumberConfig, NumberEvent, NumberInput, NumberMode,
-        Occasion, Part, Retry, SendRequest,
+        ASKS_FROM_LEVEL, CallAnswer, Lane, Number, NumberAnswer, NumberConfig, NumberEvent,
+        NumberInput, NumberMode, Occasion, Part, Retry, SendRequest,
     },
     persist,
 };
@@ -26,6 +26,12 @@ pub(super) struct World {
     pub(super) watch: Watch,
     pub(super) now_ms: Millis,
     pub(super) foreign_calls_over_ms: Millis,
+    /// Format level.
+    pub(super) level: u16,
+    /// Conversations have decided everything that came in: they answer at once that they heard nothing.
+    pub(super) up_to_date: bool,
+    /// Attempts that conversations were asked about so far.
+    pub(super) questions: Vec<CallKey>,
     /// Calls asked for so far.
     pub(super) calls: Vec<Call>,
     /// When each of them was asked for.
@@ -110,6 +116,9 @@ impl World {
             watch: Watch::default(),
             now_ms: START_MS,
             foreign_calls_over_ms: 0,
+            level: ASKS_FROM_LEVEL,
+            up_to_date: true,
+            questions: Vec::new(),
             calls: Vec::new(),
             asked_ms: Vec::new(),
             cancels: Vec::new(),
@@ -129,7 +138,9 @@ impl World {
     }
 
     fn decide(&mut self, occasion: Occasion<'_>) {
-        let outcome = self.number.decide(me(), occasion, self.now_ms, self.foreign_calls_over_ms);
+        let (now_ms, foreign_ms) = (self.now_ms, self.foreign_calls_over_ms);
+        let outcome = self.number.decide(me(), occasion, now_ms, foreign_ms, self.level);
+        let asked = self.questions.len();
         assert!(outcome.events.len() <= 256, "a step of {} events", outcome.events.len());
         self.take(&outcome);
         for call in &outcome.calls {
@@ -149,10 +160,18 @@ impl World {
                 ConversationInput::EchoWasAutomatic { message } => {
                     self.automatic.push((to, message));
                 }
+                ConversationInput::HeardOf { call, number } => {
+                    assert_eq!((to, number), (call.request.conversation_entity(), me()));
+                    self.questions.push(call);
+                }
                 other => panic!("{other:?}"),
             }
         }
         self.watch.check_settled(&self.number, self.now_ms);
+        if self.up_to_date {
+            let unanswered = self.questions[asked..].to_vec();
+            unanswered.into_iter().for_each(|call| self.heard(call, false));
+        }
     }
 
     fn take(&mut self, outcome: &Outcome<NumberEvent, NumberAnswer>) {
@@ -240,6 +259,11 @@ impl World {
             failed,
             at_ms: self.now_ms,
         });
+    }
+
+    /// The conversation answers what it heard of an attempt.
+    pub(super) fn heard(&mut self, call: CallKey, anything: bool) {
+        self.input(&NumberInput::Heard { call, anything });
     }
 
     /// Which attempts were asked for so far.

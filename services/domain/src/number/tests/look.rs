@@ -9,7 +9,7 @@ use crate::number::{
 fn wait(world: &World, customer: u8, n: u64) -> Option<SendWait> {
     let input = NumberInput::Look { requests: vec![id(customer, n)] };
     let occasion = Occasion::Input { key: [0; 16], input: &input };
-    let outcome = world.number.decide(me(), occasion, world.now_ms, 0);
+    let outcome = world.number.decide(me(), occasion, world.now_ms, 0, world.level);
     assert_eq!(outcome.events, [], "a question changes nothing");
     let Some(NumberAnswer::Waits { waits }) = outcome.reply else { panic!() };
     waits.into_iter().next().map(|(request, wait)| {

@@ -158,7 +158,7 @@ fn a_number_says_how_much_may_wait_and_when_there_is_room() {
     let room = |world: &World, wanted| {
         let input = NumberInput::Room { wanted };
         let occasion = crate::number::Occasion::Input { key: [0; 16], input: &input };
-        let outcome = world.number.decide(super::kit::me(), occasion, world.now_ms, 0);
+        let outcome = world.number.decide(super::kit::me(), occasion, world.now_ms, 0, world.level);
         assert_eq!(outcome.events, []);
         match outcome.reply {
             Some(NumberAnswer::Room { waiting, limit, retry_after_ms }) => {

@@ -7,7 +7,7 @@ use crate::{
     Millis,
     effect::{Call, CallKey},
     number::{
-        Lane, Number, NumberInput, Occasion, SendRequest,
+        ASKS_FROM_LEVEL, Lane, Number, NumberInput, Occasion, SendRequest,
         door::DoorQueue,
         limiter::{SlidingLog, StartAt},
     },
@@ -77,7 +77,7 @@ impl Sim {
     }
 
     fn take(&mut self, occasion: Occasion<'_>) {
-        let outcome = self.number.decide(me(), occasion, self.now_ms, 0);
+        let outcome = self.number.decide(me(), occasion, self.now_ms, 0, ASKS_FROM_LEVEL);
         for event in &outcome.events {
             self.number.apply(event);
         }

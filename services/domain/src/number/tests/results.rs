@@ -6,7 +6,7 @@ use super::kit::{
 };
 use crate::{
     conversation::SendOutcome,
-    number::{Lane, NumberInput, Retry, SendRequest},
+    number::{ASKS_FROM_LEVEL, Lane, NumberInput, Retry, SendRequest},
 };
 
 #[test]
@@ -159,6 +159,62 @@ fn an_agents_message_is_repeated_once_and_flagged() {
     assert_eq!(world.attempts(), [key(1, 1, 1), key(1, 1, 2)]);
     world.result(key(1, 1, 2), &accepted(1));
     assert!(world.is_accepted(id(1, 1), true));
+}
+
+#[test]
+fn the_conversation_is_asked_until_it_answers_before_anything_is_repeated() {
+    let mut world = World::new(20);
+    world.up_to_date = false;
+    world.ask(request(1, 1, Lane::Agent));
+    world.result(key(1, 1, 1), &unknown());
+    world.pass(3 * RECONCILE_MS);
+    assert_eq!(world.calls.len(), 1, "nobody has answered");
+    assert_eq!(world.questions, [key(1, 1, 1); 3]);
+    world.reload();
+    world.heard(key(1, 1, 1), true);
+    world.pass(RECONCILE_MS);
+    assert_eq!((world.calls.len(), world.questions.len()), (1, 4), "what it heard is on its way");
+    world.heard(key(1, 1, 1), false);
+    assert_eq!(world.attempts(), [key(1, 1, 1), key(1, 1, 2)]);
+    // The answers to the other questions.
+    world.heard(key(1, 1, 1), false);
+    world.result(key(1, 1, 2), &unknown());
+    world.heard(key(1, 1, 1), false);
+    assert_eq!(world.calls.len(), 2);
+    world.pass(RECONCILE_MS);
+    assert_eq!(world.outcome(id(1, 1)), Some(&SendOutcome::Unknown));
+}
+
+#[test]
+fn nothing_is_repeated_that_was_taken_back_or_is_too_late_when_the_conversation_answers() {
+    let mut world = World::new(20);
+    world.up_to_date = false;
+    world.ask(request(1, 1, Lane::Agent));
+    world.ask(SendRequest {
+        not_after_ms: START_MS + RECONCILE_MS + 10,
+        ..request(2, 1, Lane::Bot)
+    });
+    world.result(key(1, 1, 1), &unknown());
+    world.result(key(2, 1, 1), &unknown());
+    world.pass(RECONCILE_MS);
+    assert_eq!(world.questions.len(), 2);
+    world.cancel(id(1, 1));
+    world.pass(20);
+    world.heard(key(1, 1, 1), false);
+    world.heard(key(2, 1, 1), false);
+    assert_eq!(world.outcome(id(1, 1)), Some(&SendOutcome::Unknown));
+    assert_eq!(world.outcome(id(2, 1)), Some(&SendOutcome::Unknown));
+    assert_eq!(world.calls.len(), 2);
+}
+
+#[test]
+fn below_the_format_level_of_the_question_nobody_is_asked() {
+    let mut world = World::new(20);
+    world.level = ASKS_FROM_LEVEL - 1;
+    world.ask(request(1, 1, Lane::Agent));
+    world.result(key(1, 1, 1), &unknown());
+    world.pass(RECONCILE_MS);
+    assert_eq!((world.calls.len(), world.questions.len()), (2, 0));
 }
 
 #[test]

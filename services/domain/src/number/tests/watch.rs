@@ -101,9 +101,12 @@ impl Watch {
             }
             NumberEvent::Reconciling { request, .. } => {
                 let seen = self.live.get_mut(request).expect("live");
-                assert!(std::mem::take(&mut seen.calling));
+                // Again while the conversation is asked.
+                assert!(seen.calling || seen.reconciling);
+                if std::mem::take(&mut seen.calling) {
+                    *self.unknown.entry(*request).or_default() += 1;
+                }
                 seen.reconciling = true;
-                *self.unknown.entry(*request).or_default() += 1;
             }
             NumberEvent::RetryAt { request, at_ms, after_unknown, cause, .. } => {
                 assert_eq!(*after_unknown, *cause == RetryCause::Unknown);
