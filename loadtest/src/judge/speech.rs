@@ -76,7 +76,15 @@ impl Ledger {
             && before.status_held
             && status_unseen
             && before.chat == self.messages[id].chat;
-        let example = || format!("opaque {opaque}, attempt {count}");
+        let ago_ms = |us: u64| now_us.saturating_sub(us) / 1_000;
+        let (first_ms, status_ms) =
+            (ago_ms(before.at_us), before.first_status_acked_us.map(ago_ms));
+        let example = || {
+            let status = status_ms.map_or("no status acknowledged".to_owned(), |ms| {
+                format!("its status acknowledged {ms} ms ago")
+            });
+            format!("opaque {opaque}, attempt {count}: the first {first_ms} ms ago, {status}")
+        };
         if excused {
             self.findings.add(Verdict::RepeatedUnknown, "second attempt of a send we hid", example);
             self.messages[first].excused = true;

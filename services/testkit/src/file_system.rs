@@ -1,18 +1,22 @@
 //! Places on the disk.
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
 use tempfile::TempDir;
 
-/// An empty directory that is removed when the value is dropped.
+/// Keeps directories for who looks for the cause of a failure.
+const KEEP: &str = "TANDEM_TEST_KEEP";
+
+/// An empty directory that is removed when the value is dropped, unless `TANDEM_TEST_KEEP` is set.
 ///
 /// # Errors
 /// When the system has no room for one.
 pub fn temp_dir() -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix("tandem-test-").tempdir()
+    let keep = env::var_os(KEEP).is_some();
+    tempfile::Builder::new().prefix("tandem-test-").disable_cleanup(keep).tempdir()
 }
 
 /// The root of this repository.

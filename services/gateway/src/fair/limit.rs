@@ -5,10 +5,13 @@
 //! through, as BBR does to find its round trip (Cardwell and others, 2016). So a machine that others keep busy has a longer
 //! base, not a closed door.
 
-/// Fewest inputs under way, and how many there are while the base is measured.
-const INPUTS_MIN: f64 = 2.0;
+/// Fewest inputs under way.
+const INPUTS_MIN: f64 = 1.0;
+/// So many inputs a second are let through at least, in microseconds between them: where the way is long (a bus of several
+/// servers), one at a time would be next to nothing.
+const EACH_US_MAX: u64 = 5_000;
 /// How many there may be at first: a flood meets a door that is nearly where it will be.
-const INPUTS_FIRST: f64 = 16.0;
+const INPUTS_FIRST: f64 = 2.0;
 /// How many there may be while nothing is heard of what is decided, so that each counts as under way for long.
 const INPUTS_UNHEARD: f64 = 64.0;
 /// Most; nothing that comes in is held before this many.
@@ -19,8 +22,9 @@ const WINDOW_US: u64 = 50_000;
 const BASE_LASTS_US: u64 = 3_000_000;
 /// A measurement is over after this long, whether anything was decided in it or not.
 const MEASURE_MAX_US: u64 = 1_000_000;
-/// Queueing that is no reason to hold anything: grouping in one entry and one flush takes some.
-const SLACK_US: u64 = 1_500;
+/// Queueing that is no reason to hold anything: the base divided by this. What an input does after it is decided (routing,
+/// offers, what agents do with them) loads the machine, too, and is seen only as far as it delays inputs: so little.
+const BASE_PER_SLACK: u64 = 4;
 
 /// What the delays of this window are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +73,7 @@ impl Limit {
     }
 
     pub(super) fn inputs(&self) -> usize {
-        let inputs = if self.phase == Phase::Judged { self.inputs } else { INPUTS_MIN };
+        let inputs = if self.phase == Phase::Judged { self.inputs } else { self.least() };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -77,6 +81,15 @@ impl Limit {
         )]
         let inputs = inputs as usize;
         inputs
+    }
+
+    /// How many there are at least, and while the base is measured (Little's law).
+    fn least(&self) -> f64 {
+        if self.base_us == u64::MAX {
+            return INPUTS_MIN;
+        }
+        let under_way = u32::try_from(self.base_us / EACH_US_MAX).unwrap_or(u32::MAX);
+        f64::from(under_way).clamp(INPUTS_MIN, INPUTS_UNHEARD)
     }
 
     /// Somebody had to wait: only then does more room make a difference.
@@ -126,12 +139,12 @@ impl Limit {
         if self.short && now_us.saturating_sub(self.base_at_us) >= BASE_LASTS_US {
             self.phase = Phase::RunsOut { since_us: now_us };
         }
-        if mean_us > self.base_us.saturating_add(self.base_us / 2).saturating_add(SLACK_US) {
+        if mean_us > self.base_us.saturating_add(self.base_us / BASE_PER_SLACK) {
             self.inputs *= 0.8;
         } else if self.short {
             self.inputs += 1.0;
         }
-        self.inputs = self.inputs.clamp(INPUTS_MIN, INPUTS_MAX);
+        self.inputs = self.inputs.clamp(self.least(), INPUTS_MAX);
     }
 }
 
@@ -179,10 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn where_the_way_is_long_some_are_always_on_it() {
+        let limit = |base_us| Limit { base_us, inputs: 1.0, ..Limit::default() }.least();
+        assert!((limit(7_000) - 1.0).abs() < 0.1);
+        assert!((limit(40_000) - 8.0).abs() < 0.1);
+        assert!((limit(10_000_000) - INPUTS_UNHEARD).abs() < 0.1);
+        // A noisy machine: every other window looks like a queue.
+        let mut noisy = Limit { base_us: 40_000, ..Limit::default() };
+        for n in 0..200 {
+            noisy.was_short();
+            noisy.judge(1, if n % 2 == 0 { 40_000 } else { 60_000 });
+        }
+        assert!(noisy.inputs() >= 8, "{}", noisy.inputs());
+    }
+
+    #[test]
     fn a_measurement_ends_though_nothing_is_decided() {
         let mut limit = Limit { phase: Phase::RunsOut { since_us: 5 }, ..Limit::default() };
-        assert_eq!(limit.inputs(), 2);
+        assert_eq!(limit.inputs(), 1);
         limit.look(5 + MEASURE_MAX_US);
-        assert_eq!(limit.inputs(), 16);
+        assert_eq!(limit.inputs(), 2);
     }
 }

@@ -10,9 +10,10 @@ fn named(name: &str) -> BusinessId {
     BusinessId(name.to_owned())
 }
 
-/// Fills the lines of "loud" until one of its POSTs has to wait, with "quiet" competing.
+/// Fills the lines of "loud" until one of its POSTs has to wait, with "quiet" competing, where many may be under way.
 fn full() -> Fair<u32> {
     let mut fair = Fair::new(WAITING_MAX);
+    fair.unheard();
     assert_eq!(fair.arrive(0, &named("quiet"), 1, 0), Arrival::GoesOn);
     fair.leave(&named("quiet"), 1);
     for n in 0.. {
