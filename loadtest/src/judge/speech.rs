@@ -80,9 +80,10 @@ impl Ledger {
         let (first_ms, status_ms) =
             (ago_ms(before.at_us), before.first_status_acked_us.map(ago_ms));
         let example = || {
-            let status = status_ms.map_or("no status acknowledged".to_owned(), |ms| {
-                format!("its status acknowledged {ms} ms ago")
-            });
+            let status = match status_ms {
+                Some(ms) => format!("its status acknowledged {ms} ms ago"),
+                None => "no status acknowledged".to_owned(),
+            };
             format!("opaque {opaque}, attempt {count}: the first {first_ms} ms ago, {status}")
         };
         if excused {
