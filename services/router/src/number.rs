@@ -77,22 +77,21 @@ fn part_of(event: &NumberEvent) -> PartName {
 
 impl LiveEntity for HostedNumber {
     fn decide(&self, input: &DecideInput) -> Result<Decision, EntityError> {
-        let (now_ms, foreign, level) = (input.now_ms, input.foreign_calls_over_ms, input.format.0);
+        let decide = |occasion: Occasion<'_>| {
+            let foreign_ms = input.foreign_calls_over_ms;
+            self.state.decide(self.id, occasion, input.now_ms, foreign_ms, input.format.0)
+        };
         let outcome = match &input.occasion {
             RuntimeOccasion::Input(body) => {
                 let told: NumberInput = persist::decode(body).map_err(bridge::refused)?;
-                let occasion = Occasion::Input { key: input.header.key.0, input: &told };
-                self.state.decide(self.id, occasion, now_ms, foreign, level)
+                decide(Occasion::Input { key: input.header.key.0, input: &told })
             }
-            RuntimeOccasion::Wake => {
-                self.state.decide(self.id, Occasion::Wake, now_ms, foreign, level)
-            }
+            RuntimeOccasion::Wake => decide(Occasion::Wake),
             RuntimeOccasion::CallResult { call, result } => {
                 let Some(report) = self.report(*call, result)? else {
                     return Ok(Decision::default());
                 };
-                let occasion = Occasion::CallResult { key: report.key, answer: &report.answer };
-                self.state.decide(self.id, occasion, now_ms, foreign, level)
+                decide(Occasion::CallResult { key: report.key, answer: &report.answer })
             }
         };
         bridge::decision(input, outcome, part_of)

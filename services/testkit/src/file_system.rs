@@ -1,22 +1,18 @@
 //! Places on the disk.
 
 use std::{
-    env, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use tempfile::TempDir;
 
-/// Keeps directories for who looks for the cause of a failure.
-const KEEP: &str = "TANDEM_TEST_KEEP";
-
-/// An empty directory that is removed when the value is dropped, unless `TANDEM_TEST_KEEP` is set.
+/// An empty directory that is removed when the value is dropped.
 ///
 /// # Errors
 /// When the system has no room for one.
 pub fn temp_dir() -> io::Result<TempDir> {
-    let keep = env::var_os(KEEP).is_some();
-    tempfile::Builder::new().prefix("tandem-test-").disable_cleanup(keep).tempdir()
+    tempfile::Builder::new().prefix("tandem-test-").tempdir()
 }
 
 /// The root of this repository.

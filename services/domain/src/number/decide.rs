@@ -172,7 +172,11 @@ impl Turn<'_> {
 
     /// Tells a conversation what came of a request.
     pub(super) fn tell(&mut self, to: EntityId, request: RequestId, outcome: SendOutcome) {
-        let input = ConversationInput::SendOutcome { request, outcome };
+        self.tell_conversation(to, ConversationInput::SendOutcome { request, outcome });
+    }
+
+    /// Tells a conversation something.
+    pub(super) fn tell_conversation(&mut self, to: EntityId, input: ConversationInput) {
         self.out.messages.push(ToEntity::Conversation(to, Box::new(input)));
     }
 }

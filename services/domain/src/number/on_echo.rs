@@ -1,7 +1,7 @@
 //! A phone echo followed a customer's message within seconds: is it the app's greeting or away message?
 
 use super::{NumberEvent, decide::Turn, state::EchoNote};
-use crate::{EntityId, MessageId, Millis, ToEntity, conversation::ConversationInput};
+use crate::{EntityId, MessageId, Millis, conversation::ConversationInput};
 
 /// The same text to this many customers is automatic.
 const CUSTOMERS: usize = 3;
@@ -49,6 +49,5 @@ fn n_customers(conversations: impl Iterator<Item = EntityId>) -> usize {
 }
 
 fn tell(turn: &mut Turn<'_>, conversation: EntityId, message: MessageId) {
-    let input = ConversationInput::EchoWasAutomatic { message };
-    turn.out.messages.push(ToEntity::Conversation(conversation, Box::new(input)));
+    turn.tell_conversation(conversation, ConversationInput::EchoWasAutomatic { message });
 }

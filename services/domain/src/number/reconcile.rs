@@ -10,7 +10,7 @@ use super::{
     state::{LiveRequest, Stage},
 };
 use crate::{
-    Millis, RequestId, ToEntity,
+    Millis, RequestId,
     conversation::{ConversationInput, SendOutcome},
     effect::CallKey,
 };
@@ -28,15 +28,11 @@ pub(super) fn begin(turn: &mut Turn<'_>, request: RequestId) {
 /// No status came in time. What may be repeated is asked for, again and again until there is an answer.
 pub(super) fn on_overdue(turn: &mut Turn<'_>, id: RequestId) {
     let Some(live) = turn.draft.live(id) else { return };
-    if !may_repeat(live, turn.now_ms) {
-        return turn.end(id, SendOutcome::Unknown);
-    }
-    if turn.level < ASKS_FROM_LEVEL {
-        return repeat(turn, id);
+    if turn.level < ASKS_FROM_LEVEL || !may_repeat(live, turn.now_ms) {
+        return conclude(turn, id);
     }
     let (to, call) = (live.request.conversation, CallKey { request: id, attempt: live.attempt });
-    let question = ConversationInput::HeardOf { call, number: turn.me };
-    turn.out.messages.push(ToEntity::Conversation(to, Box::new(question)));
+    turn.tell_conversation(to, ConversationInput::HeardOf { call, number: turn.me });
     begin(turn, id);
 }
 
@@ -45,18 +41,17 @@ pub(super) fn on_overdue(turn: &mut Turn<'_>, id: RequestId) {
 pub(super) fn on_heard(turn: &mut Turn<'_>, call: CallKey, anything: bool) {
     let Some(live) = turn.draft.live(call.request) else { return };
     let waits = matches!(live.stage, Stage::Reconciling { .. }) && live.attempt == call.attempt;
-    if !waits || anything {
-        return;
-    }
-    if may_repeat(live, turn.now_ms) {
-        repeat(turn, call.request);
-    } else {
-        turn.end(call.request, SendOutcome::Unknown);
+    if waits && !anything {
+        conclude(turn, call.request);
     }
 }
 
-/// Once more, flagged.
-fn repeat(turn: &mut Turn<'_>, request: RequestId) {
+/// Nothing was heard: once more, flagged, or listed as unknown.
+fn conclude(turn: &mut Turn<'_>, request: RequestId) {
+    let Some(live) = turn.draft.live(request) else { return };
+    if !may_repeat(live, turn.now_ms) {
+        return turn.end(request, SendOutcome::Unknown);
+    }
     turn.record(NumberEvent::RetryAt {
         request,
         at_ms: turn.now_ms,
