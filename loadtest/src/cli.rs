@@ -195,9 +195,7 @@ pub(crate) async fn start(sim: &Arc<Sim>, graph_listen: SocketAddr) -> Result<St
     let (listener, address) = listen(graph_listen).await?;
     task::spawn("graph", graph::server::serve(Arc::clone(sim), listener));
     task::spawn("driver", Arc::clone(sim).drive());
-    for _ in 0..post::WORKERS {
-        task::spawn("webhooks", post::work(Arc::clone(sim)));
-    }
+    task::spawn("webhooks", post::post_all(Arc::clone(sim)));
     agents::start(sim);
     Ok(format!("http://{address}"))
 }

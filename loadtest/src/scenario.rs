@@ -8,6 +8,9 @@ use thiserror::Error;
 use crate::faults::Faults;
 use crate::judge::JudgeRules;
 
+/// Each has a connection of its own.
+const WEBHOOKS_AT_ONCE_MAX: usize = 10_000;
+
 /// A scenario as read from a TOML file. Everything follows from it and its seed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +55,8 @@ pub(crate) struct Traffic {
     pub(crate) hidden_share: f64,
     /// Customers who have a second conversation, with a number of another business.
     pub(crate) shared_share: f64,
+    /// Webhooks under way at once, at most. What Meta's bound is, if there is one, is not known.
+    pub(crate) webhooks_at_once: usize,
 }
 
 impl Default for Traffic {
@@ -69,6 +74,7 @@ impl Default for Traffic {
             bulk_per_s: 0.0,
             hidden_share: 0.1,
             shared_share: 0.05,
+            webhooks_at_once: 48,
         }
     }
 }
@@ -206,7 +212,7 @@ impl Scenario {
 
     fn check(&self) -> Result<(), ScenarioError> {
         let numbers = || self.businesses.iter().flat_map(|business| &business.numbers);
-        let rules: [(bool, &'static str); 5] = [
+        let rules: [(bool, &'static str); 6] = [
             (self.businesses.is_empty(), "no business"),
             (self.businesses.iter().any(|b| b.queues.is_empty()), "a business without a queue"),
             (self.businesses.iter().any(|b| b.numbers.is_empty()), "a business without a number"),
@@ -215,6 +221,10 @@ impl Scenario {
                 "a number without rate or customers",
             ),
             (numbers().all(|n| n.weight <= 0.0), "no number has a weight"),
+            (
+                !(1..=WEBHOOKS_AT_ONCE_MAX).contains(&self.traffic.webhooks_at_once),
+                "traffic.webhooks_at_once is not between 1 and 10000",
+            ),
         ];
         rules
             .iter()
@@ -250,6 +260,7 @@ mod tests {
         for (from, to) in [
             ("customers = 80", "customers = 0"),
             ("seed = 20261122", "seed = 1\nspeed = 2"),
+            ("[traffic]", "[traffic]\nwebhooks_at_once = 0"),
             ("weight", "wait"),
         ] {
             let error = Scenario::parse(&text.replace(from, to)).unwrap_err();

@@ -1,6 +1,6 @@
-//! Workers that carry webhooks to the product, each on its own keep-alive connection.
+//! Carries webhooks to the product over keep-alive connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::sim::{Outcome, Post, Sim};
@@ -19,31 +20,52 @@ use crate::task;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 
-/// POSTs under way at once.
-pub(crate) const WORKERS: usize = 48;
+/// Connections nobody uses at the moment, with the version of the target that they lead to; the last one used goes first.
+type Idle = Mutex<Vec<(u64, SendRequest<Full<Bytes>>)>>;
 
-/// Posts what becomes ready, until the process ends.
-pub(crate) async fn work(sim: Arc<Sim>) {
-    let mut connection: Option<(u64, SendRequest<Full<Bytes>>)> = None;
+/// Posts what becomes ready, `traffic.webhooks_at_once` at a time, until the process ends.
+pub(crate) async fn post_all(sim: Arc<Sim>) {
+    let places = Arc::new(Semaphore::new(sim.scenario.traffic.webhooks_at_once));
+    let idle = Arc::new(Idle::default());
     loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match sim.posts.acquire().await {
             Ok(permit) => permit.forget(),
             Err(_) => return,
         }
         let Some(post) = sim.with(|state, now_us| state.begin_post(now_us)) else { continue };
-        let began_us = sim.clock.now_us();
-        let kept = connection
-            .take()
-            .filter(|(version, sender)| *version == post.target.version && !sender.is_closed());
-        let (status, kept) = perform(&post, kept.map(|(_, sender)| sender)).await;
-        connection = kept.map(|sender| (post.target.version, sender));
-        let outcome = match status {
-            Some(StatusCode::OK) => Outcome::Acked { took_us: sim.clock.now_us() - began_us },
-            Some(_) => Outcome::Refused,
-            None => Outcome::Unreachable,
-        };
-        sim.with(|state, now_us| state.end_post(post.delivery, outcome, now_us));
+        let (sim, idle) = (Arc::clone(&sim), Arc::clone(&idle));
+        task::spawn("webhook", async move {
+            carry(&sim, &idle, &post).await;
+            drop(place);
+        });
     }
+}
+
+async fn carry(sim: &Sim, idle: &Idle, post: &Post) {
+    let began_us = sim.clock.now_us();
+    let (status, kept) = perform(post, take(idle, post.target.version)).await;
+    if let Some(sender) = kept {
+        let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push((post.target.version, sender));
+    }
+    let outcome = match status {
+        Some(StatusCode::OK) => Outcome::Acked { took_us: sim.clock.now_us() - began_us },
+        Some(_) => Outcome::Refused,
+        None => Outcome::Unreachable,
+    };
+    sim.with(|state, now_us| state.end_post(post.delivery, outcome, now_us));
+}
+
+/// An open connection to the target as it is now; what leads elsewhere or was closed is dropped.
+fn take(idle: &Idle, version: u64) -> Option<SendRequest<Full<Bytes>>> {
+    let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+    while let Some((led_to, sender)) = idle.pop() {
+        if led_to == version && !sender.is_closed() {
+            return Some(sender);
+        }
+    }
+    None
 }
 
 /// Sends and reads the whole answer. Gives the status, and the connection if it can be used again.

@@ -83,6 +83,9 @@ pub struct Call {
     /// Messages a second at the door, where the number goes slower than configured.
     #[serde(default)]
     pub rate_per_s: Option<u32>,
+    /// When the Number asked the conversation whether it may still leave (wall clock of the Number's owner, ms); 0: never.
+    #[serde(default, skip_serializing_if = "crate::number::event::is_zero")]
+    pub asked_ms: crate::Millis,
 }
 
 /// Identifies one attempt of one turn of an external bot. The bot itself knows conversation and turn only.

@@ -151,13 +151,13 @@ impl Handler {
     }
 
     async fn store(&self, translation: Translation) -> (&'static str, Response<Full<Bytes>>) {
-        let Translation { by_partition, inbound, begins_work } = translation;
+        let Translation { by_partition, inbound, echoes, begins_work } = translation;
         let append = self.append(by_partition, begins_work);
         let stored = tokio::time::timeout(self.append_timeout, append).await;
         match stored {
             Ok(Ok(())) => {
                 failpoint::hit("append|200");
-                intake::announce(&self.bus, &inbound).await;
+                intake::announce(&self.bus, &inbound, &echoes).await;
                 ("accepted", plain(StatusCode::OK, "ok"))
             }
             Ok(Err(NotStored::Busy)) => {

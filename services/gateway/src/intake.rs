@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bus::{AppendError, Bus, EntityId, INBOX_ENTRY_BYTES_MAX, InboxEntry, Input, PartitionId};
 use bytes::Bytes;
 use chassis::task::{self, TaskKind};
+use domain::Hash16;
 use futures::{TryStreamExt as _, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 
@@ -150,14 +151,28 @@ fn entries(inputs: Vec<Input>) -> Vec<InboxEntry> {
     entries
 }
 
-/// Tells the doors of the numbers what came in: inbound counts against a number's rate (design.md 4.5).
-pub(crate) async fn announce(bus: &Bus, inbound: &BTreeMap<EntityId, u32>) {
+/// Tells the doors of the numbers what was stored: inbound counts against a number's rate (design.md 4.5), and to whom the phone
+/// spoke the bot is not to speak before the conversation has decided that.
+pub(crate) async fn announce(
+    bus: &Bus,
+    inbound: &BTreeMap<EntityId, u32>,
+    echoes: &BTreeMap<EntityId, Vec<Hash16>>,
+) {
+    for (number, conversations) in echoes {
+        let hashes: Vec<u8> =
+            conversations.iter().flat_map(|conversation| conversation.0).collect();
+        tell_door(bus, "echo", number, hashes.into()).await;
+    }
     for (number, count) in inbound {
-        let topic = format!("inbound.{:032x}", u128::from_be_bytes(number.hash));
-        let body = Bytes::copy_from_slice(&count.to_be_bytes());
-        if let Err(error) = bus.signals.publish(&topic, body).await {
-            tracing::debug!(%error, "an inbound count was not published");
-        }
+        tell_door(bus, "inbound", number, Bytes::copy_from_slice(&count.to_be_bytes())).await;
+    }
+}
+
+/// Best effort: doors keep their rules without it, only less closely.
+async fn tell_door(bus: &Bus, what: &str, number: &EntityId, body: Bytes) {
+    let topic = format!("{what}.{:032x}", u128::from_be_bytes(number.hash));
+    if let Err(error) = bus.signals.publish(&topic, body).await {
+        tracing::debug!(%error, what, "a door was not told");
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Translation {
     pub(crate) by_partition: BTreeMap<PartitionId, Vec<Input>>,
     /// Messages that count against their number's rate, by number.
     pub(crate) inbound: BTreeMap<bus::EntityId, u32>,
+    /// Conversations whose customers the phone spoke to, by number.
+    pub(crate) echoes: BTreeMap<bus::EntityId, Vec<domain::Hash16>>,
     /// Something of it begins work. A status only ends what a send of ours began.
     pub(crate) begins_work: bool,
 }
@@ -185,9 +187,18 @@ impl Target<'_> {
     }
 
     fn count_against_rate(&mut self) {
+        *self.out.inbound.entry(self.number_id()).or_default() += 1;
+    }
+
+    /// The phone spoke to the customer of these addresses.
+    fn phone_spoke(&mut self, addresses: impl IntoIterator<Item = EntityId>) {
+        let spoken_to = self.out.echoes.entry(self.number_id()).or_default();
+        spoken_to.extend(addresses.into_iter().map(|address| address.hash));
+    }
+
+    fn number_id(&self) -> bus::EntityId {
         let number = self.number.via.number;
-        let id = bus::EntityId { kind: number.kind.code(), hash: number.hash.0 };
-        *self.out.inbound.entry(id).or_default() += 1;
+        bus::EntityId { kind: number.kind.code(), hash: number.hash.0 }
     }
 }
 

@@ -19,11 +19,14 @@ use chassis::{
     task::{Shutdown, TaskKind},
 };
 use domain::{
-    EntityId, naming,
+    EntityId, Hash16,
+    effect::Call,
+    naming,
     number::{
         Lane,
         door::{DoorQueue, First},
         limiter::{SlidingLog, StartAt},
+        recent_echoes::RecentEchoes,
     },
 };
 use runtime::{
@@ -100,8 +103,8 @@ impl Drop for Leave {
     }
 }
 
-fn lock(log: &Mutex<SlidingLog>) -> std::sync::MutexGuard<'_, SlidingLog> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The doors of all numbers of this process.
@@ -118,7 +121,28 @@ pub struct Doors {
 struct Entrance {
     waiting: mpsc::Sender<Waiting>,
     log: Arc<Mutex<SlidingLog>>,
+    echoes: Arc<Mutex<RecentEchoes>>,
     rate_per_s: u32,
+}
+
+/// Says whether the phone has spoken to a call's customer since the conversation was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Overtaking {
+    /// Only bots leave the floor to the phone.
+    echoes: Option<Arc<Mutex<RecentEchoes>>>,
+    clock: Clock,
+    conversation: Hash16,
+    asked_ms: u64,
+}
+
+impl Overtaking {
+    /// As of now. The conversation is to be asked before the call may leave.
+    pub(crate) fn has_happened(&self) -> bool {
+        let now_ms = self.clock.wall_ms();
+        self.echoes.as_ref().is_some_and(|echoes| {
+            lock(echoes).spoke_since(self.conversation, self.asked_ms, now_ms)
+        })
+    }
 }
 
 impl std::fmt::Debug for Waiting {
@@ -128,7 +152,8 @@ impl std::fmt::Debug for Waiting {
 }
 
 impl Doors {
-    /// Opens a door per number of `config`, and listens for what comes in on each (`inbound.<number>`).
+    /// Opens a door per number of `config`, and listens for what comes in on each (`inbound.<number>`) and for whom its phone
+    /// speaks to (`echo.<number>`).
     #[must_use]
     pub fn open(
         config: &Config,
@@ -155,9 +180,16 @@ impl Doors {
             };
             shutdown.spawn(TaskKind::Core, "door", keeper.run(shutdown.clone())).detach();
             let kept = Arc::clone(&log);
-            let inbound = count_inbound(bus.clone(), id, log, clock.clone(), shutdown.clone());
-            shutdown.spawn(TaskKind::Follower, "inbound count", inbound).detach();
-            (id, Entrance { waiting: sender, log: kept, rate_per_s: number.rate() })
+            let inbound = count_inbound(bus.clone(), id, log, clock.clone());
+            shutdown
+                .spawn(TaskKind::Follower, "inbound count", until(shutdown.clone(), inbound))
+                .detach();
+            let echoes = Arc::default();
+            let heard = hear_echoes(bus.clone(), id, Arc::clone(&echoes), clock.clone());
+            shutdown
+                .spawn(TaskKind::Follower, "echoes heard", until(shutdown.clone(), heard))
+                .detach();
+            (id, Entrance { waiting: sender, log: kept, echoes, rate_per_s: number.rate() })
         });
         Self {
             doors: Arc::new(doors.collect()),
@@ -179,6 +211,17 @@ impl Doors {
             let ahead = door.rate_per_s.div_ceil(4);
             let until_us = now_us.saturating_add(self.start_by_us);
             lock(&door.log).taken(now_us, ahead, until_us, FORMER_KEYS);
+        }
+    }
+
+    /// Watches whether `call` is overtaken by the phone.
+    pub(crate) fn overtaking(&self, call: &Call) -> Overtaking {
+        let door = self.doors.get(&call.number).filter(|_| call.lane == Lane::Bot);
+        Overtaking {
+            echoes: door.map(|door| Arc::clone(&door.echoes)),
+            clock: self.clock.clone(),
+            conversation: call.key.request.conversation,
+            asked_ms: call.asked_ms,
         }
     }
 
@@ -289,33 +332,42 @@ async fn sleep(pause: Option<Duration>) {
     }
 }
 
+async fn until(shutdown: Shutdown, task: impl Future<Output = ()>) {
+    tokio::select! {
+        () = shutdown.begun() => {}
+        () = task => {}
+    }
+}
+
 /// Inbound messages count against the rate from the moment they are known.
-async fn count_inbound(
-    bus: Bus,
-    number: EntityId,
-    log: Arc<Mutex<SlidingLog>>,
-    clock: Clock,
-    shutdown: Shutdown,
-) {
+async fn count_inbound(bus: Bus, number: EntityId, log: Arc<Mutex<SlidingLog>>, clock: Clock) {
     let topic = format!("inbound.{}", number.hash);
     let Ok(mut signals) = bus.signals.subscribe(&topic).await else { return };
-    loop {
-        let signal = tokio::select! {
-            () = shutdown.begun() => return,
-            signal = signals.next() => signal,
-        };
+    while let Some(signal) = signals.next().await {
         let count = match signal {
-            Some(Ok(signal)) => {
-                <[u8; 4]>::try_from(signal.body.as_ref()).map_or(1, u32::from_be_bytes)
-            }
+            Ok(signal) => <[u8; 4]>::try_from(signal.body.as_ref()).map_or(1, u32::from_be_bytes),
             // Lost signals: each stood for at least one message.
-            Some(Err(lost)) => u32::try_from(lost).unwrap_or(u32::MAX),
-            None => return,
+            Err(lost) => u32::try_from(lost).unwrap_or(u32::MAX),
         };
         let now_us = clock.boot_us();
         let mut log = lock(&log);
         for _ in 0..count {
             log.note_inbound(now_us);
+        }
+    }
+}
+
+/// Whom the phone speaks to is known here before the conversation decides it. What is lost on the way is known only then.
+async fn hear_echoes(bus: Bus, number: EntityId, echoes: Arc<Mutex<RecentEchoes>>, clock: Clock) {
+    let topic = format!("echo.{}", number.hash);
+    let Ok(mut signals) = bus.signals.subscribe(&topic).await else { return };
+    while let Some(signal) = signals.next().await {
+        let Ok(signal) = signal else { continue };
+        let (conversations, _) = signal.body.as_chunks::<16>();
+        let now_ms = clock.wall_ms();
+        let mut echoes = lock(&echoes);
+        for conversation in conversations {
+            echoes.note(Hash16(*conversation), now_ms);
         }
     }
 }

@@ -9,6 +9,9 @@ use metrics::{
 pub const SENDS_TOTAL: &str = "tandem_router_sends_total";
 /// Time a send waited at its number's door, seconds.
 pub const DOOR_SECONDS: &str = "tandem_router_door_seconds";
+/// Messages of bots that were stopped at the door because the phone had spoken to the customer meanwhile; the conversation is asked
+/// whether they may still leave.
+pub const OVERTAKEN_TOTAL: &str = "tandem_router_overtaken_total";
 /// Inputs refused because they named an entity of another business.
 pub const CROSS_BUSINESS_TOTAL: &str = "tandem_router_cross_business_total";
 
@@ -51,6 +54,7 @@ pub(crate) const NUMBER_STATES: [&str; 6] =
 pub fn describe() {
     describe_counter!(SENDS_TOTAL, "sends by lane and result");
     describe_histogram!(DOOR_SECONDS, "seconds a send waited at its number's door");
+    describe_counter!(OVERTAKEN_TOTAL, "bot messages stopped at the door: the phone had spoken");
     describe_gauge!(WAITING, "conversations that wait for an agent, by queue and reason");
     describe_counter!(BOT_TURNS_TOTAL, "turns that bots took");
     describe_counter!(BOT_MISSES_TOTAL, "turns repeating a question that was not answered");
@@ -72,6 +76,10 @@ pub fn describe() {
 
 pub(crate) fn send(lane: &'static str, result: &'static str) {
     counter!(SENDS_TOTAL, "lane" => lane, "result" => result).increment(1);
+}
+
+pub(crate) fn overtaken() {
+    counter!(OVERTAKEN_TOTAL).increment(1);
 }
 
 pub(crate) fn waited_at_door(seconds: f64) {

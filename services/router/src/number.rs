@@ -58,7 +58,9 @@ impl HostedNumber {
             CallResult::Done(bytes) => {
                 return persist::decode(bytes).map(Some).map_err(bridge::refused);
             }
-            CallResult::NotStarted(why) => CallAnswer::NotStarted { why: why.clone() },
+            CallResult::NotStarted(why) => {
+                CallAnswer::NotStarted { why: why.clone(), overtaken: false }
+            }
             CallResult::Unknown(why) => CallAnswer::Unknown { why: why.clone() },
         };
         let key = self.state.in_flight().find(|key: &CallKey| bridge::call_id(*key) == call);

@@ -27,7 +27,7 @@ use whatsapp::{
 
 use crate::{
     departures::{Departure, Departures},
-    door::{Doors, Leave},
+    door::{Doors, Leave, Overtaking},
     metrics,
     outbound::outbound,
 };
@@ -111,10 +111,14 @@ impl SendExecutor {
             Ok(body) => body,
             Err(invalid) => return never(100, &invalid.to_string()),
         };
+        let overtaking = self.doors.overtaking(call);
+        if overtaking.has_happened() {
+            return overtaken();
+        }
         let begun_us = self.clock.boot_us();
         let leave = match self.doors.wait(call.number, call.lane, call.rate_per_s, &door).await {
             Ok(leave) => leave,
-            Err(why) => return CallAnswer::NotStarted { why: why.to_string() },
+            Err(why) => return not_started(why),
         };
         let waited_us = self.clock.boot_us().saturating_sub(begun_us);
         metrics::waited_at_door(Duration::from_micros(waited_us).as_secs_f64());
@@ -125,10 +129,18 @@ impl SendExecutor {
                 token: &account.token,
                 body,
                 hard_limit: self.hard_limit,
-                before_first_byte: last_check(door, leave, self.departures.of(business, call)),
+                before_first_byte: last_check(
+                    door,
+                    overtaking.clone(),
+                    leave,
+                    self.departures.of(business, call),
+                ),
             })
             .await;
-        self.answer(business, account, result)
+        match result {
+            GraphResult::NotSent(_) if overtaking.has_happened() => overtaken(),
+            result => self.answer(business, account, result),
+        }
     }
 
     /// Best effort: whatever comes of it, it is not repeated.
@@ -155,10 +167,10 @@ impl SendExecutor {
             })
             .await;
         match result {
-            GraphResult::Accepted(()) => CallAnswer::NotStarted { why: "no message".to_owned() },
+            GraphResult::Accepted(()) => not_started("no message"),
             GraphResult::Refused(_) => never(0, "refused"),
             GraphResult::Unknown(why) => CallAnswer::Unknown { why: why.to_string() },
-            GraphResult::NotSent(why) => CallAnswer::NotStarted { why: why.to_string() },
+            GraphResult::NotSent(why) => not_started(why),
         }
     }
 
@@ -203,7 +215,7 @@ impl SendExecutor {
                 CallAnswer::Refused { code, retry, told: told.to_owned() }
             }
             GraphResult::Unknown(why) => CallAnswer::Unknown { why: why.to_string() },
-            GraphResult::NotSent(why) => CallAnswer::NotStarted { why: why.to_string() },
+            GraphResult::NotSent(why) => not_started(why),
         }
     }
 
@@ -232,15 +244,26 @@ impl From<whatsapp::graph::Accepted> for SentId {
     }
 }
 
+fn not_started(why: impl ToString) -> CallAnswer {
+    CallAnswer::NotStarted { why: why.to_string(), overtaken: false }
+}
+
+/// The Number asks the conversation.
+fn overtaken() -> CallAnswer {
+    metrics::overtaken();
+    CallAnswer::NotStarted { why: "the phone has spoken meanwhile".to_owned(), overtaken: true }
+}
+
 /// Asked immediately before the first byte: may the call still start? Then the departure is entered in the log
 /// of the number's door.
 fn last_check(
     door: Door,
+    overtaking: Overtaking,
     mut leave: Leave,
     departure: Departure,
 ) -> impl FnMut() -> bool + Send + Sync + Unpin + 'static {
     move || {
-        let leaves = door.check().is_ok() && leave.depart();
+        let leaves = door.check().is_ok() && !overtaking.has_happened() && leave.depart();
         if leaves {
             departure.tell();
         }
@@ -326,6 +349,8 @@ impl SendExecutor {
     }
 }
 
+#[cfg(test)]
+mod at_the_door;
 #[cfg(test)]
 mod tests {
     use whatsapp::errors::{Backoff, ErrorClass as Class};

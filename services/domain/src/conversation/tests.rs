@@ -11,6 +11,7 @@ mod external;
 mod floor;
 mod items;
 mod marketing;
+mod overtaken;
 mod properties;
 mod reconcile;
 mod routing;

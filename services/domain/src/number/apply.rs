@@ -140,6 +140,7 @@ fn apply_to_request(request: &mut Option<Request>, event: &NumberEvent) {
                 departed: false,
                 pair: PairMark::default(),
                 refused: None,
+                asked_ms: 0,
             }));
         }
         NumberEvent::Ended { outcome, at_ms, .. } => {
@@ -183,8 +184,10 @@ fn apply_to_live(live: &mut LiveRequest, event: &NumberEvent) {
             Arc::make_mut(&mut live.request).marketing_stopped = *stopped;
         }
         NumberEvent::Fetched { .. } => live.stage = Stage::Fetched,
-        NumberEvent::Reconciling { until_ms, .. } => {
-            live.stage = Stage::Reconciling { until_ms: *until_ms };
+        NumberEvent::Reconciling { until_ms, asked_ms, .. } => {
+            let unsent = *asked_ms > 0;
+            live.asked_ms = live.asked_ms.max(*asked_ms);
+            live.stage = Stage::Reconciling { until_ms: *until_ms, unsent };
         }
         NumberEvent::RetryAt { at_ms, cause, refused, .. } => {
             live.tries.count(*cause);

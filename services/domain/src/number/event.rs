@@ -46,7 +46,7 @@ pub struct PauseCause {
     pub times: u32,
 }
 
-pub(super) fn is_zero(ms: &Millis) -> bool {
+pub(crate) fn is_zero(ms: &Millis) -> bool {
     *ms == 0
 }
 
@@ -94,6 +94,9 @@ pub enum NumberEvent {
         request: RequestId,
         /// Until when.
         until_ms: Millis,
+        /// The attempt was stopped at the door, and the conversation asked at this time; 0: it may have left.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        asked_ms: Millis,
     },
     /// Part `request`: another attempt will be made.
     RetryAt {

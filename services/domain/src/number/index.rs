@@ -75,7 +75,7 @@ pub(super) fn request_keys(id: RequestId, request: &Request) -> Vec<Key> {
                     live.request.not_after_ms.saturating_add(1)
                 }
                 Stage::Calling { over_ms } => over_ms,
-                Stage::Reconciling { until_ms } => until_ms,
+                Stage::Reconciling { until_ms, .. } => until_ms,
             };
             let customer = Key::Customer(live.request.customer, live.class(), live.order, id);
             vec![customer, Key::Due(due_ms, id)]

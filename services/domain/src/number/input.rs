@@ -269,6 +269,9 @@ pub enum CallAnswer {
     NotStarted {
         /// Why.
         why: String,
+        /// It was stopped at the door: the phone has spoken to the customer, and the conversation was not asked since.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        overtaken: bool,
     },
     /// Nobody knows.
     Unknown {

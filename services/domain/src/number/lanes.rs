@@ -141,6 +141,7 @@ fn forbidden(request: &SendRequest, now_ms: Millis) -> Option<(u32, &'static str
 fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
     let Some(live) = turn.draft.live(id) else { return 0 };
     let (request, attempt) = (live.request.clone(), live.attempt.saturating_add(1));
+    let asked_ms = live.asked_ms;
     if turn.now_ms > request.not_after_ms {
         turn.end_lapsed(id);
         return 0;
@@ -168,6 +169,7 @@ fn intend(turn: &mut Turn<'_>, lane: Lane, id: RequestId) -> usize {
         content: request.content.clone(),
         kind: request.kind.clone(),
         rate_per_s: rate_per_s.filter(|rate| *rate < configured),
+        asked_ms,
     });
     bytes
 }

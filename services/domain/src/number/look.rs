@@ -62,7 +62,8 @@ pub(super) fn waits(draft: &Draft<'_>, requests: &[RequestId], now_ms: Millis) -
 fn wait(draft: &Draft<'_>, live: &LiveRequest, now_ms: Millis) -> SendWait {
     let retry_ms = match live.stage {
         Stage::Calling { .. } => return SendWait::Calling,
-        Stage::Reconciling { until_ms } => return SendWait::Status { until_ms },
+        Stage::Reconciling { unsent: true, .. } => return SendWait::Turn,
+        Stage::Reconciling { until_ms, .. } => return SendWait::Status { until_ms },
         Stage::Fetched => return SendWait::Confirmation,
         Stage::Waiting => 0,
         Stage::RetryAt { at_ms, .. } => at_ms,

@@ -50,7 +50,7 @@ pub(super) fn on_cancel(turn: &mut Turn<'_>, id: RequestId, not_after_ms: Millis
         }
         Some(Request::Ended(_)) => {}
         Some(Request::Live(live)) => match live.stage {
-            Stage::Waiting | Stage::RetryAt { .. } => {
+            Stage::Waiting | Stage::RetryAt { .. } | Stage::Reconciling { unsent: true, .. } => {
                 turn.end_unsent(id, SendOutcome::Cancelled);
             }
             Stage::Calling { .. } | Stage::Reconciling { .. } | Stage::Fetched
@@ -101,5 +101,6 @@ pub(super) fn on_mark(turn: &mut Turn<'_>, request: RequestId, message: &Sealed,
             if typing { crate::effect::MARK_TYPING } else { crate::effect::MARK_READ }.to_owned(),
         ),
         rate_per_s: None,
+        asked_ms: 0,
     });
 }

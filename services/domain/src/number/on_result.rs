@@ -42,6 +42,9 @@ pub(super) fn on_result(turn: &mut Turn<'_>, key: CallKey, answer: &CallAnswer) 
                 CallAnswer::Refused { code, retry, told } => {
                     retry::on_refused(turn, id, *code, *retry, told);
                 }
+                CallAnswer::NotStarted { overtaken: true, .. } if !live.cancelled => {
+                    reconcile::on_overtaken(turn, id);
+                }
                 CallAnswer::NotStarted { .. } => retry::on_not_started(turn, id),
                 CallAnswer::Unknown { .. } => {
                     if live.is_calling() {

@@ -96,7 +96,7 @@ fn on_due(turn: &mut Turn<'_>, id: RequestId) {
             turn.record(NumberEvent::CallMayRun { request: id, over_ms });
         }
         Stage::Calling { .. } => reconcile::begin(turn, id),
-        Stage::Reconciling { .. } => reconcile::on_overdue(turn, id),
+        Stage::Reconciling { unsent, .. } => reconcile::on_overdue(turn, id, unsent),
         // The platform never said what became of it.
         Stage::Fetched => turn.end(id, SendOutcome::Unknown),
     }

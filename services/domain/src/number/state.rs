@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Lane, NumberConfig, PauseCause, Refused, RetryCause, SendRequest,
     draft::Draft,
+    event::is_zero,
     index::Key,
     pace::{Slowness, Turns},
     pair::{PairMark, Pairs},
@@ -132,6 +133,9 @@ pub struct LiveRequest {
     /// What its latest refused attempt was told.
     #[serde(default)]
     pub(super) refused: Option<Refused>,
+    /// When the conversation was asked whether it may still leave; 0: never.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) asked_ms: Millis,
 }
 
 /// How often it was tried again, by cause.
@@ -156,8 +160,13 @@ pub(super) enum Stage {
     RetryAt { at_ms: Millis, pair: bool },
     /// A call is in flight.
     Calling { over_ms: Millis },
-    /// The call is over, its outcome unknown; a status may still tell.
-    Reconciling { until_ms: Millis },
+    /// The call is over, its outcome unknown; a status may still tell. `unsent`: it was stopped at the door, and the
+    /// conversation is asked whether it may leave.
+    Reconciling {
+        until_ms: Millis,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unsent: bool,
+    },
     /// A platform has fetched it and not confirmed it.
     Fetched,
 }

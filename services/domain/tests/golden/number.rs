@@ -120,6 +120,16 @@ fn the_question_before_a_repeat_and_its_answer() {
     golden("answer_before_repeat", &vec![NumberInput::Heard { call, anything: true }]);
 }
 
+/// Fields that earlier builds do not know and pass over.
+#[test]
+fn what_was_stopped_at_the_door() {
+    let why = "the phone has spoken since the conversation decided".to_owned();
+    golden("stopped_at_the_door", &vec![CallAnswer::NotStarted { why, overtaken: true }]);
+    let asked =
+        NumberEvent::Reconciling { request: REQUEST, until_ms: AT_MS + 30_000, asked_ms: AT_MS };
+    golden("asked_whether_it_may_leave", &vec![asked]);
+}
+
 #[test]
 fn events_of_numbers() {
     let request_id = REQUEST;
@@ -135,7 +145,7 @@ fn events_of_numbers() {
         },
         NumberEvent::Departed { request: request_id },
         NumberEvent::Fetched { request: request_id, at_ms: AT_MS },
-        NumberEvent::Reconciling { request: request_id, until_ms: AT_MS },
+        NumberEvent::Reconciling { request: request_id, until_ms: AT_MS, asked_ms: 0 },
         NumberEvent::RetryAt {
             request: request_id,
             at_ms: AT_MS,
@@ -212,7 +222,7 @@ fn answers_of_numbers_and_of_executors() {
         refused(Retry::Wait(wait)),
         refused(Retry::Wait(lane)),
         refused(Retry::Stop(PauseReason::Payment)),
-        CallAnswer::NotStarted { why: "too late".to_owned() },
+        CallAnswer::NotStarted { why: "too late".to_owned(), overtaken: false },
         CallAnswer::Unknown { why: "no answer".to_owned() },
     ];
     golden("call_answers", &answers);

@@ -77,6 +77,9 @@ pub(super) fn echo(target: &mut Target<'_>, message: &Message) -> Result<(), Per
     };
     let configured_automatic =
         text.as_ref().is_some_and(|text| target.number.automatic_texts.contains(text));
+    if !configured_automatic {
+        target.phone_spoke([Some(parts.address), parts.paired].into_iter().flatten());
+    }
     let text_hash = text.map(|text| target.sealer.hash8("echo text", &[text.as_bytes()]));
     let input = ConversationInput::Echo(Echo {
         via: target.number.via,

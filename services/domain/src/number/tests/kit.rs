@@ -102,7 +102,12 @@ pub(super) fn unknown() -> CallAnswer {
 }
 
 pub(super) fn not_started() -> CallAnswer {
-    CallAnswer::NotStarted { why: "too late".to_owned() }
+    CallAnswer::NotStarted { why: "too late".to_owned(), overtaken: false }
+}
+
+/// The phone spoke before it could leave.
+pub(super) fn overtaken() -> CallAnswer {
+    CallAnswer::NotStarted { why: "the phone has spoken".to_owned(), overtaken: true }
 }
 
 pub(super) fn key(customer: u8, n: u64, attempt: u32) -> CallKey {

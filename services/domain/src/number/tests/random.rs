@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::kit::{
-    CALL_OVER_MS, START_MS, World, accepted, conversation, id, not_started, refused, request,
-    unknown,
+    CALL_OVER_MS, START_MS, World, accepted, conversation, id, not_started, overtaken, refused,
+    request, unknown,
 };
 use crate::{
     RequestId,
@@ -25,8 +25,14 @@ enum Fate {
     Accepted,
     Refused(Retry),
     NotStarted,
-    Unknown { left: bool },
-    Silent { left: bool },
+    /// The phone spoke before it could leave.
+    Overtaken,
+    Unknown {
+        left: bool,
+    },
+    Silent {
+        left: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +103,7 @@ fn fates() -> impl Strategy<Value = Fate> {
         5 => Just(Fate::Accepted),
         3 => retry.prop_map(Fate::Refused),
         2 => Just(Fate::NotStarted),
+        1 => Just(Fate::Overtaken),
         2 => any::<bool>().prop_map(|left| Fate::Unknown { left }),
         1 => any::<bool>().prop_map(|left| Fate::Silent { left }),
     ]
@@ -247,7 +254,7 @@ impl Run {
         let leaves = match fate {
             Fate::Accepted => true,
             Fate::Unknown { left } | Fate::Silent { left } => left,
-            Fate::Refused(_) | Fate::NotStarted => false,
+            Fate::Refused(_) | Fate::NotStarted | Fate::Overtaken => false,
         };
         if leaves {
             *self.left.entry(key.request).or_default() += 1;
@@ -256,6 +263,7 @@ impl Run {
             Fate::Accepted => Some(accepted(1)),
             Fate::Refused(retry) => Some(refused(1, retry)),
             Fate::NotStarted => Some(not_started()),
+            Fate::Overtaken => Some(overtaken()),
             Fate::Unknown { .. } => Some(unknown()),
             Fate::Silent { .. } => None,
         };

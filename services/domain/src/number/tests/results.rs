@@ -2,7 +2,7 @@
 
 use super::kit::{
     CALL_OVER_MS, HOUR_MS, RECONCILE_MS, START_BY_MS, START_MS, World, accepted, config, id, key,
-    not_started, refused, request, unknown,
+    not_started, overtaken, refused, request, unknown,
 };
 use crate::{
     conversation::SendOutcome,
@@ -215,6 +215,61 @@ fn below_the_format_level_of_the_question_nobody_is_asked() {
     world.result(key(1, 1, 1), &unknown());
     world.pass(RECONCILE_MS);
     assert_eq!((world.calls.len(), world.questions.len()), (2, 0));
+}
+
+#[test]
+fn what_the_phone_overtook_leaves_when_the_conversation_lets_it() {
+    let mut world = World::new(20);
+    world.up_to_date = false;
+    world.ask(request(1, 1, Lane::Bot));
+    world.ask(request(1, 2, Lane::Bot));
+    world.pass(7);
+    world.result(key(1, 1, 1), &overtaken());
+    let asked_ms = world.now_ms;
+    assert_eq!(world.questions, [key(1, 1, 1)]);
+    world.pass(RECONCILE_MS);
+    assert_eq!(world.questions, [key(1, 1, 1); 2], "asked again without an answer");
+    world.heard(key(1, 1, 2), false);
+    assert_eq!(world.calls.len(), 1, "that is another attempt's answer");
+    world.reload();
+    world.heard(key(1, 1, 1), false);
+    assert_eq!(world.attempts(), [key(1, 1, 1), key(1, 1, 2)]);
+    assert_eq!((world.calls[0].asked_ms, world.calls[1].asked_ms), (0, asked_ms));
+    world.result(key(1, 1, 2), &accepted(1));
+    assert!(world.is_accepted(id(1, 1), false), "it left once");
+    assert_eq!(world.left()[2..], [id(1, 2)], "the next in its turn");
+    assert_eq!(world.calls[2].asked_ms, 0, "each is asked about by itself");
+}
+
+#[test]
+fn what_the_phone_overtook_ends_when_it_is_taken_back_or_too_late() {
+    let mut world = World::new(20);
+    world.up_to_date = false;
+    world.ask(request(1, 1, Lane::Bot));
+    let not_after_ms = START_MS + RECONCILE_MS - 1;
+    world.ask(SendRequest { not_after_ms, ..request(2, 1, Lane::Bot) });
+    world.ask(request(3, 1, Lane::Bot));
+    world.cancel(id(3, 1));
+    for customer in 1..=3 {
+        world.result(key(customer, 1, 1), &overtaken());
+    }
+    assert_eq!(world.outcome(id(3, 1)), Some(&SendOutcome::Cancelled), "taken back before");
+    world.cancel(id(1, 1));
+    assert_eq!(world.outcome(id(1, 1)), Some(&SendOutcome::Cancelled));
+    world.heard(key(1, 1, 1), false);
+    world.pass(RECONCILE_MS);
+    assert_eq!(world.outcome(id(2, 1)), Some(&SendOutcome::Cancelled));
+    assert_eq!((world.calls.len(), world.questions.len()), (3, 2));
+}
+
+#[test]
+fn below_the_format_level_of_the_question_what_the_phone_overtook_goes_at_once() {
+    let mut world = World::new(20);
+    world.level = ASKS_FROM_LEVEL - 1;
+    world.ask(request(1, 1, Lane::Bot));
+    world.result(key(1, 1, 1), &overtaken());
+    assert_eq!((world.calls.len(), world.questions.len()), (2, 0));
+    assert_eq!(world.calls[1].asked_ms, world.now_ms, "the door lets it pass");
 }
 
 #[test]

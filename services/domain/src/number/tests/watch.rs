@@ -34,6 +34,8 @@ pub(super) struct Seen {
     pub(super) calling: bool,
     departed: bool,
     reconciling: bool,
+    /// It was stopped at the door, and waits for its conversation's word.
+    unsent: bool,
     from_ms: Millis,
     pair_until_ms: Millis,
     counted_twice: bool,
@@ -88,6 +90,7 @@ impl Watch {
                     calling: false,
                     departed: false,
                     reconciling: false,
+                    unsent: false,
                     from_ms: 0,
                     pair_until_ms: 0,
                     counted_twice: false,
@@ -99,20 +102,21 @@ impl Watch {
                 assert_eq!((call.key.request, call.key.attempt), (*request, *attempt));
                 self.on_intent(*request, call, now_ms);
             }
-            NumberEvent::Reconciling { request, .. } => {
+            NumberEvent::Reconciling { request, asked_ms, .. } => {
                 let seen = self.live.get_mut(request).expect("live");
                 // Again while the conversation is asked.
                 assert!(seen.calling || seen.reconciling);
-                if std::mem::take(&mut seen.calling) {
-                    *self.unknown.entry(*request).or_default() += 1;
-                }
-                seen.reconciling = true;
+                let was_in_doubt = seen.reconciling && !seen.unsent;
+                let is_in_doubt = *asked_ms == 0;
+                let doubts = self.unknown.entry(*request).or_default();
+                *doubts = *doubts + u32::from(is_in_doubt) - u32::from(was_in_doubt);
+                (seen.calling, seen.reconciling, seen.unsent) = (false, true, !is_in_doubt);
             }
             NumberEvent::RetryAt { request, at_ms, after_unknown, cause, .. } => {
                 assert_eq!(*after_unknown, *cause == RetryCause::Unknown);
                 let seen = self.live.get_mut(request).expect("live");
                 assert!(seen.calling || seen.reconciling);
-                if !after_unknown && seen.reconciling {
+                if !after_unknown && seen.reconciling && !seen.unsent {
                     // A late result cleared the doubt.
                     *self.unknown.get_mut(request).unwrap() -= 1;
                 }
