@@ -6,7 +6,7 @@
 #   make reference  writes docs/reference from the comments in proto/ and the configuration's structs
 #   make docs   builds the API documentation, with warnings denied
 #   make bench  benchmarks, in release; BENCH="w1 latency" chooses, BENCH_SCALE=20 shortens
-#   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, FAIL_OVERS=100, STRIKES=60 at INBOUND_PER_S=60, a demo of DEMO_SECONDS=3600, fuzzing
+#   make soak   long versions: SEEDS=10000 simulation seeds, KILLS=30 kills, FAIL_OVERS=100, STRIKES=60 at INBOUND_PER_S=200, a demo of DEMO_SECONDS=3600, fuzzing
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -19,7 +19,7 @@ KILLS ?= 30
 CUTS ?= 100
 FAIL_OVERS ?= 100
 STRIKES ?= 60
-INBOUND_PER_S ?= 60
+INBOUND_PER_S ?= 200
 DEMO_SECONDS ?= 3600
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?=

@@ -25,38 +25,40 @@ pub const ASKS_FROM_LEVEL: u16 = 3;
 
 /// Waits for a status.
 pub(super) fn begin(turn: &mut Turn<'_>, request: RequestId) {
-    let reconcile_ms = turn.draft.core().config.as_ref().map_or(0, |config| config.reconcile_ms);
-    let until_ms = turn.now_ms.saturating_add(reconcile_ms);
-    turn.record(NumberEvent::Reconciling { request, until_ms, asked_ms: 0 });
+    wait(turn, request, 0);
 }
 
 /// The door stopped it: the phone has spoken to the customer, and the conversation may not have decided that yet.
 pub(super) fn on_overtaken(turn: &mut Turn<'_>, id: RequestId) {
     let asked_ms = turn.now_ms;
-    if turn.level < ASKS_FROM_LEVEL {
-        // Nobody can be asked: it goes once more, and the door lets it pass.
-        turn.record(NumberEvent::Reconciling { request: id, until_ms: asked_ms, asked_ms });
-        return retry::on_not_started(turn, id);
+    if turn.level >= ASKS_FROM_LEVEL {
+        return ask(turn, id, asked_ms);
     }
-    ask(turn, id, asked_ms);
+    // Nobody can be asked: it goes once more, and the door lets it pass.
+    wait(turn, id, asked_ms);
+    retry::on_not_started(turn, id);
 }
 
-/// Asks the conversation, again and again until there is an answer.
+/// Asks the conversation. `asked_ms`: when it was asked first whether an attempt that the door stopped may leave, else 0.
 fn ask(turn: &mut Turn<'_>, id: RequestId, asked_ms: Millis) {
     let Some(live) = turn.draft.live(id) else { return };
     let (to, call) = (live.request.conversation, CallKey { request: id, attempt: live.attempt });
     turn.tell_conversation(to, ConversationInput::HeardOf { call, number: turn.me });
-    let reconcile_ms = turn.draft.core().config.as_ref().map_or(0, |config| config.reconcile_ms);
-    let until_ms = turn.now_ms.saturating_add(reconcile_ms);
-    turn.record(NumberEvent::Reconciling { request: id, until_ms, asked_ms });
+    wait(turn, id, asked_ms);
 }
 
-/// No status, or no answer, came in time. What may be repeated is asked for.
+fn wait(turn: &mut Turn<'_>, request: RequestId, asked_ms: Millis) {
+    let reconcile_ms = turn.draft.core().config.as_ref().map_or(0, |config| config.reconcile_ms);
+    let until_ms = turn.now_ms.saturating_add(reconcile_ms);
+    turn.record(NumberEvent::Reconciling { request, until_ms, asked_ms });
+}
+
+/// No status, or no answer, came in time. What may be repeated is asked for, again and again until there is an answer.
 pub(super) fn on_overdue(turn: &mut Turn<'_>, id: RequestId, unsent: bool) {
     let Some(live) = turn.draft.live(id) else { return };
     let wanted = if unsent { in_time(live, turn.now_ms) } else { may_repeat(live, turn.now_ms) };
     match (wanted, unsent) {
-        // As it was asked first: what the phone said since then is the door's to know.
+        // What the phone said since it was asked first, the door will know.
         (true, true) => ask(turn, id, live.asked_ms),
         (true, false) if turn.level >= ASKS_FROM_LEVEL => ask(turn, id, 0),
         (false, true) => turn.end_lapsed(id),

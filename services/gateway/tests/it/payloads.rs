@@ -1,8 +1,11 @@
 //! Recorded webhooks over HTTP with valid signatures: what INDEX.md says of them, as far as this edge decides it.
 
+use std::time::Duration;
+
 use domain::{
     content::ContentKind,
     conversation::{ConversationInput, StatusKind},
+    persist,
 };
 use serde_json::Value;
 
@@ -121,6 +124,33 @@ async fn an_echo_goes_to_the_customers_conversation() {
     assert_eq!(echo.kind, ContentKind::Text);
     assert!(!echo.configured_automatic && echo.text_hash.is_some());
     assert!(fixture.open_content(&echo.content).text.is_some());
+}
+
+/// By every address that the webhook names; the app's own greeting silences nobody.
+#[tokio::test]
+async fn whom_the_phone_speaks_to_is_announced_to_the_door_of_its_number() {
+    let fixture = Fixture::new().await;
+    let mut signals = fixture.bus.signals.subscribe("echo.>").await.unwrap();
+    let mut post = payload("echo_text");
+    let echo = &mut post["entry"][0]["changes"][0]["value"]["message_echoes"][0];
+    echo["id"] = "wamid.greeting".into();
+    echo["text"]["body"] = "Welcome to the shop!".into();
+    assert_eq!(fixture.post(SECRET, as_meta_writes(&post)).await.status(), 200);
+    send(&fixture, "echo_text").await;
+    let signal = tokio::time::timeout(Duration::from_secs(10), signals.next()).await.unwrap();
+    let said = signal.unwrap().unwrap().body;
+    let stored = fixture.inputs();
+    let [greeting, echo] = stored.as_slice() else { panic!("{stored:?}") };
+    assert_eq!(greeting.target, echo.target);
+    let ConversationInput::Echo(spoken) = persist::decode(&echo.body).unwrap() else {
+        panic!("{echo:?}")
+    };
+    let lower = spoken.paired.map(|address| address.hash.0);
+    let addresses: Vec<u8> =
+        [Some(echo.target.hash), lower].into_iter().flatten().flatten().collect();
+    assert_eq!(said.as_ref(), addresses);
+    let more = tokio::time::timeout(Duration::ZERO, signals.next()).await;
+    assert!(more.is_err(), "{more:?}");
 }
 
 #[tokio::test]

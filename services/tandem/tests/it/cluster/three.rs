@@ -58,8 +58,8 @@ const STRIKES: [Strike; 13] = [
     Strike::KillLeader("TANDEM_LOG_0"),
     Strike::KillDatabase,
 ];
-/// Strikes of the short run, so that CI has three minutes of it; the long one goes round and round.
-const STRIKES_SHORT: u64 = 8;
+/// Strikes of the short run, each once: three minutes of CI; the long one goes round and round.
+const STRIKES_SHORT: u64 = 13;
 /// Longest pause of a process in the short run and in the long one.
 const PAUSE_SHORT_MS: u64 = 8_000;
 const PAUSE_LONG_MS: u64 = 20_000;
@@ -79,7 +79,7 @@ impl World {
         let servers = NatsCluster::start(3).await.unwrap();
         let database = PostgresServer::start().await.unwrap();
         let more = format!("[archive.postgres]\nurl = {:?}", database.url("postgres"));
-        let per_s = times("TANDEM_CLUSTER_INBOUND_PER_S", 15);
+        let per_s = times("TANDEM_CLUSTER_INBOUND_PER_S", 200);
         let scenario = scenario(SCENARIO, |table| {
             set(table, "traffic", "inbound_per_s", f64::from(u32::try_from(per_s).unwrap()));
         });
