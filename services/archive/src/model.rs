@@ -1,5 +1,7 @@
 //! Rows as they are stored (content sealed) and views as they are read (content opened).
 
+use std::cmp::Ordering;
+
 use bus::{PartitionId, Position};
 use domain::{
     AgentId, BusinessId, Hash16, MessageId, Millis, QueueId, RequestId, Sealed,
@@ -156,8 +158,8 @@ pub struct ConversationCursor {
     pub id: Hash16,
 }
 
-/// Place in a thread: its order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// Place in a thread: its order. A send that is pending stands last in its millisecond: it may answer what came in the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThreadCursor {
     /// Meta timestamp.
     pub at_ms: Millis,
@@ -165,6 +167,20 @@ pub struct ThreadCursor {
     pub wamid: String,
     /// Tells apart pending sends of one millisecond.
     pub request: Option<RequestId>,
+}
+
+impl Ord for ThreadCursor {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let place = |it: &Self| (it.at_ms, it.wamid.is_empty());
+        let of_time = place(self).cmp(&place(other));
+        of_time.then_with(|| self.wamid.cmp(&other.wamid)).then(self.request.cmp(&other.request))
+    }
+}
+
+impl PartialOrd for ThreadCursor {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A conversation as it is read.

@@ -77,6 +77,7 @@ impl Measured {
         let agents = Agents::sign_in(&world, habits).await;
         let talking = held() / TALKS;
         let w2 = w2::exchange(&world, world.texts("W2M", scaled(3_000), talking), W2_RATE).await;
+        agents.tell();
         let rate = half(w2.per_s());
         let (calm, from_us) = (world.texts("W2L", CALM_S * rate, talking), world.clock.boot_us());
         w2::exchange(&world, calm, rate).await;

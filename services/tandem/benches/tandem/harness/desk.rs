@@ -212,6 +212,17 @@ impl Agents {
         (took_us, missing)
     }
 
+    /// Prints what became of their commands so far.
+    pub(crate) fn tell(&self) {
+        let asked = self.seen.asked.lock().unwrap().len();
+        let (replies, refused) =
+            (self.seen.replies.load(Ordering::Relaxed), self.seen.refused.load(Ordering::Relaxed));
+        let broken = self.seen.broken.load(Ordering::Relaxed);
+        println!(
+            "replies asked for {asked}, taken on {replies}, refused {refused}; streams broken {broken}"
+        );
+    }
+
     pub(crate) async fn sign_in(world: &World, habits: Habits) -> Self {
         let seen: Arc<Seen> = Arc::default();
         let mut tasks = Vec::new();
