@@ -9,6 +9,7 @@ import json
 import queue
 import sys
 import threading
+import time
 
 import grpc
 
@@ -19,6 +20,7 @@ from tandem.v1 import channel_pb2, conversations_pb2, types_pb2
 
 BOUND_SECONDS = 20
 VISITOR = "visitor-1"
+WISH = "sales please"
 
 
 class Stream:
@@ -64,7 +66,7 @@ def visitor_asks(platform: Platform, replies: Stream, saw: dict) -> None:
     question = replies.next("the bot's question")
     saw["bot"] = {"author": author(question), "text": question.text, "visitor": question.customer.visitor_id}
     platform.confirm(question, channel_pb2.CONFIRMATION_DELIVERED)
-    platform.deliver("m-2", VISITOR, text="sales please")
+    platform.deliver("m-2", VISITOR, text=WISH)
     farewell = replies.next("the bot's farewell")
     platform.confirm(farewell, channel_pb2.CONFIRMATION_DELIVERED)
 
@@ -74,12 +76,23 @@ def agent_answers(agent: Agent, events: Stream, reader, token: str, saw: dict) -
     agent.take(offer)
     assigned = events.until("the assignment", lambda event: event.WhichOneof("event") == "assigned").assigned
     conversation_id = assigned.conversation_id
-    request = conversations_pb2.ListMessagesRequest(conversation_id=conversation_id)
-    history = reader.ListMessages(request, metadata=bearer(token), timeout=10)
     saw["offer"] = {"queue": offer.queue_id, "conversation_id": offer.conversation_id}
-    saw["history"] = [message.text for message in history.messages]
+    saw["history"] = history(reader, token, conversation_id)
     agent.say(conversation_id, "How can I help?")
     return conversation_id
+
+
+def history(reader, token: str, conversation_id: str) -> list[str]:
+    """What was said so far. The read model follows within moments: it is read until it has what the visitor said last."""
+    request = conversations_pb2.ListMessagesRequest(conversation_id=conversation_id)
+    deadline = time.monotonic() + BOUND_SECONDS
+    while time.monotonic() < deadline:
+        read = reader.ListMessages(request, metadata=bearer(token), timeout=10)
+        said = [message.text for message in read.messages]
+        if WISH in said:
+            return said
+        time.sleep(0.02)
+    sys.exit(f"the visitor's last message was not to be read within {BOUND_SECONDS} s")
 
 
 def visitor_is_answered(platform: Platform, stream, replies: Stream, saw: dict) -> None:
