@@ -169,11 +169,15 @@ pub struct ThreadCursor {
     pub request: Option<RequestId>,
 }
 
+impl ThreadCursor {
+    fn place(&self) -> (Millis, bool, &str, Option<RequestId>) {
+        (self.at_ms, self.wamid.is_empty(), &self.wamid, self.request)
+    }
+}
+
 impl Ord for ThreadCursor {
     fn cmp(&self, other: &Self) -> Ordering {
-        let place = |it: &Self| (it.at_ms, it.wamid.is_empty());
-        let of_time = place(self).cmp(&place(other));
-        of_time.then_with(|| self.wamid.cmp(&other.wamid)).then(self.request.cmp(&other.request))
+        self.place().cmp(&other.place())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the conversation: tables of decisions, and properties over random histories.
 
 mod addresses;
+mod behind;
 mod billing;
 mod bot;
 mod changes;

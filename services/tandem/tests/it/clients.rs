@@ -119,6 +119,7 @@ async fn a_python_client_plays_an_agent_and_a_channel() {
         ("web", "")
     );
     assert_eq!(conversation.contact.as_ref().unwrap().visitor_id, "visitor-1");
+    assert_eq!(conversation.episode, None, "resolved: {conversation:#?}");
     let said: Vec<_> = thread.iter().map(|m| (m.direction(), m.delivery())).collect();
     let (inbound, outbound) = (Direction::Inbound, Direction::Outbound);
     assert_eq!(

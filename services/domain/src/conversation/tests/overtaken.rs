@@ -1,85 +1,46 @@
 //! A bot's conversation and its Number, both behind in deciding, and a door that hears of the phone at once: does the bot speak
 //! after the phone did?
 
-use std::collections::VecDeque;
-
 use proptest::prelude::*;
 
-use super::world::*;
+use super::{behind::Behind, world::*};
 use crate::{
-    Call, Millis, ToEntity,
+    Call, Millis,
     conversation::*,
-    number::{
-        ASKS_FROM_LEVEL, CallAnswer, Number, NumberConfig, NumberInput, Occasion as Why,
-        recent_echoes::RecentEchoes,
-    },
+    number::{ASKS_FROM_LEVEL, CallAnswer, Occasion as Why, recent_echoes::RecentEchoes},
 };
 
-const TICK_MS: Millis = 250;
-
 struct Line {
-    world: World,
-    number: Number,
-    behind_ms: Millis,
-    for_conversation: VecDeque<(Millis, ConversationInput)>,
-    for_number: VecDeque<(Millis, NumberInput)>,
+    behind: Behind,
     door: Option<RecentEchoes>,
+    /// Calls that came to the door so far.
+    called: usize,
     /// When bot messages left.
     left_ms: Vec<Millis>,
 }
 
 impl Line {
     fn new(behind_ms: Millis, door: Option<RecentEchoes>) -> Self {
-        let mut line = Self {
-            world: World::new(bot_rules()),
-            number: Number::default(),
-            behind_ms,
-            for_conversation: VecDeque::new(),
-            for_number: VecDeque::new(),
-            door,
-            left_ms: Vec::new(),
-        };
-        line.for_number.push_back((
-            0,
-            NumberInput::Configure(NumberConfig {
-                rate_per_s: 20,
-                reconcile_ms: 30 * S,
-                call_over_ms: 12 * S,
-                start_by_ms: 2 * S,
-                ..NumberConfig::default()
-            }),
-        ));
-        line
+        let world = World::new(bot_rules());
+        let behind = Behind::new(world, ASKS_FROM_LEVEL, (behind_ms, behind_ms));
+        Self { behind, door, called: 0, left_ms: Vec::new() }
     }
 
     fn now_ms(&self) -> Millis {
-        self.world.now_ms
+        self.behind.now_ms()
     }
 
     fn customer(&mut self, n: u32) {
-        let now_ms = self.now_ms();
-        self.for_conversation.push_back((now_ms, ConversationInput::Inbound(inbound(n, now_ms))));
+        self.behind.acknowledge(ConversationInput::Inbound(inbound(n, self.now_ms())));
     }
 
     /// Acknowledged, and the door told.
     fn phone(&mut self, echo: Echo) {
+        self.behind.acknowledge(ConversationInput::Echo(echo));
         let now_ms = self.now_ms();
-        self.for_conversation.push_back((now_ms, ConversationInput::Echo(echo)));
         if let Some(door) = &mut self.door {
             door.note(address(B).hash, now_ms);
         }
-    }
-
-    fn number(&mut self, why: Why<'_>) {
-        let now_ms = self.now_ms();
-        let out = self.number.decide(via().number, why, now_ms, 0, ASKS_FROM_LEVEL);
-        out.events.iter().for_each(|event| self.number.apply(event));
-        for message in out.messages {
-            let ToEntity::Conversation(to, input) = message else { panic!("{message:?}") };
-            assert_eq!(to, address(B));
-            self.for_conversation.push_back((now_ms, *input));
-        }
-        out.calls.into_iter().for_each(|call| self.call(&call));
     }
 
     fn call(&mut self, call: &Call) {
@@ -92,25 +53,17 @@ impl Line {
             let n = 1_000 + u32::try_from(self.left_ms.len()).unwrap();
             CallAnswer::Accepted { message: message(n), wamid: sealed("wamid") }
         };
-        self.number(Why::CallResult { key: call.key, answer: &answer });
+        self.behind.number(Why::CallResult { key: call.key, answer: &answer });
     }
 
     fn tick(&mut self) {
-        let decided_ms = self.now_ms() - self.behind_ms;
-        let is_due = |at_ms: Millis| at_ms <= decided_ms;
-        while let Some((_, input)) = self.for_conversation.pop_front_if(|(at_ms, _)| is_due(*at_ms))
-        {
-            self.world.give(B, input);
+        self.behind.decide();
+        while let Some(call) = self.behind.calls.get(self.called).cloned() {
+            self.called += 1;
+            self.call(&call);
         }
-        let asked = std::mem::take(&mut self.world.number);
-        let now_ms = self.now_ms();
-        self.for_number.extend(asked.into_iter().map(|input| (now_ms, input)));
-        while let Some((_, input)) = self.for_number.pop_front_if(|(at_ms, _)| is_due(*at_ms)) {
-            self.number(Why::Input { key: [0; 16], input: &input });
-        }
-        self.number(Why::Wake);
-        self.world.at(now_ms + TICK_MS);
-        self.world.wake();
+        self.behind.advance();
+        self.behind.world.wake();
     }
 
     fn pass(&mut self, ms: Millis) {
