@@ -13,7 +13,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use crate::sim::Sim;
 use crate::task;
 
-pub(crate) use reader::{probe_isolation, read_threads};
+pub(crate) use reader::{ReadError, probe_isolation, read_threads, read_waiting};
 
 /// Starts every agent and program; they connect once the desk's address is known.
 pub(crate) fn start(sim: &Arc<Sim>) {

@@ -6,6 +6,7 @@ mod compare;
 mod finding;
 mod floor;
 mod ledger;
+mod need;
 mod order;
 mod speech;
 #[cfg(test)]
@@ -13,11 +14,14 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::world::{BusinessId, ChatId, World};
+
 pub(crate) use compare::{compare, decided};
 pub(crate) use finding::{FindingLine, Findings, Verdict};
 pub(crate) use ledger::{
     Arrival, Asker, CommandFate, CommandKey, Ledger, MessageId, Origin, Progress, SendFacts, Speech,
 };
+pub(crate) use need::{Neglect, Unmet, WaitReason, Waiting, Wish};
 
 /// How strict the judge is. Every leniency has a number here and a reason in its doc line.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -33,9 +37,22 @@ pub(crate) struct JudgeRules {
     pub(crate) window_s: u64,
     /// Invariant 7 is judged at the intent to send; a call may leave so long after its intent.
     pub(crate) window_grace_ms: u64,
-    /// A bot call may already be on its way when the floor is taken; and what was acknowledged before a crash is decided only
-    /// after it. So long after the taking (or after the last disturbance) the bot must be silent.
+    /// A bot call may already be on its way when the floor is taken: so long after the taking the bot must be silent. Where it
+    /// owed the customer an answer, what was acknowledged before a crash is decided only after it, so there the grace begins
+    /// anew with every disturbance of the chat: a failed POST about it, or another process in the product's place. The bot is
+    /// taken to say one message per turn.
     pub(crate) stale_grace_ms: u64,
+    /// However much is disturbed, what the bot owed leaves at most so long after the taking. None for a product that is one
+    /// process: it may be away for as long as nobody starts it.
+    pub(crate) stale_max_ms: Option<u64>,
+    /// A part of the product may fail without a POST that fails for it: many processes, of which those behind the gateways stop
+    /// unseen. Then quiet says nothing, and what the bot owed has all of `stale_max_ms`.
+    pub(crate) unseen_failures: bool,
+    /// The product's timers fire at most so late.
+    pub(crate) timers_late_ms: u64,
+    /// At rest, somebody who chose to speak to a person may be between the product's parts, neither offered nor listed. So long
+    /// after everything else stands still they are forgotten.
+    pub(crate) forgotten_after_ms: u64,
     /// The time of our own send is known to the product from its clock or from a status: this much apart.
     pub(crate) order_tolerance_s: i64,
 }
@@ -49,6 +66,10 @@ impl Default for JudgeRules {
             window_s: 86_400,
             window_grace_ms: 15_000,
             stale_grace_ms: 3_000,
+            stale_max_ms: None,
+            unseen_failures: false,
+            timers_late_ms: 10_000,
+            forgotten_after_ms: 10_000,
             order_tolerance_s: 2,
         }
     }
@@ -58,12 +79,20 @@ impl Default for JudgeRules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Thread {
     /// The business whose credentials read it.
-    pub(crate) reader: crate::world::BusinessId,
+    pub(crate) reader: BusinessId,
     pub(crate) conversation: String,
     pub(crate) phone_number_id: String,
     /// Phone digits and BSUIDs, as far as the product shows them.
     pub(crate) identities: Vec<String>,
     pub(crate) messages: Vec<ThreadMessage>,
+}
+
+impl Thread {
+    /// The chat it is about, by its identities.
+    pub(crate) fn chat(&self, world: &World) -> Option<ChatId> {
+        let number = world.number_by_meta_id(&self.phone_number_id)?;
+        self.identities.iter().find_map(|identity| world.chat(number, identity))
+    }
 }
 
 /// A message of such a thread.

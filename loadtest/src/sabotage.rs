@@ -3,7 +3,7 @@
 //! It acts before the judge sees a send, and after the judge wrote down what a customer sent: to the judge its deeds look like
 //! the product's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub(crate) enum Sabotage {
     StaleBotTurn,
     /// Delivers a customer's message as if it had come to another business.
     CrossBusiness,
+    /// Keeps from the agents whom a customer asks for: no offer of the item is shown, and it is not listed as waiting.
+    ForgottenItem,
 }
 
 /// The proxy's state. Every `EVERY`th thing it could spoil, it spoils.
@@ -37,6 +39,7 @@ pub(crate) struct Proxy {
     seen: u64,
     gathered: BTreeMap<NumberId, u32>,
     turns: Vec<Turn>,
+    forgotten: BTreeSet<ChatId>,
     pub(crate) deeds: u64,
 }
 
@@ -54,7 +57,14 @@ const HOLD_US: u64 = 60_000_000;
 
 impl Proxy {
     pub(crate) fn new(kind: Option<Sabotage>) -> Self {
-        Self { kind, seen: 0, gathered: BTreeMap::new(), turns: Vec::new(), deeds: 0 }
+        Self {
+            kind,
+            seen: 0,
+            gathered: BTreeMap::new(),
+            turns: Vec::new(),
+            forgotten: BTreeSet::new(),
+            deeds: 0,
+        }
     }
 
     /// Whether this one is to be spoiled, if the proxy does `kind` at all.
@@ -80,6 +90,15 @@ impl Proxy {
         }
         self.deeds += 1;
         std::mem::take(gathered)
+    }
+
+    /// From now on nobody learns that this customer waits.
+    pub(crate) fn forget(&mut self, chat: ChatId) {
+        self.forgotten.insert(chat);
+    }
+
+    pub(crate) fn forgets(&self, chat: ChatId) -> bool {
+        self.forgotten.contains(&chat)
     }
 
     pub(crate) fn hold_turn(&mut self, chat: ChatId, now_us: u64) -> oneshot::Receiver<()> {

@@ -29,7 +29,10 @@ fn quick(change: impl FnOnce(&mut Scenario)) -> Scenario {
         Faults { answer_ms: 5, sent_ms: 10, delivered_ms: 20, read_ms: 20, ..Faults::default() };
     scenario.faults = quick;
     scenario.judge.stale_grace_ms = 300;
-    // The little product has no limiter.
+    scenario.judge.forgotten_after_ms = 1_000;
+    // The little product offers once, and to one agent.
+    (scenario.desk.reject_share, scenario.desk.ignore_share) = (0.0, 0.0);
+    // Nor has it a limiter.
     let numbers = scenario.businesses.iter_mut().flat_map(|business| &mut business.numbers);
     numbers.for_each(|number| number.rate_per_s = 1_000);
     change(&mut scenario);
@@ -169,6 +172,17 @@ async fn a_leak_between_businesses_is_found_by_asking() {
     until("some traffic", || async { sim.with(|state, _| state.stats.acked > 20) }).await;
     let lines = serde_json::to_string(&judge(&sim).await.findings.lines()).unwrap();
     assert!(lines.contains("a conversation of one business read by another"), "{lines}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_that_nobody_learns_of_are_violations() {
+    // Nobody is answered on the phone instead.
+    let desks_alone = quick(|scenario| scenario.traffic.phone_echo_share = 0.0);
+    let sim = play(desks_alone, Some(Sabotage::ForgottenItem), spoilt).await;
+    let judged = judge(&sim).await;
+    assert!(judged.rest.settled, "{:?}", judged.rest);
+    let lines = serde_json::to_string(&judged.findings.lines()).unwrap();
+    assert!(lines.contains("an item nobody was offered"), "{lines}");
 }
 
 /// Whether a finding of this kind was made.

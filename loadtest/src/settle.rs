@@ -1,12 +1,15 @@
 //! The end of a run: wait until nothing moves any more, read the product's threads, and judge.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::agents::{probe_isolation, read_threads};
-use crate::judge::{Findings, SendState, Side, Thread, Verdict, compare, decided};
+use crate::agents::{ReadError, probe_isolation, read_threads, read_waiting};
+use crate::judge::{
+    Findings, Neglect, SendState, Side, Thread, Unmet, Verdict, Wish, compare, decided,
+};
 use crate::sim::Sim;
 
 /// How a run came to rest and what the comparison found.
@@ -29,7 +32,7 @@ pub(crate) struct Rest {
 }
 
 const POLL: Duration = Duration::from_millis(100);
-/// Threads that are the same so long apart have stopped changing.
+/// Readings that are the same so long apart have stopped changing.
 const STABLE_US: u64 = 1_000_000;
 
 /// Stops the customers, waits at most `timeout`, and judges. Customers stay silent afterwards.
@@ -47,11 +50,13 @@ pub(crate) async fn settle(sim: &Arc<Sim>, timeout: Duration) -> Judged {
         let moves = sim.with(|state, _| state.ledger.moves());
         still_open = moving(sim);
         if still_open.is_empty() {
-            match read_threads(sim).await {
+            match Reading::take(sim).await {
                 Err(error) => still_open.push(error.to_string()),
-                Ok(threads) => {
-                    still_open.extend(pending(&threads));
-                    let at_rest = stable.take(threads, sim.clock.now_us()) >= STABLE_US;
+                Ok(reading) => {
+                    still_open.extend(pending(&reading.threads));
+                    still_open.extend(passing(&reading.unmet));
+                    let patience_us = patience_us(sim, &reading.unmet);
+                    let at_rest = stable.take(reading, sim.clock.now_us()) >= patience_us;
                     if at_rest && still_open.is_empty() {
                         verdict = stable.judge(sim, Some(moves));
                     }
@@ -65,14 +70,14 @@ pub(crate) async fn settle(sim: &Arc<Sim>, timeout: Duration) -> Judged {
         Some(verdict) => verdict,
         // Not at rest: judge by the newest reading all the same.
         None => {
-            match read_threads(sim).await {
-                Ok(threads) => drop(stable.take(threads, sim.clock.now_us())),
+            match Reading::take(sim).await {
+                Ok(reading) => drop(stable.take(reading, sim.clock.now_us())),
                 Err(error) => still_open.push(error.to_string()),
             }
             stable.judge(sim, None).unwrap_or_default()
         }
     };
-    let threads = &stable.threads;
+    let threads = &stable.reading.threads;
     for leak in probe_isolation(sim, threads).await.unwrap_or_default() {
         let kind = "a conversation of one business read by another";
         findings.add(Verdict::Violation, kind, || leak);
@@ -87,30 +92,66 @@ pub(crate) async fn settle(sim: &Arc<Sim>, timeout: Duration) -> Judged {
     Judged { findings, decided, rest }
 }
 
-/// The newest reading of the threads, and since when they read the same.
+/// What the product shows: its threads, and of those who chose to speak to a person and nobody has, what it says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Reading {
+    threads: Vec<Thread>,
+    unmet: Unmet,
+}
+
+impl Reading {
+    async fn take(sim: &Sim) -> Result<Self, ReadError> {
+        let wishes = sim.with(|state, now_us| state.ledger.wishes(now_us));
+        let threads = read_threads(sim).await?;
+        if wishes.is_empty() {
+            return Ok(Self { threads, unmet: Unmet::default() });
+        }
+        let mut waiting = read_waiting(sim).await?;
+        let unmet = sim.with(|state, _| {
+            let forgets = |thread: &Thread| {
+                thread.chat(&state.world).is_some_and(|chat| state.proxy.forgets(chat))
+            };
+            let hidden: BTreeSet<&str> = threads
+                .iter()
+                .filter(|thread| forgets(thread))
+                .map(|thread| thread.conversation.as_str())
+                .collect();
+            waiting.retain(|item| !hidden.contains(item.conversation.as_str()));
+            let has_room = |wish: &Wish| state.has_room(wish);
+            state.ledger.unmet(&state.world, &wishes, (&threads, &waiting), has_room)
+        });
+        Ok(Self { threads, unmet })
+    }
+}
+
+/// The newest reading, and since when it is the same.
 #[derive(Default)]
 struct Stable {
-    threads: Vec<Thread>,
+    reading: Reading,
     since_us: Option<u64>,
 }
 
 impl Stable {
     /// Takes a reading and gives how long it has been the same.
-    fn take(&mut self, threads: Vec<Thread>, now_us: u64) -> u64 {
-        let since_us = self.since_us.filter(|_| self.threads == threads).unwrap_or(now_us);
-        (self.threads, self.since_us) = (threads, Some(since_us));
+    fn take(&mut self, reading: Reading, now_us: u64) -> u64 {
+        let since_us = self.since_us.filter(|_| self.reading == reading).unwrap_or(now_us);
+        (self.reading, self.since_us) = (reading, Some(since_us));
         now_us - since_us
     }
 
-    /// Compares the reading with the ledger. With `moves`, only while the ledger still stands where it stood before the
-    /// threads were read: what happened since cannot be in them (an offer missed earlier may be answered by now).
+    /// Compares the reading with the ledger. With `moves`, only while the ledger still stands where it stood before it was
+    /// taken: what happened since cannot be in them (an offer missed earlier may be answered by now).
     fn judge(&self, sim: &Sim, moves: Option<u64>) -> Option<(Findings, usize)> {
         sim.with(|state, _| {
             if moves.is_some_and(|moves| moves != state.ledger.moves()) {
                 return None;
             }
-            let findings = compare(&state.world, &state.ledger, &self.threads);
-            Some((findings, decided(&state.ledger, &self.threads)))
+            let Reading { threads, unmet } = &self.reading;
+            let mut findings = compare(&state.world, &state.ledger, threads);
+            for Neglect { kind, example } in &unmet.neglected {
+                findings.add(Verdict::Violation, kind, || example.clone());
+            }
+            Some((findings, decided(&state.ledger, threads)))
         })
     }
 }
@@ -137,6 +178,18 @@ fn pending(threads: &[Thread]) -> Option<String> {
     let messages = threads.iter().flat_map(|thread| &thread.messages);
     let count = messages.filter(|m| m.side == Side::Ours && m.state == SendState::Pending).count();
     (count > 0).then(|| format!("{count} messages pending in the product's threads"))
+}
+
+/// Customers whom the product will offer in a moment, as it says.
+fn passing(unmet: &Unmet) -> Option<String> {
+    let count = unmet.passing;
+    (count > 0).then(|| format!("{count} customers who chose are offered, or about to be"))
+}
+
+/// How long a reading must have been the same: a customer whom nobody knows of may be on the way between the product's parts.
+fn patience_us(sim: &Sim, unmet: &Unmet) -> u64 {
+    let forgotten_us = sim.scenario.judge.forgotten_after_ms * 1_000;
+    if unmet.neglected.is_empty() { STABLE_US } else { forgotten_us.max(STABLE_US) }
 }
 
 #[cfg(test)]
@@ -171,7 +224,7 @@ mod tests {
         let sim = Sim::new(crate::fixture::scenario(), None);
         let moves = sim.with(|state, _| state.ledger.moves());
         let mut stable = Stable::default();
-        stable.take(Vec::new(), 0);
+        stable.take(Reading::default(), 0);
         assert!(stable.judge(&sim, Some(moves)).is_some(), "nothing moved");
         answered_late(&sim);
         assert!(stable.judge(&sim, Some(moves)).is_none(), "it is read again");
@@ -181,8 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_stable_since_the_first_reading_that_was_the_same() {
+    fn a_reading_is_stable_since_the_first_that_was_the_same() {
         let mut stable = Stable::default();
-        assert_eq!([stable.take(Vec::new(), 5), stable.take(Vec::new(), 9)], [0, 4]);
+        let mut take = |now_us, neglected: &[&'static str]| {
+            let neglect = |kind: &&'static str| Neglect { kind: *kind, example: String::new() };
+            let neglected = neglected.iter().map(neglect).collect();
+            let unmet = Unmet { passing: 0, neglected };
+            stable.take(Reading { threads: Vec::new(), unmet }, now_us)
+        };
+        assert_eq!([take(5, &[]), take(9, &[])], [0, 4]);
+        assert_eq!([take(10, &["x"]), take(13, &["x"]), take(14, &["y"])], [0, 3, 0]);
     }
 }

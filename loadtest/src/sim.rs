@@ -27,10 +27,11 @@ use crate::sabotage::{Proxy, Sabotage};
 use crate::scenario::{Mode, Scenario};
 use crate::stats::Stats;
 use crate::table::Table;
-use crate::world::{BusinessId, ChatId, NumberId, World, share};
+use crate::world::{AgentId, BusinessId, ChatId, NumberId, World, share};
 
 pub(crate) use customers::ChatState;
 pub(crate) use deliveries::{Outcome, Post};
+use desks::Desk;
 pub(crate) use sends::Reply;
 
 /// Something that happens at a time.
@@ -40,6 +41,8 @@ pub(crate) enum Event {
     Arrival,
     /// A customer answers the menu.
     Choose { chat: ChatId },
+    /// A customer who chose already is asked once more.
+    ChooseAgain { chat: ChatId },
     /// A customer who saw no menu loses patience.
     Patience { chat: ChatId, turn: u32 },
     /// The owner of the phone answers.
@@ -81,6 +84,7 @@ pub(crate) struct State {
     pub(crate) agenda: Agenda<Event>,
     pub(crate) ledger: Ledger,
     pub(crate) chats: Table<ChatId, ChatState>,
+    desks: Table<AgentId, Desk>,
     pub(crate) rates: Table<NumberId, RateWindow>,
     pub(crate) pairs: Table<ChatId, PairDebt>,
     pub(crate) outbox: Outbox,
@@ -124,6 +128,7 @@ impl State {
                 .map(|(_, n)| RateWindow::new(rate(n.mode, n.rate_per_s)))
                 .collect(),
             chats: world.customers.iter().map(|_| ChatState::default()).collect(),
+            desks: world.agents.iter().map(|_| Desk::default()).collect(),
             pairs: world.customers.iter().map(|_| PairDebt::default()).collect(),
             faults: scenario.faults.clone(),
             // Another stream of random numbers than the one that built the world.
@@ -152,6 +157,7 @@ impl State {
             match event {
                 Event::Arrival => self.on_arrival(due_us, now_us),
                 Event::Choose { chat } => self.on_choose(chat, now_us),
+                Event::ChooseAgain { chat } => self.on_choose_again(chat, now_us),
                 Event::Patience { chat, turn } => self.on_patience(chat, turn, now_us),
                 Event::PhoneAnswers { chat } => self.on_phone_answers(chat, now_us),
                 Event::PhoneWrites => self.on_phone_writes(due_us, now_us),
@@ -276,7 +282,7 @@ impl Sim {
     /// The product is at a new place, or is a new process at the old one.
     pub(crate) fn product(&self, webhook: Option<Uri>, desk: Option<String>) {
         self.with(|state, now_us| {
-            state.ledger.disturbed(now_us);
+            state.ledger.replaced(now_us);
             state.target.version += 1;
             if webhook.is_some() {
                 state.target.webhook = webhook;

@@ -49,6 +49,10 @@ impl<K: Key, T> Table<K, T> {
         self.rows.len()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut T)> {
+        self.rows.iter_mut().enumerate().map(|(row, value)| (K::from_row(row), value))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
         self.rows.iter().enumerate().map(|(row, value)| (K::from_row(row), value))
     }

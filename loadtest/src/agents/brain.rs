@@ -108,7 +108,7 @@ impl Brain {
         let (agent, chat) = (self.agent, self.knows(&conversation));
         let desk = &sim.scenario.desk;
         let (draw, wait_us) = sim.with(|state, _| {
-            state.on_offer(agent, chat, received_us);
+            state.on_offer(agent, chat, &conversation, received_us);
             let draw = (state.chance(desk.ignore_share), state.chance(desk.reject_share));
             (draw, state.around_us(desk.accept_think_ms))
         });
@@ -126,12 +126,23 @@ impl Brain {
         let chat = self.knows(conversation);
         let held = self.held.entry(conversation.to_owned()).or_default();
         held.chat = chat;
+        let (agent, count) = (self.agent, self.held.len());
+        sim.with(|state, now_us| state.on_given(agent, count, chat, conversation, now_us));
         self.plan_reply(sim, conversation, false);
     }
 
     pub(super) fn on_unassigned(&mut self, sim: &Sim, conversation: &str) {
-        if let Some(chat) = self.held.remove(conversation).and_then(|held| held.chat) {
-            sim.with(|state, now_us| state.on_desk_lost(chat, now_us));
+        if let Some(held) = self.held.remove(conversation) {
+            let (agent, count) = (self.agent, self.held.len());
+            sim.with(|state, now_us| state.on_desk_lost(agent, count, held.chat, now_us));
+        }
+    }
+
+    /// The episode is over, whoever asked for that.
+    pub(super) fn on_episode_resolved(&mut self, sim: &Sim, conversation: &str) {
+        self.on_unassigned(sim, conversation);
+        if let Some(chat) = self.knows(conversation) {
+            sim.with(|state, now_us| state.ledger.resolved(chat, now_us));
         }
     }
 
@@ -160,6 +171,7 @@ impl Brain {
 
     /// Does what is due and gives the requests for it.
     pub(super) fn act(&mut self, sim: &Sim, now_us: u64) -> Vec<DeskRequest> {
+        self.clear_desk(sim, now_us);
         let mut requests = Vec::new();
         while let Some((_, intention)) = self.plans.pop_due(now_us) {
             requests.extend(self.carry_out(sim, intention));
@@ -241,11 +253,24 @@ impl Brain {
             ) => {
                 self.plan_reply(sim, &conversation, true);
             }
-            (Intention::Resolve { conversation }, _) => {
-                self.held.remove(&conversation);
+            (Intention::Resolve { conversation }, refusal) => {
+                self.on_resolve_answered(sim, &conversation, refusal);
             }
             _ => {}
         }
+    }
+
+    fn on_resolve_answered(
+        &mut self,
+        sim: &Sim,
+        conversation: &str,
+        refusal: Option<RefusalReason>,
+    ) {
+        self.held.remove(conversation);
+        let (agent, count, chat) = (self.agent, self.held.len(), self.knows(conversation));
+        // "Too old" does not say that it was not done.
+        let done = refusal.is_none_or(|reason| reason == RefusalReason::CommandTooOld);
+        sim.with(|state, now_us| state.on_resolve_answered(agent, count, chat, done, now_us));
     }
 
     /// The same command under the same id, for a while. After that its fate stays unknown.
@@ -266,11 +291,34 @@ impl Brain {
             sim.with(|state, _| (!state.closing, state.around_us(desk.reply_think_ms)));
         let Some(held) = self.held.get_mut(conversation) else { return };
         held.replies += 1;
-        // When customers have gone home, agents clear their desks, so that whatever still waits is offered.
+        // When customers have gone home, agents clear their desks.
         let enough = held.replies >= desk.resolve_after || !open;
         if enough && !std::mem::replace(&mut held.resolving, true) {
             let resolve = Intention::Resolve { conversation: conversation.to_owned() };
             self.plan(sim, sim.clock.now_us() + wait_us, resolve);
+        }
+    }
+
+    /// When customers have gone home, agents resolve what is not about to be answered: it uses the room that others wait for.
+    fn clear_desk(&mut self, sim: &Sim, now_us: u64) {
+        if !sim.with(|state, _| state.closing) {
+            return;
+        }
+        let answering = |conversation: &String| {
+            self.open.values().any(|open| {
+                matches!(&open.what, Intention::Reply { conversation: of, .. } if of == conversation)
+            })
+        };
+        let idle = self.held.iter().filter(|(conversation, held)| {
+            let busy = held.resolving || held.reply_planned || answering(conversation);
+            held.chat.is_some() && !busy
+        });
+        let idle: Vec<String> = idle.map(|(conversation, _)| conversation.clone()).collect();
+        for conversation in idle {
+            if let Some(held) = self.held.get_mut(&conversation) {
+                held.resolving = true;
+            }
+            self.plan(sim, now_us, Intention::Resolve { conversation });
         }
     }
 

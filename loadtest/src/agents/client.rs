@@ -48,9 +48,13 @@ pub(super) async fn live(sim: Arc<Sim>, agent: AgentId) {
         };
         if let Some(mut session) = Session::open(&sim, agent, &address).await {
             wait_ms = behaviour.reconnect_ms;
-            tokio::select! {
-                _ = session.run(&mut brain) => {}
-                _ = desk.changed() => continue,
+            let moved = tokio::select! {
+                _ = session.run(&mut brain) => false,
+                _ = desk.changed() => true,
+            };
+            sim.with(|state, _| state.on_signed_in(agent, false));
+            if moved {
+                continue;
             }
         }
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
@@ -107,6 +111,7 @@ impl<'a> Session<'a> {
                     let is_snapshot = matches!(event.event, Some(Event::Snapshot(_)));
                     self.on_event(brain, event).await?;
                     if is_snapshot && !std::mem::replace(&mut signed_in, true) {
+                        self.sim.with(|state, _| state.on_signed_in(self.agent, true));
                         for request in brain.unanswered() {
                             self.send(request).await?;
                         }
@@ -148,7 +153,7 @@ impl<'a> Session<'a> {
             }
             Some(Event::Unassigned(gone)) => brain.on_unassigned(self.sim, &gone.conversation_id),
             Some(Event::EpisodeResolved(gone)) => {
-                brain.on_unassigned(self.sim, &gone.conversation_id)
+                brain.on_episode_resolved(self.sim, &gone.conversation_id);
             }
             Some(Event::Message(joined)) => {
                 let message = joined.message.unwrap_or_default();
@@ -202,6 +207,10 @@ impl<'a> Session<'a> {
         received_us: u64,
     ) -> Result<(), Over> {
         self.learn(brain, &offer.conversation_id, position).await;
+        let chat = brain.knows(&offer.conversation_id);
+        if chat.is_some_and(|chat| self.sim.with(|state, _| state.proxy.forgets(chat))) {
+            return Ok(());
+        }
         let request = brain.on_offer(self.sim, offer.offer_id, offer.conversation_id, received_us);
         self.send(request).await
     }

@@ -1,17 +1,17 @@
-//! Reads every thread of every business through the public API, for the judge.
+//! Reads every thread of every business, and who waits there, through the public API, for the judge.
 
 use std::time::Duration;
 
 use api::v1::conversations_client::ConversationsClient;
 use api::v1::{
     AuthorKind, Conversation, Delivery, GetConversationRequest, ListConversationsRequest,
-    ListMessagesRequest, Message,
+    ListMessagesRequest, ListWaitingRequest, Message, WaitReason as Reason, WaitingItem,
 };
 use thiserror::Error;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::judge::{SendState, Side, Thread, ThreadMessage};
+use crate::judge::{SendState, Side, Thread, ThreadMessage, WaitReason, Waiting};
 use crate::sim::Sim;
 use crate::world::BusinessId;
 
@@ -19,6 +19,7 @@ use super::bearer;
 
 const PAGE_CONVERSATIONS: u32 = 500;
 const PAGE_MESSAGES: u32 = 1_000;
+const PAGE_WAITING: u32 = 200;
 /// No listing has more pages; a server that goes on is not believed.
 const PAGES_MAX: usize = 10_000;
 /// Foreign conversations that each business asks for.
@@ -60,6 +61,25 @@ pub(crate) async fn read_threads(sim: &Sim) -> Result<Vec<Thread>, ReadError> {
         }
     }
     Ok(threads)
+}
+
+/// Who waits for an agent, as each business sees it.
+pub(crate) async fn read_waiting(sim: &Sim) -> Result<Vec<Waiting>, ReadError> {
+    let channel = connect(sim).await?;
+    let mut waiting = Vec::new();
+    for (reader, business) in sim.world.businesses.iter() {
+        let mut client = Reader {
+            client: ConversationsClient::new(channel.clone()),
+            token: &business.api_token,
+        };
+        let items = client.waiting().await?.into_iter();
+        waiting.extend(items.map(|item| Waiting {
+            reader,
+            reason: wait_reason(item.reason()),
+            conversation: item.conversation_id,
+        }));
+    }
+    Ok(waiting)
 }
 
 /// Asks, in the name of each business, for a few conversations of the others. Gives those that were shown.
@@ -134,6 +154,22 @@ impl Reader<'_> {
         Err(ReadError::Endless)
     }
 
+    async fn waiting(&mut self) -> Result<Vec<WaitingItem>, ReadError> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        for _ in 0..PAGES_MAX {
+            let page_size = PAGE_WAITING;
+            let request = ListWaitingRequest { page_size, page_token, queue_id: String::new() };
+            let request = self.request(request);
+            let page = self.client.list_waiting(request).await?.into_inner();
+            all.extend(page.items);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
+        }
+        Err(ReadError::Endless)
+    }
+
     async fn thread(
         &mut self,
         reader: BusinessId,
@@ -165,6 +201,24 @@ impl Reader<'_> {
             }
         }
         Err(ReadError::Endless)
+    }
+}
+
+/// What the reason of a wait means to the judge.
+fn wait_reason(reason: Reason) -> WaitReason {
+    match reason {
+        Reason::Unspecified => WaitReason::Untold,
+        Reason::CoolingDown
+        | Reason::KeptForLastAgent
+        | Reason::KeptForTransfer
+        | Reason::KeptAfterSnooze
+        | Reason::Offered
+        | Reason::Matching => WaitReason::Passing,
+        Reason::EverybodyAway => WaitReason::Away,
+        Reason::NobodySignedIn
+        | Reason::NobodySkilled
+        | Reason::EverybodyFull
+        | Reason::UnknownQueue => WaitReason::Nobody,
     }
 }
 
@@ -201,6 +255,19 @@ fn thread_message(message: Message) -> ThreadMessage {
 mod tests {
     use super::*;
     use api::v1::Author;
+
+    #[test]
+    fn a_reason_that_passes_by_itself_is_no_rest() {
+        for (reason, means) in [
+            (Reason::Unspecified, WaitReason::Untold),
+            (Reason::Offered, WaitReason::Passing),
+            (Reason::CoolingDown, WaitReason::Passing),
+            (Reason::EverybodyAway, WaitReason::Away),
+            (Reason::EverybodyFull, WaitReason::Nobody),
+        ] {
+            assert_eq!(wait_reason(reason), means, "{reason:?}");
+        }
+    }
 
     #[test]
     fn a_message_of_the_api_becomes_one_of_the_judge() {

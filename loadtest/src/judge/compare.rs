@@ -59,7 +59,7 @@ impl<'a> Shown<'a> {
     }
 
     fn take_thread(&mut self, thread: &'a Thread, seen: &mut BTreeMap<ChatId, &'a str>) {
-        let chat = self.chat_of(thread);
+        let chat = thread.chat(self.world);
         if let Some(chat) = chat.filter(|_| !thread.messages.is_empty())
             && let Some(other) = seen.insert(chat, &thread.conversation)
             && other != thread.conversation
@@ -77,12 +77,6 @@ impl<'a> Shown<'a> {
                 || format!("{}: {} before {}", thread.conversation, place(before), place(after));
             self.add(Verdict::Violation, "a thread is not in Meta's order", example);
         }
-    }
-
-    /// The chat a thread is about, by its identities, else by most of its messages.
-    fn chat_of(&self, thread: &Thread) -> Option<ChatId> {
-        let number = self.world.number_by_meta_id(&thread.phone_number_id)?;
-        thread.identities.iter().find_map(|identity| self.world.chat(number, identity))
     }
 
     fn take_message(

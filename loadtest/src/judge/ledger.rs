@@ -7,7 +7,8 @@ use crate::table::{Table, key};
 use crate::world::{AgentId, BusinessId, ChatId, World};
 
 use super::finding::{Findings, Verdict};
-use super::floor::{Floor, PhoneTimers};
+use super::floor::{Floor, Patience, PhoneTimers};
+use super::need::Need;
 use super::{JudgeRules, SendState};
 
 key!(
@@ -132,17 +133,22 @@ pub(crate) struct Ledger {
     pub(super) by_text: BTreeMap<String, CommandKey>,
     pub(super) by_opaque: BTreeMap<(BusinessId, String), Vec<MessageId>>,
     pub(super) floors: Table<ChatId, Floor>,
+    pub(super) needs: Table<ChatId, Need>,
+    /// Conversations whose chat could not be found out: when an agent last saw an offer of them, or was given them.
+    pub(super) unplaced: BTreeMap<String, u64>,
     pub(super) findings: Findings,
-    /// Nothing failed between the product and us since then.
-    pub(super) calm_since_us: u64,
+    pub(super) patience: Patience,
     pub(super) timers: PhoneTimers,
-    moves: u64,
+    pub(super) phone_answer_us: u64,
+    pub(super) phone_silence_us: u64,
+    pub(super) moves: u64,
 }
 
 impl Ledger {
     pub(crate) fn new(rules: JudgeRules, product: &ProductSettings, world: &World) -> Self {
         let (answer_ms, silence_ms) =
             (product.phone_answer_timeout_ms, product.phone_floor_timeout_ms);
+        let patience = Patience::new(&rules);
         Self {
             rules,
             messages: Table::new(),
@@ -152,9 +158,13 @@ impl Ledger {
             by_text: BTreeMap::new(),
             by_opaque: BTreeMap::new(),
             floors: world.customers.iter().map(|_| Floor::default()).collect(),
+            needs: world.customers.iter().map(|_| Need::default()).collect(),
+            unplaced: BTreeMap::new(),
             findings: Findings::default(),
-            calm_since_us: 0,
+            patience,
             timers: PhoneTimers::new(answer_ms, silence_ms),
+            phone_answer_us: answer_ms * 1_000,
+            phone_silence_us: silence_ms * 1_000,
             moves: 0,
         }
     }
@@ -172,6 +182,14 @@ impl Ledger {
         self.record(arrival, Origin::Phone)
     }
 
+    /// A webhook with this message is posted for the first time.
+    pub(crate) fn posted(&mut self, id: MessageId, now_us: u64) {
+        let message = &self.messages[id];
+        if message.origin == Origin::Customer {
+            self.floors[message.chat].posted(now_us, self.timers);
+        }
+    }
+
     /// The product answered 200 to a webhook with this message.
     pub(crate) fn arrival_acked(&mut self, id: MessageId, now_us: u64) {
         let message = &mut self.messages[id];
@@ -180,9 +198,12 @@ impl Ledger {
         }
         message.acked_us = Some(now_us);
         self.moves += 1;
-        if message.origin == Origin::Phone {
-            let (chat, ts_s, at_us) = (message.chat, message.ts_s, message.at_us);
-            self.floors[chat].phone(ts_s, at_us, now_us);
+        let (chat, ts_s, at_us) = (message.chat, message.ts_s, message.at_us);
+        match message.origin {
+            Origin::Customer => self.floors[chat].acked(),
+            // A taking binds the product from when it has been told of it.
+            Origin::Phone => self.floors[chat].phone(ts_s, at_us, now_us),
+            Origin::Api { .. } => {}
         }
     }
 
@@ -220,6 +241,7 @@ impl Ledger {
 
     pub(crate) fn offer_accepted(&mut self, chat: ChatId, asked_us: u64, now_us: u64) {
         self.floors[chat].desk(asked_us, now_us);
+        self.needs[chat].cared(now_us);
     }
 
     /// An agent asked to resolve, or lost the conversation: from here on the bot may speak.
@@ -227,9 +249,14 @@ impl Ledger {
         self.floors[chat].left(now_us);
     }
 
-    /// The product was killed, replaced, or did not answer: what it had acknowledged may be decided late.
-    pub(crate) fn disturbed(&mut self, now_us: u64) {
-        self.calm_since_us = now_us;
+    /// The product was replaced: what it had acknowledged may be decided late.
+    pub(crate) fn replaced(&mut self, now_us: u64) {
+        self.floors.iter_mut().for_each(|(_, floor)| floor.disturbed(now_us));
+    }
+
+    /// A POST about these chats failed.
+    pub(crate) fn post_failed(&mut self, chats: impl IntoIterator<Item = ChatId>, now_us: u64) {
+        chats.into_iter().for_each(|chat| self.floors[chat].disturbed(now_us));
     }
 
     /// A violation seen as it happens.

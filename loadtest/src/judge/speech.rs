@@ -3,6 +3,7 @@
 use crate::world::{BusinessId, ChatId};
 
 use super::finding::Verdict;
+use super::floor::TakenAgo;
 use super::ledger::{Asker, CommandKey, Ledger, MessageId, Origin, SendFacts, Speech};
 
 impl Ledger {
@@ -16,11 +17,13 @@ impl Ledger {
         let SendFacts { arrival, opaque, answer_withheld, status_held } = facts;
         let (chat, ts_s, now_us) = (arrival.chat, arrival.ts_s, arrival.at_us);
         let speech = self.speech_of(&arrival.text);
-        if speech == Speech::Bot && self.bot_is_late(chat, now_us) {
-            let (taken_ms, calm_ms) = self.floors[chat].taken_ago_ms(now_us, self.calm_since_us);
+        let known = |opaque: &String| self.by_opaque.contains_key(&(business, opaque.clone()));
+        let repeated = opaque.as_ref().is_some_and(known);
+        if speech == Speech::Bot && self.is_late(chat, repeated, now_us) {
+            let TakenAgo { taken_ms, calm_ms, owed } = self.floors[chat].taken_ago(now_us);
             let example = || {
                 format!(
-                    "{chat:?} opaque {opaque:?}: taken {taken_ms} ms ago, calm for {calm_ms} ms"
+                    "{chat:?} opaque {opaque:?}: taken {taken_ms} ms ago, calm for {calm_ms} ms, owed {owed}"
                 )
             };
             self.findings.add(
@@ -30,6 +33,9 @@ impl Ledger {
             );
         }
         let id = self.record(arrival, Origin::Api { opaque: opaque.clone(), speech });
+        if speech == Speech::Bot && !repeated {
+            self.floors[chat].bot_spoke();
+        }
         let message = &mut self.messages[id];
         (message.answer_withheld, message.status_held) = (answer_withheld, status_held);
         let repeated = match opaque {
@@ -51,8 +57,11 @@ impl Ledger {
 
     /// Whether the floor was taken from the bot in this chat long enough ago that it must be silent.
     pub(crate) fn bot_is_late(&self, chat: ChatId, now_us: u64) -> bool {
-        let grace_us = self.rules.stale_grace_ms * 1_000;
-        self.floors[chat].bot_is_late(now_us, self.calm_since_us, grace_us, self.timers)
+        self.is_late(chat, false, now_us)
+    }
+
+    fn is_late(&self, chat: ChatId, repeated: bool, now_us: u64) -> bool {
+        self.floors[chat].bot_is_late(now_us, repeated, self.patience, self.timers)
     }
 
     /// One opaque id is one message to one customer. Gives whether it was seen before.

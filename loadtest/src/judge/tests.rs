@@ -19,8 +19,12 @@ fn chat(row: usize) -> ChatId {
 
 impl Case {
     fn new() -> Self {
+        Self::with(JudgeRules::default())
+    }
+
+    fn with(rules: JudgeRules) -> Self {
         let world = World::build(&crate::fixture::scenario());
-        let ledger = Ledger::new(JudgeRules::default(), &ProductSettings::default(), &world);
+        let ledger = Ledger::new(rules, &ProductSettings::default(), &world);
         Self { world, ledger }
     }
 
@@ -338,6 +342,82 @@ fn stale_bot_turn() {
         [(Verdict::Violation, kind, 1)],
         "a new episode is the bot's"
     );
+}
+
+/// The customer writes at 10; perhaps the bot asks at 11; the phone's echo is taken at 12, and many POSTs fail. Whether a message
+/// of the bot at `second` is out of turn.
+fn is_late(rules: JudgeRules, asked: bool, failed: &[(usize, u64)], second: u64) -> bool {
+    let mut case = Case::with(rules);
+    let wrote = case.ledger.customer_wrote(case.arrival(chat(0), "in-1", 10));
+    case.ledger.posted(wrote, 10 * S);
+    case.ledger.arrival_acked(wrote, 10 * S);
+    if asked {
+        case.send(chat(0), "out-1", "sales or billing?", "o-1", 11);
+    }
+    case.echo(chat(0), "phone-1", 12);
+    for (row, second) in failed {
+        case.ledger.post_failed([chat(*row)], second * S);
+    }
+    case.send(chat(0), "out-2", "sales or billing?", "o-2", second);
+    !case.ledger.findings().lines().is_empty()
+}
+
+#[test]
+fn only_what_the_bot_owed_is_excused_by_failures_of_its_chat_and_only_so_long() {
+    let bounded = || JudgeRules { stale_max_ms: Some(10_000), ..JudgeRules::default() };
+    let own = [(0, 13), (0, 16), (0, 19), (0, 22)];
+    let others = [(1, 13), (1, 16), (1, 19), (1, 22)];
+    // The grace is three seconds, and the floor was taken at 12.
+    for (asked, failed, second, late) in [
+        (false, &[][..], 14, false),
+        (false, &[][..], 15, true),
+        (false, &others[..], 15, true),
+        (false, &own[..2], 18, false),
+        (false, &own[..2], 19, true),
+        (false, &own[..], 21, false),
+        (false, &own[..], 22, true),
+        (true, &own[..], 14, false),
+        (true, &own[..], 15, true),
+    ] {
+        assert_eq!(is_late(bounded(), asked, failed, second), late, "{asked} {failed:?} {second}");
+    }
+    assert!(!is_late(JudgeRules::default(), false, &own, 24), "one process may be away for long");
+    let unseen = || JudgeRules { unseen_failures: true, ..bounded() };
+    assert!(
+        !is_late(unseen(), false, &[], 21) && is_late(unseen(), false, &[], 22),
+        "quiet says nothing"
+    );
+    assert!(is_late(unseen(), true, &own, 15), "nothing excuses a bot that owes nothing");
+}
+
+#[test]
+fn a_second_message_of_a_turn_is_in_time_within_the_grace() {
+    let mut case = Case::new();
+    case.inbound(chat(0), "in-1", 10);
+    case.echo(chat(0), "phone-1", 12);
+    case.send(chat(0), "out-1", "welcome", "o-1", 13);
+    case.send(chat(0), "out-2", "sales or billing?", "o-2", 14);
+    assert_eq!(case.kinds(&case.honest()), []);
+    case.ledger.post_failed([chat(0)], 40 * S);
+    case.send(chat(0), "out-3", "sales or billing?", "o-2", 42);
+    let repeated = (Verdict::Duplicated, "one opaque id delivered again", 1);
+    assert_eq!(case.kinds(&case.honest()), [repeated]);
+    case.send(chat(0), "out-4", "anything else?", "o-4", 42);
+    let late = (Verdict::Violation, "the bot spoke after desk or phone took the floor", 1);
+    assert!(case.kinds(&case.honest()).contains(&late));
+}
+
+#[test]
+fn a_new_process_disturbs_every_chat_and_a_taking_binds_from_its_acknowledgement() {
+    let mut case = Case::new();
+    let wrote = case.ledger.customer_wrote(case.arrival(chat(0), "in-1", 10));
+    case.ledger.posted(wrote, 10 * S);
+    let echo = case.ledger.phone_wrote(case.arrival(chat(0), "phone-1", 12));
+    assert!(!case.ledger.bot_is_late(chat(0), 40 * S), "nobody told the product");
+    case.ledger.arrival_acked(echo, 40 * S);
+    assert!(!case.ledger.bot_is_late(chat(0), 42 * S) && case.ledger.bot_is_late(chat(0), 43 * S));
+    case.ledger.replaced(50 * S);
+    assert!(!case.ledger.bot_is_late(chat(0), 52 * S) && case.ledger.bot_is_late(chat(0), 53 * S));
 }
 
 #[test]

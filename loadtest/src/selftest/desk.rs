@@ -15,7 +15,7 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::product::Product;
+use super::product::{Product, Talk};
 use crate::task;
 use crate::world::BusinessId;
 
@@ -47,9 +47,10 @@ pub(super) fn message(conversation: &str, message: Message) -> Event {
     event(desk_event::Event::Message(ThreadMessage { conversation_id, message: Some(message) }))
 }
 
-pub(super) fn offer(conversation: &str) -> Event {
+/// The `n`th offer.
+pub(super) fn offer(n: u64, conversation: &str) -> Event {
     let offer = Offer {
-        offer_id: format!("offer:{conversation}"),
+        offer_id: format!("{n}:{conversation}"),
         conversation_id: conversation.to_owned(),
         ..Offer::default()
     };
@@ -77,6 +78,7 @@ impl AgentDesk for Desk {
         let (sender, receiver) = mpsc::channel(1_024);
         sender.send(event(desk_event::Event::Snapshot(Snapshot::default()))).await.unwrap();
         self.0.sessions.lock().unwrap().insert(agent.id.clone(), sender.clone());
+        self.0.offer_to_newcomer(&agent);
         let (product, mut requests) = (Arc::clone(&self.0), request.into_inner());
         task::spawn("fake-session", async move {
             while let Some(Ok(request)) = requests.next().await {
@@ -96,7 +98,7 @@ impl Product {
         let done = Some(Answer::Done(Done {}));
         match request {
             Ask::AcceptOffer(accept) => {
-                let id = accept.offer_id.trim_start_matches("offer:").to_owned();
+                let id = accept.offer_id.split_once(':').unwrap().1.to_owned();
                 self.talks.lock().unwrap().get_mut(&id).unwrap().agent = Some(agent.to_owned());
                 self.tell(
                     agent,
@@ -105,8 +107,8 @@ impl Product {
                 done
             }
             Ask::RejectOffer(reject) => {
-                let id = reject.offer_id.trim_start_matches("offer:").to_owned();
-                self.talks.lock().unwrap().get_mut(&id).unwrap().offered = false;
+                let id = reject.offer_id.split_once(':').unwrap().1;
+                self.talks.lock().unwrap().get_mut(id).unwrap().offered = false;
                 done
             }
             Ask::Send(send) => {
@@ -239,9 +241,20 @@ impl Conversations for Desk {
 
     async fn list_waiting(
         &self,
-        _: Request<ListWaitingRequest>,
+        request: Request<ListWaitingRequest>,
     ) -> Result<Response<ListWaitingResponse>, Status> {
-        Err(Status::unimplemented("not needed"))
+        let business = self.0.business(&token(&request));
+        let talks = self.0.talks.lock().unwrap();
+        let waits = |talk: &&Talk| {
+            talk.offered && talk.agent.is_none() && self.0.owns(business, &talk.conversation)
+        };
+        let item = |talk: &Talk| WaitingItem {
+            conversation_id: talk.conversation.conversation_id.clone(),
+            reason: WaitReason::Offered.into(),
+            ..WaitingItem::default()
+        };
+        let items = talks.values().filter(waits).map(item).collect();
+        Ok(Response::new(ListWaitingResponse { items, ..ListWaitingResponse::default() }))
     }
 
     async fn list_agents(

@@ -19,7 +19,7 @@ use crate::http;
 use crate::sim::Sim;
 use crate::task;
 use crate::webhook;
-use crate::world::{BusinessId, World};
+use crate::world::{Agent, BusinessId, World};
 
 /// A conversation with its thread.
 #[derive(Clone, Default)]
@@ -37,6 +37,7 @@ pub(super) struct Product {
     pub(super) talks: Mutex<BTreeMap<String, Talk>>,
     pub(super) sessions: Mutex<BTreeMap<String, mpsc::Sender<desk::Event>>>,
     sends: Mutex<u64>,
+    offers: Mutex<u64>,
     clock: Clock,
     /// Shows any conversation to anyone who asks.
     pub(super) leaky: bool,
@@ -50,6 +51,7 @@ pub(super) async fn start(sim: &Sim, graph_url: &str, leaky: bool) -> (String, S
         talks: Mutex::default(),
         sessions: Mutex::default(),
         sends: Mutex::new(0),
+        offers: Mutex::new(0),
         clock: sim.clock,
         leaky,
     });
@@ -161,6 +163,27 @@ impl Product {
         }
     }
 
+    /// An agent is there: whoever waits is offered, perhaps once more.
+    pub(super) fn offer_to_newcomer(&self, agent: &Agent) {
+        let talks = self.talks.lock().unwrap();
+        let waits = |(_, talk): &(&String, &Talk)| talk.offered && talk.agent.is_none();
+        let waiting: Vec<String> = talks.iter().filter(waits).map(|(id, _)| id.clone()).collect();
+        drop(talks);
+        for id in waiting {
+            let number = id.split('/').next().unwrap();
+            let number = self.world.number_by_meta_id(number).unwrap();
+            if self.world.numbers[number].business == agent.business {
+                self.offer_to(&agent.id, &id);
+            }
+        }
+    }
+
+    fn offer_to(&self, agent: &str, id: &str) {
+        let mut offers = self.offers.lock().unwrap();
+        *offers += 1;
+        self.tell(agent, desk::offer(*offers, id));
+    }
+
     /// Offers to any connected agent of the number's business.
     fn offer(&self, id: &str) {
         let number =
@@ -171,7 +194,7 @@ impl Product {
         if let Some(agent) =
             agents.find(|agent| agent.business == business && connected.contains(&agent.id))
         {
-            self.tell(&agent.id, desk::offer(id));
+            self.offer_to(&agent.id, id);
         }
     }
 

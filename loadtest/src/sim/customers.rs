@@ -6,6 +6,7 @@ use rand::Rng;
 
 use crate::judge::{Arrival, Asker, MessageId, Speech};
 use crate::outbox::UpdateId;
+use crate::sabotage::Sabotage;
 use crate::scenario::Mode;
 use crate::wamid::{self, Direction};
 use crate::webhook::{Content, What};
@@ -34,11 +35,15 @@ pub(crate) struct ChatState {
     pub(crate) last_inbound_us: Option<u64>,
     /// The webhook with the customer's choice, until an agent sees the offer.
     pub(crate) chosen: Option<UpdateId>,
+    /// How often the customer chose in this turn.
+    choices: u32,
     /// Something a reaction can point at.
     last_from_business: Option<String>,
 }
 
 const TRIES: usize = 8;
+/// A customer who is asked again and again gives up.
+const CHOICES_MAX: u32 = 3;
 
 impl State {
     /// Starts or stops what customers and phones begin by themselves.
@@ -117,6 +122,7 @@ impl State {
         if self.chats[chat].stage == Stage::Silent {
             let state = &mut self.chats[chat];
             state.turn += 1;
+            state.choices = 0;
             state.stage = Stage::Waiting { asked: false };
             let patience_us = self.scenario.traffic.menu_patience_ms * 1_000;
             let turn = state.turn;
@@ -155,9 +161,25 @@ impl State {
         let row = self.rng.random_range(0..keywords.len().max(1));
         let Some(queue) = keywords.get(row) else { return };
         let text = queue.keyword.clone();
-        self.chats[chat].stage = Stage::Talking;
         let report = self.customer_writes(chat, Content::Text(text), now_us);
-        self.chats[chat].chosen = Some(report);
+        let state = &mut self.chats[chat];
+        (state.stage, state.chosen) = (Stage::Talking, Some(report));
+        state.choices += 1;
+        let message = self.outbox.reports[report].message;
+        if let Some(message) = message.filter(|_| !self.scenario.desk.absent) {
+            self.ledger.chose(chat, message);
+        }
+        if self.proxy.strikes(Sabotage::ForgottenItem) {
+            self.proxy.forget(chat);
+        }
+    }
+
+    /// The choice came before the question that it answers, or the product began anew.
+    pub(super) fn on_choose_again(&mut self, chat: ChatId, now_us: u64) {
+        let state = &self.chats[chat];
+        if state.stage == Stage::Talking && state.chosen.is_some() {
+            self.on_choose(chat, now_us);
+        }
     }
 
     pub(super) fn on_patience(&mut self, chat: ChatId, turn: u32, now_us: u64) {
@@ -186,6 +208,11 @@ impl State {
             }
             (Speech::Asked((Asker::Agent(_), _)), Stage::Waiting { asked: false }) => {
                 state.stage = Stage::Talking
+            }
+            (Speech::Bot, Stage::Talking)
+                if state.chosen.is_some() && state.choices < CHOICES_MAX =>
+            {
+                self.agenda.add(now_us + think_us, Event::ChooseAgain { chat });
             }
             _ => {}
         }

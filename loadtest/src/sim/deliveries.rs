@@ -118,6 +118,7 @@ impl State {
     /// The next POST, if one is ready and the product has an address.
     pub(crate) fn begin_post(&mut self, now_us: u64) -> Option<Post> {
         let delivery = self.outbox.begin(now_us)?;
+        self.note_posted(delivery, now_us);
         let Some(uri) = self.target.webhook.clone() else {
             self.outbox.finish();
             self.retry(delivery, now_us);
@@ -132,6 +133,14 @@ impl State {
         let row = &self.outbox.deliveries[delivery];
         let (body, signature) = (row.body.clone(), row.signature.clone());
         Some(Post { delivery, uri, target: self.target.clone(), body, signature })
+    }
+
+    fn note_posted(&mut self, delivery: DeliveryId, now_us: u64) {
+        let row = &self.outbox.deliveries[delivery];
+        if row.attempts == 1 {
+            let messages = row.reports.iter().filter_map(|id| self.outbox.reports[*id].message);
+            messages.for_each(|message| self.ledger.posted(message, now_us));
+        }
     }
 
     fn is_dropped(&mut self, delivery: DeliveryId) -> bool {
@@ -152,7 +161,9 @@ impl State {
             }
             Outcome::Refused | Outcome::Unreachable => {
                 self.stats.posts_failed += 1;
-                self.ledger.disturbed(now_us);
+                let reports = self.outbox.deliveries[delivery].reports.iter();
+                let chats = reports.map(|id| self.outbox.reports[*id].update.chat);
+                self.ledger.post_failed(chats, now_us);
                 if !self.outbox.deliveries[delivery].acked {
                     self.retry(delivery, now_us);
                 }

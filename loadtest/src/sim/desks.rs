@@ -5,10 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand::Rng;
 
-use crate::judge::{Asker, CommandFate, CommandKey};
+use crate::judge::{Asker, CommandFate, CommandKey, Wish};
 use crate::world::{AgentId, BusinessId, ChatId};
 
 use super::State;
+
+/// An agent's desk, as the simulator sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Desk {
+    signed_in: bool,
+    /// Conversations the agent has.
+    held: usize,
+}
 
 /// A message that a program asks for.
 #[derive(Clone, Debug)]
@@ -19,8 +27,15 @@ pub(crate) struct Bulk {
 
 impl State {
     /// An offer reached an agent's screen.
-    pub(crate) fn on_offer(&mut self, agent: AgentId, chat: Option<ChatId>, received_us: u64) {
+    pub(crate) fn on_offer(
+        &mut self,
+        agent: AgentId,
+        chat: Option<ChatId>,
+        conversation: &str,
+        received_us: u64,
+    ) {
         self.stats.offers += 1;
+        self.ledger.offered(chat, conversation, received_us);
         let Some(chat) = chat else { return };
         if self.world.business_of(chat) != self.world.agents[agent].business {
             let example = || format!("{agent:?} was offered {chat:?}");
@@ -40,6 +55,24 @@ impl State {
         if let Some(chat) = chat {
             self.ledger.offer_accepted(chat, asked_us, now_us);
         }
+    }
+
+    /// An agent's stream was opened, or is over.
+    pub(crate) fn on_signed_in(&mut self, agent: AgentId, signed_in: bool) {
+        self.desks[agent].signed_in = signed_in;
+    }
+
+    /// The product gave an agent a conversation; with it the agent has `held`.
+    pub(crate) fn on_given(
+        &mut self,
+        agent: AgentId,
+        held: usize,
+        chat: Option<ChatId>,
+        conversation: &str,
+        now_us: u64,
+    ) {
+        self.desks[agent].held = held;
+        self.ledger.given(agent, chat, conversation, now_us);
     }
 
     /// A message appeared on an agent's screen.
@@ -75,10 +108,53 @@ impl State {
         self.ledger.reply_answered(key, fate);
     }
 
-    /// An agent lost a conversation without having asked for it.
-    pub(crate) fn on_desk_lost(&mut self, chat: ChatId, now_us: u64) {
-        self.ledger.desk_left(chat, now_us);
-        self.on_resolved(chat);
+    /// An agent lost a conversation without having asked for it; `held` are left.
+    pub(crate) fn on_desk_lost(
+        &mut self,
+        agent: AgentId,
+        held: usize,
+        chat: Option<ChatId>,
+        now_us: u64,
+    ) {
+        self.desks[agent].held = held;
+        if let Some(chat) = chat {
+            self.ledger.desk_left(chat, now_us);
+            self.ledger.let_go(agent, chat);
+            self.on_resolved(chat);
+        }
+    }
+
+    /// An agent's request to resolve has its last answer; `held` are left.
+    pub(crate) fn on_resolve_answered(
+        &mut self,
+        agent: AgentId,
+        held: usize,
+        chat: Option<ChatId>,
+        done: bool,
+        now_us: u64,
+    ) {
+        self.desks[agent].held = held;
+        if let Some(chat) = chat {
+            self.ledger.let_go(agent, chat);
+            if done {
+                self.ledger.resolved(chat, now_us);
+            }
+        }
+    }
+
+    /// Whether an agent with the skills for what was chosen is signed in and has room for one more.
+    pub(crate) fn has_room(&self, wish: &Wish) -> bool {
+        let business = self.world.business_of(wish.chat);
+        let keyword = &self.ledger.message(wish.choice).text;
+        let mut queues = self.world.businesses[business].queues.iter();
+        let Some(queue) = queues.find(|queue| queue.keyword == *keyword) else { return false };
+        self.world.agents.iter().any(|(id, agent)| {
+            let (desk, capacity) = (self.desks[id], usize::try_from(agent.capacity));
+            agent.business == business
+                && queue.skills.iter().all(|skill| agent.skills.contains(skill))
+                && desk.signed_in
+                && capacity.is_ok_and(|capacity| desk.held < capacity)
+        })
     }
 
     pub(crate) fn on_resolve_asked(&mut self, chat: ChatId, now_us: u64) {

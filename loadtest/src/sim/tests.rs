@@ -173,12 +173,82 @@ fn the_customer_is_asked_answers_and_loses_patience() {
 }
 
 #[test]
+fn who_chose_and_is_asked_again_chooses_again_a_few_times() {
+    let mut lab = Lab::new(None);
+    let inbound = |lab: &Lab| lab.state.stats.inbound;
+    lab.wrote(chat(0), S);
+    for n in 2..=5 {
+        lab.send(chat(0), "sales or billing?", &format!("o-{n}"), n * 10 * S);
+        lab.state.advance((n + 1) * 10 * S);
+        assert_eq!(inbound(&lab), n.min(3));
+    }
+    lab.wrote(chat(1), 100 * S);
+    lab.state.on_offer(AgentId::from_row(0), Some(chat(1)), "conversation", 101 * S);
+    let before = inbound(&lab);
+    lab.send(chat(1), "one moment, please", "o-9", 102 * S);
+    lab.state.advance(120 * S);
+    assert_eq!(inbound(&lab), before, "an agent has seen it");
+}
+
+#[test]
+fn a_failed_post_excuses_the_bot_in_its_own_chat_alone() {
+    let mut lab = Lab::new(None);
+    lab.state.target.webhook = Some(Uri::from_static("http://127.0.0.1:1/webhook"));
+    (0..2).for_each(|row| lab.wrote(chat(row), S));
+    lab.state.advance(S);
+    let posts: Vec<Post> = (0..2).map(|_| lab.state.begin_post(S).unwrap()).collect();
+    (0..2).for_each(|row| lab.state.on_accepted(Some(chat(row)), S, 2 * S));
+    // The first is of chat 0, in the order in which they wrote.
+    lab.state.end_post(posts[0].delivery, Outcome::Unreachable, 4 * S);
+    lab.state.end_post(posts[1].delivery, Outcome::Acked { took_us: 10 }, 4 * S);
+    let late = |row, second| lab.state.ledger.bot_is_late(chat(row), second * S);
+    assert_eq!([late(0, 6), late(0, 7)], [false, true], "owed, and disturbed at 4");
+    assert_eq!([late(1, 4), late(1, 5)], [false, true], "taken at 2");
+}
+
+#[test]
+fn who_chose_is_noted_until_an_agent_has_it_and_room_is_known() {
+    let mut lab = Lab::new(None);
+    let agent = AgentId::from_row(0);
+    lab.wrote(chat(0), S);
+    lab.webhooks(S);
+    let wishes = lab.state.ledger.wishes(60 * S);
+    let [wish] = wishes.as_slice() else { panic!("{wishes:?}") };
+    assert!(!lab.state.has_room(wish), "nobody is signed in");
+    lab.state.on_signed_in(agent, true);
+    assert!(lab.state.has_room(wish));
+    // The fixture's agents take four.
+    lab.state.on_given(agent, 4, Some(chat(1)), "another", 2 * S);
+    assert!(!lab.state.has_room(wish));
+    lab.state.on_desk_lost(agent, 3, Some(chat(1)), 3 * S);
+    assert!(lab.state.has_room(wish));
+    lab.state.on_given(agent, 4, Some(chat(0)), "conversation", 4 * S);
+    assert_eq!(lab.state.ledger.wishes(60 * S), []);
+    let mut alone = Lab::with(None, |scenario| scenario.desk.absent = true);
+    alone.wrote(chat(0), S);
+    alone.webhooks(S);
+    assert_eq!(alone.state.ledger.wishes(60 * S), [], "people sit at the desks: nobody sees them");
+}
+
+#[test]
+fn sabotage_forgets_whoever_chose() {
+    for (sabotage, forgotten) in [(None, 0), (Some(Sabotage::ForgottenItem), 1)] {
+        let mut lab = Lab::new(sabotage);
+        (0..7).for_each(|row| lab.wrote(chat(row), 0));
+        let proxy = &lab.state.proxy;
+        assert_eq!((0..7).filter(|row| proxy.forgets(chat(*row))).count(), forgotten);
+    }
+}
+
+#[test]
 fn a_withheld_answer_closes_and_its_status_waits() {
     let mut lab = Lab::with(None, |scenario| {
         scenario.faults.withhold_close = 1.0;
         scenario.faults.withhold_status = 1.0;
     });
     lab.wrote(chat(0), 0);
+    // Who is being cared for does not choose again.
+    lab.state.on_offer(AgentId::from_row(0), Some(chat(0)), "conversation", 0);
     lab.webhooks(0);
     assert_eq!(lab.send(chat(0), "x", "o", S), Reply::Close { after_us: 0 });
     assert_eq!(lab.webhooks(40 * S), [] as [Value; 0]);

@@ -78,6 +78,23 @@ fn each_customer_message_is_answered_and_the_last_reply_resolves() {
 }
 
 #[test]
+fn when_customers_have_gone_home_a_desk_is_cleared() {
+    let (sim, mut brain) = desk();
+    brain.learn("other", ChatId::from_row(1));
+    brain.on_assigned(&sim, "conv");
+    requests(&mut brain, &sim);
+    brain.on_result(&sim, taken(1));
+    brain.on_assigned(&sim, "other");
+    assert_eq!(sends(&requests(&mut brain, &sim)).len(), 1);
+    assert!(requests(&mut brain, &sim).is_empty(), "one answered, one about to be");
+    sim.with(|state, _| state.closing = true);
+    assert!(matches!(requests(&mut brain, &sim).as_slice(), [Request::Resolve(_)]), "conv");
+    assert!(requests(&mut brain, &sim).is_empty(), "once");
+    brain.on_result(&sim, taken(2));
+    assert!(matches!(requests(&mut brain, &sim).as_slice(), [Request::Resolve(_)]), "other");
+}
+
+#[test]
 fn what_was_not_answered_is_sent_again_under_the_same_id() {
     let (sim, mut brain) = desk();
     brain.on_assigned(&sim, "conv");

@@ -9,14 +9,17 @@ use super::play::{Play, assert_clean, count, programs, scenario, set, until};
 
 const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
 /// Each sabotage, and a verdict and a finding that only it makes.
-const CASES: [(&str, &str, &str); 6] = [
+const CASES: [(&str, &str, &str); 7] = [
     ("drop", "lost", "an acknowledged message"),
     ("double", "duplicated", ""),
     ("over_rate", "violations", "calls departed above the number's rate"),
     ("wrong_recipient", "violations", "what was asked for one customer reached another"),
     ("stale_bot_turn", "violations", "the bot spoke after desk or phone took the floor"),
     ("cross_business", "violations", ""),
+    ("forgotten_item", "violations", "an item nobody was offered"),
 ];
+/// What the judge finds at rest alone.
+const SEEN_AT_REST: [&str; 3] = ["drop", "cross_business", "forgotten_item"];
 
 /// The number that bursts has a low rate, and customers enough to reach it.
 fn quiet(sabotage: Option<&str>) -> String {
@@ -26,6 +29,11 @@ fn quiet(sabotage: Option<&str>) -> String {
             let number = table["business"][0]["number"][1].as_table_mut().unwrap();
             number.insert("rate_per_s".to_owned(), 20.into());
             number.insert("weight".to_owned(), 20.0.into());
+        }
+        if sabotage == Some("forgotten_item") {
+            // Nobody is answered on the phone instead, and the rest is short.
+            set(table, "traffic", "phone_echo_share", 0.0);
+            table.insert("judge".to_owned(), toml::toml! { forgotten_after_ms = 3000 }.into());
         }
     })
 }
@@ -56,7 +64,7 @@ async fn each_sabotage_makes_its_verdict() {
         let dir = play.dir().join(name);
         async move {
             let seen = |report: &Value| {
-                let live = key == "lost" || name == "cross_business" || count(report, key) > 0;
+                let live = SEEN_AT_REST.contains(&name) || count(report, key) > 0;
                 count(report, "sabotaged") > 3 && live && count(report, "desk_replies") > 3
             };
             let report = verdict(&dir, Some(name), seen).await;
