@@ -2,6 +2,7 @@
 #   make run    sets everything up and shows the main job working
 #   make hand   product and simulator, and every side is played by you in other terminals
 #   make test   sets everything up and runs every test
+#   make test-nats-previous  what runs on NATS, on the minor version of nats-server before the current one
 #   make lint   formatting, clippy, dependency rules, with warnings denied
 #   make reference  writes docs/reference from the comments in proto/ and the configuration's structs
 #   make docs   builds the API documentation, with warnings denied
@@ -23,8 +24,10 @@ INBOUND_PER_S ?= 200
 DEMO_SECONDS ?= 3600
 FUZZ_SECONDS ?= 120
 SECONDS_RUN ?=
+NATS_PREVIOUS ?= v2.14.10
+NATS_PREVIOUS_DIR := $(CURDIR)/.tools/nats-previous
 
-.PHONY: help run hand test lint reference docs bench soak setup nats postgres s3-server python-client deny fuzz-build
+.PHONY: help run hand test test-nats-previous lint reference docs bench soak setup nats postgres s3-server python-client deny fuzz-build
 
 help:
 	@grep -E '^#   make' Makefile | sed 's/^#   //'
@@ -57,6 +60,14 @@ test: setup nats postgres s3-server python-client
 	@echo "building the product and the simulator (tests start them as real processes)"
 	$(CARGO) build --locked --workspace --all-features --bins
 	$(CARGO) test --locked --workspace --all-features --lib --bins --tests
+
+# Both minor versions of nats-server are supported; `test` runs on the current one.
+test-nats-previous: setup postgres s3-server
+	@./scripts/install-nats-server.sh $(NATS_PREVIOUS) $(NATS_PREVIOUS_DIR)
+	$(CARGO) build --locked --workspace --all-features --bins
+	TANDEM_NATS_SERVER=$(NATS_PREVIOUS_DIR)/nats-server $(CARGO) test --locked --workspace --all-features \
+		--test jetstream --test jetstream_states --test jetstream_roles --test jetstream_cluster
+	TANDEM_NATS_SERVER=$(NATS_PREVIOUS_DIR)/nats-server $(CARGO) test --locked --workspace --all-features --test it -- cluster::
 
 lint: setup
 	$(CARGO) fmt --all --check

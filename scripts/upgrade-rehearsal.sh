@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rehearses a rolling upgrade from the program of an earlier commit to this one: scripts/upgrade-rehearsal.sh COMMIT
-# That commit is built in a work tree of its own; then the test of upgrades runs with it in the place of the old program.
+# That commit (one that knows format levels) is built apart; then the test of upgrades runs with it in the place of the old program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -ne 1 ]; then
@@ -8,13 +8,17 @@ if [ $# -ne 1 ]; then
   exit 2
 fi
 commit=$(git rev-parse --verify "$1^{commit}")
-tree=$PWD/.tools/upgrade/$commit
-program=$tree/target/debug/tandem
+apart=$PWD/.tools/upgrade
+program=$apart/tandem-$commit
 if [ ! -x "$program" ]; then
-  [ -d "$tree" ] || git worktree add --detach "$tree" "$commit"
-  (cd "$tree" && CARGO_TARGET_DIR=$tree/target cargo build --locked -p tandem)
+  echo "building $commit in $apart (the first time takes as long as any first build)"
+  rm -rf "$apart/source"
+  mkdir -p "$apart/source"
+  git archive "$commit" | tar -x -C "$apart/source"
+  (cd "$apart/source" && CARGO_TARGET_DIR=$apart/target cargo build --locked -p tandem --bin tandem)
+  cp "$apart/target/debug/tandem" "$program"
 fi
+make nats postgres
 export PATH="$PWD/.tools/bin:$PATH"
 cargo build --locked --workspace --all-features --bins
 TANDEM_OLD_PROGRAM=$program cargo test --locked --workspace --all-features --test it cluster::upgrade -- --nocapture
-echo "the work tree of the old program stays in $tree; 'git worktree remove --force' ends it"

@@ -237,7 +237,7 @@ mod tests {
     fn a_reading_is_stable_since_the_first_that_was_the_same() {
         let mut stable = Stable::default();
         let mut take = |now_us, neglected: &[&'static str]| {
-            let neglect = |kind: &&'static str| Neglect { kind: *kind, example: String::new() };
+            let neglect = |kind: &&'static str| Neglect { kind, example: String::new() };
             let neglected = neglected.iter().map(neglect).collect();
             let unmet = Unmet { passing: 0, neglected };
             stable.take(Reading { threads: Vec::new(), unmet }, now_us)

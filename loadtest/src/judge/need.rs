@@ -128,7 +128,7 @@ impl Ledger {
         let phones = self.phones(&chats);
         wishes.retain(|wish| {
             let phone = phones.get(&wish.chat);
-            phone.is_none_or(|phone| !self.is_the_phones(*wish, *phone, now_us))
+            phone.is_none_or(|phone| !self.is_the_phones(*wish, phone, now_us))
         });
         wishes
     }

@@ -56,20 +56,22 @@ pub struct Follower {
     last: Option<Cursor>,
     /// Last record seen, also when it was ignored: a gap is what was never seen.
     seen: u64,
+    /// Last entry passed that is no record.
+    passed: u64,
 }
 
 impl Follower {
     /// Goes on after `last`; `None` begins with the first record of the log.
     #[must_use]
     pub fn after(last: Option<Cursor>) -> Self {
-        Self { last, seen: last.map_or(0, |cursor| cursor.seq) }
+        Self { last, seen: last.map_or(0, |cursor| cursor.seq), passed: 0 }
     }
 
     /// As [`Follower::after`], but reads the log from its beginning: for a log of a later generation, whose
     /// sequences may have begun anew.
     #[must_use]
     pub fn after_any(last: Cursor) -> Self {
-        Self { last: Some(last), seen: 0 }
+        Self { last: Some(last), ..Self::default() }
     }
 
     /// Last record followed.
@@ -94,7 +96,12 @@ impl Follower {
     /// Sequence to read on from.
     #[must_use]
     pub fn read_after(&self) -> u64 {
-        self.seen
+        self.seen.max(self.passed)
+    }
+
+    /// Passes an entry that is no record. It names no predecessor, so it does not say that nothing is missing before it.
+    pub fn pass(&mut self, seq: u64) {
+        self.passed = self.passed.max(seq);
     }
 
     /// Judges the next record and, when it is followed, moves to it.
@@ -106,7 +113,7 @@ impl Follower {
         match verdict {
             Verdict::Gap { .. } => {}
             // Sequences may have begun anew.
-            Verdict::Rebase => self.seen = seq,
+            Verdict::Rebase => (self.seen, self.passed) = (seq, 0),
             Verdict::Follow | Verdict::Ignore => self.seen = self.seen.max(seq),
         }
         verdict
@@ -232,6 +239,16 @@ mod tests {
         let mut follower = Follower::after_any(Cursor::of(40, &head(5, A, 7, 39)));
         let missing = Verdict::Gap { after: 40, before: 42 };
         assert_eq!(follower.admit(42, &head(5, A, 9, 41)), missing);
+    }
+
+    #[test]
+    fn an_entry_that_is_no_record_is_passed_and_hides_no_gap() {
+        let (_, mut follower) = followed(&[(1, head(1, A, 0, 0))]);
+        follower.pass(5);
+        assert_eq!((follower.read_after(), follower.position()), (5, (1, 1)));
+        assert_eq!(follower.admit(6, &head(1, A, 2, 4)), Verdict::Gap { after: 1, before: 6 });
+        assert_eq!(follower.admit(6, &head(1, A, 1, 1)), Verdict::Follow);
+        assert_eq!(follower.read_after(), 6);
     }
 
     #[test]

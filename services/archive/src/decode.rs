@@ -1,6 +1,9 @@
 //! From log records to decided steps, as the read model and the event tail need them.
 
-use bus::{Bus, Cause, CodecError, PartitionId, Position, Record, RecordBody, Step};
+use bus::{
+    Bus, Cause, CodecError, Log, PartitionId, Position, ReadLimit, Record, RecordBody, RecordHead,
+    Step,
+};
 use bytes::Bytes;
 use domain::{
     BusinessId, EntityKind,
@@ -62,6 +65,50 @@ pub fn step_events(step: &Step) -> Result<Vec<ConversationEvent>, PersistError> 
     step.events.iter().map(|event| persist::decode(&event.body)).collect()
 }
 
+/// What every record has, of whatever version.
+#[derive(serde::Deserialize)]
+struct Envelope {
+    #[serde(rename = "version")]
+    _version: u16,
+}
+
+/// What is read of an entry of a log; `None` where it is no record at all. Whoever reaches the bus can put something there. What has
+/// a version and cannot be read is a record all the same: of a newer build, or damaged.
+pub(crate) fn record<T>(
+    partition: PartitionId,
+    seq: u64,
+    bytes: &[u8],
+    read: fn(&[u8]) -> Result<T, CodecError>,
+) -> Result<Option<T>, DecodeError> {
+    match read(bytes) {
+        Ok(record) => Ok(Some(record)),
+        Err(CodecError::Decode(_)) if bus::decode::<Envelope>(bytes).is_err() => Ok(None),
+        Err(source) => Err(DecodeError::Record { partition, seq, source }),
+    }
+}
+
+/// The last record of a log: entries behind it may be none.
+pub(crate) async fn last_record(
+    log: &dyn Log,
+    partition: PartitionId,
+) -> Result<Option<(u64, RecordHead)>, StartError> {
+    let Some((seq, bytes)) = log.last(partition).await? else { return Ok(None) };
+    if let Some(head) = record(partition, seq, &bytes, Record::decode_head)? {
+        return Ok(Some((seq, head)));
+    }
+    // Rare enough to read for it whatever is left of the log.
+    let (mut last, mut after) = (None, 0);
+    loop {
+        let page = log.read(partition, after, ReadLimit::default()).await?;
+        let Some((end, _)) = page.last() else { return Ok(last) };
+        after = *end;
+        for (seq, bytes) in &page {
+            let head = record(partition, *seq, bytes, Record::decode_head)?;
+            last = head.map(|head| (*seq, head)).or(last);
+        }
+    }
+}
+
 /// Decodes records into one batch that continues where `follower` stands, and moves `follower` past them. `None`
 /// when none of them is to be applied.
 pub(crate) fn batch(
@@ -73,11 +120,12 @@ pub(crate) fn batch(
     let mut steps = Vec::new();
     let mut count: u64 = 0;
     for (seen, (seq, bytes)) in records.iter().enumerate() {
-        let record = Record::decode(bytes).map_err(|source| DecodeError::Record {
-            partition,
-            seq: *seq,
-            source,
-        })?;
+        let Some(record) = record(partition, *seq, bytes, Record::decode)? else {
+            ::metrics::counter!(metrics::IGNORED_RECORDS_TOTAL).increment(1);
+            tracing::error!(%partition, seq, "an entry of the log is no record and is ignored: something else may write there");
+            follower.pass(*seq);
+            continue;
+        };
         match follower.admit(*seq, &record.head) {
             Verdict::Follow => {}
             Verdict::Rebase => {
@@ -142,12 +190,9 @@ pub(crate) async fn start(
     stored: Option<crate::chain::Cursor>,
 ) -> Result<Start, StartError> {
     let Some(cursor) = stored else { return Ok(Start::Go(Follower::default())) };
-    let Some((seq, bytes)) = bus.log.last(partition).await? else {
+    let Some((seq, head)) = last_record(&*bus.log, partition).await? else {
         return Ok(Start::LogIsBehind { stored: cursor.seq, last: 0 });
     };
-    let head = Record::decode(&bytes)
-        .map_err(|source| DecodeError::Record { partition, seq, source })?
-        .head;
     Ok(if head.generation > cursor.generation {
         // The sequences of another generation may start anew: then read them all, skip the older ones.
         let follower = match goes_on(bus, partition, cursor).await? {
@@ -171,12 +216,8 @@ pub(crate) async fn goes_on(
     let one = bus::ReadLimit { values: 1, bytes: 1 };
     let found = bus.log.read(partition, cursor.seq.saturating_sub(1), one).await?;
     let Some((seq, bytes)) = found.first() else { return Ok(false) };
-    let head = Record::decode_head(bytes).map_err(|source| DecodeError::Record {
-        partition,
-        seq: *seq,
-        source,
-    })?;
-    Ok(crate::chain::Cursor::of(*seq, &head) == cursor)
+    let head = record(partition, *seq, bytes, Record::decode_head)?;
+    Ok(head.is_some_and(|head| crate::chain::Cursor::of(*seq, &head) == cursor))
 }
 
 /// Answer of [`start`].
@@ -194,4 +235,42 @@ pub(crate) enum StartError {
     Bus(#[from] bus::BusError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::Incarnation;
+
+    use super::*;
+
+    #[derive(serde::Serialize)]
+    struct Other {
+        version: u16,
+        head: &'static str,
+    }
+
+    #[test]
+    fn only_what_has_no_version_is_no_record() {
+        let head = RecordHead {
+            generation: 1,
+            epoch: 1,
+            incarnation: Incarnation([1; 16]),
+            number: 0,
+            previous_seq: 0,
+        };
+        let good = Record::new(head, RecordBody::Released).encode().unwrap();
+        let found = record(PartitionId(0), 7, &good, Record::decode_head).unwrap();
+        assert_eq!(found, Some(head));
+        for junk in [&br#"{"version": 1}"#[..], b"PUB", b"", &[0x80], &bus::encode(&7_u64).unwrap()]
+        {
+            let found = record(PartitionId(0), 7, junk, Record::decode).unwrap();
+            assert_eq!(found, None, "{junk:?}");
+        }
+        // A newer build's, of another shape; and one of ours that is damaged.
+        for version in [1, 99] {
+            let bytes = bus::encode(&Other { version, head: "other" }).unwrap();
+            let refused = record(PartitionId(0), 7, &bytes, Record::decode);
+            assert!(matches!(refused, Err(DecodeError::Record { seq: 7, .. })), "{refused:?}");
+        }
+    }
 }

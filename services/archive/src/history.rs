@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     chain::{Cursor, Follower},
+    decode::{self, StartError},
     segments::{SegmentError, SegmentReader, Segments},
 };
 
@@ -129,11 +130,13 @@ impl History {
         let Some(cursor) = follower.last().filter(|_| !self.is_in_log) else {
             return Ok(Place::Log { after });
         };
-        let Some((_, bytes)) = self.log.last(self.partition).await? else {
-            return Ok(Place::Log { after });
+        let generation = match decode::last_record(&*self.log, self.partition).await {
+            Ok(Some((_, head))) => head.generation,
+            Ok(None) => return Ok(Place::Log { after }),
+            // What cannot be read is met, and named, by who reads on.
+            Err(StartError::Decode(_)) => 0,
+            Err(StartError::Bus(error)) => return Err(error.into()),
         };
-        // What cannot be read is met, and named, by who reads on.
-        let generation = Record::decode_head(&bytes).map_or(0, |head| head.generation);
         if generation <= cursor.generation || self.holds(cursor).await? {
             self.is_in_log = true;
             return Ok(Place::Log { after });
@@ -164,9 +167,12 @@ impl History {
         follower: &Follower,
         found: Records,
     ) -> Result<Records, HistoryError> {
-        let is_gap = found.first().is_some_and(|(seq, bytes)| {
-            Record::decode_head(bytes).is_ok_and(|head| follower.misses(*seq, &head))
+        let first = found.iter().find_map(|(seq, bytes)| {
+            let head = decode::record(self.partition, *seq, bytes, Record::decode_head);
+            head.map(|head| head.map(|head| (*seq, head))).transpose()
         });
+        let is_gap =
+            first.and_then(Result::ok).is_some_and(|(seq, head)| follower.misses(seq, &head));
         if !is_gap {
             return Ok(found);
         }

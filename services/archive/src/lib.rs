@@ -13,6 +13,7 @@ pub mod chain;
 mod codes;
 mod decode;
 mod delivery;
+mod duty;
 mod error;
 mod group;
 mod history;
@@ -31,6 +32,7 @@ mod trim;
 
 pub use decode::{DecodeError, step_events};
 pub use delivery::{Delivery, DeliveryFacts, Outcome, StatusTimes};
+pub use duty::{Duty, DutyError, LeaseTimes};
 pub use error::ArchiveError;
 pub use history::{History, HistoryError};
 pub use marks::{Marks, Reaction, Version};

@@ -10,16 +10,21 @@ pub const RECORDS_TOTAL: &str = "tandem_archive_records_total";
 pub const STEPS_TOTAL: &str = "tandem_archive_steps_total";
 /// Histogram: age of a batch's newest decision at the moment it was applied.
 pub const LAG_SECONDS: &str = "tandem_archive_lag_seconds";
-/// Counter: records that did not continue their chain. Anything but 0 is an alarm.
+/// Counter: entries of the logs that are no record, and records that did not continue their chain. Anything but 0 is an alarm.
 pub const IGNORED_RECORDS_TOTAL: &str = "tandem_archive_ignored_records_total";
 /// Counter: partitions that met a higher generation.
 pub const REBASED_TOTAL: &str = "tandem_archive_rebased_total";
+/// Counter: partitions of which the database lost what was applied, and which are applied again from what it has.
+pub const TAKEN_BACK_TOTAL: &str = "tandem_archive_taken_back_total";
 /// Counter: attempts to apply a batch that failed and are repeated.
 pub const RETRIES_TOTAL: &str = "tandem_archive_retries_total";
 /// Counter: dead letters seen in the logs.
 pub const DEAD_LETTERS_TOTAL: &str = "tandem_archive_dead_letters_total";
 /// Counter: sealed values that did not open (their key was destroyed).
 pub const UNREADABLE_TOTAL: &str = "tandem_archive_unreadable_total";
+
+/// Gauge: 1 while this archive works; 0 while it stands by for another one, or cannot renew its lease.
+pub const ON_DUTY: &str = "tandem_archive_on_duty";
 
 /// Counter: segments closed.
 pub const SEGMENTS_TOTAL: &str = "tandem_archive_segments_total";
@@ -49,10 +54,18 @@ pub fn describe() {
         metrics::Unit::Seconds,
         "age of a batch's newest decision when applied"
     );
-    metrics::describe_counter!(IGNORED_RECORDS_TOTAL, "records that did not continue their chain");
+    metrics::describe_counter!(
+        IGNORED_RECORDS_TOTAL,
+        "entries that are no record, and records that did not continue their chain"
+    );
     metrics::describe_counter!(REBASED_TOTAL, "partitions that met a higher generation");
+    metrics::describe_counter!(
+        TAKEN_BACK_TOTAL,
+        "partitions applied again, because the database lost what was applied"
+    );
     metrics::describe_counter!(RETRIES_TOTAL, "failed attempts to apply a batch");
     metrics::describe_counter!(DEAD_LETTERS_TOTAL, "dead letters seen in the logs");
+    metrics::describe_gauge!(ON_DUTY, "1 while this archive of a cluster works");
     metrics::describe_counter!(SEGMENTS_TOTAL, "archive segments closed");
     metrics::describe_counter!(SEGMENT_BYTES_TOTAL, "bytes of closed archive segments");
     metrics::describe_counter!(

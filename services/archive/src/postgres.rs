@@ -116,6 +116,10 @@ impl Repository for PostgresRepository {
         self.database.read(async |reader| apply::cursor(reader, partition).await).await
     }
 
+    async fn cursors(&self) -> Result<BTreeMap<PartitionId, Cursor>, ArchiveError> {
+        self.database.read(async |reader| apply::all_cursors(reader).await).await
+    }
+
     async fn apply(&self, batch: Batch) -> Result<Applied, ArchiveError> {
         self.group.apply(batch).await
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chassis::task::{Shutdown, TaskKind};
 use tokio::sync::watch;
 
-use crate::Repository;
+use crate::{Repository, chain::Cursor};
 
 /// Topics on which the process that projects says how far it is.
 const APPLIED_TOPICS: &str = "applied.>";
@@ -15,9 +15,15 @@ const APPLIED_TOPICS: &str = "applied.>";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// (generation, sequence) of the last applied record.
-type Reached = (u32, u64);
+pub(crate) type Reached = (u32, u64);
 
-/// Shared between the projectors and the readers of one process.
+/// What a stored position says.
+pub(crate) fn reached(cursor: Option<Cursor>) -> Reached {
+    cursor.map_or((0, 0), |at| (at.generation, at.seq))
+}
+
+/// Shared between the projectors and the readers of one process. It says what was heard; what is stored may be less, where the
+/// database crashed, or its place was taken by a standby that lagged behind.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress(Arc<Vec<watch::Sender<Reached>>>);
 
@@ -48,6 +54,23 @@ impl Progress {
         }
     }
 
+    /// What is stored, by an answer that was asked for when `known` was heard: where that was more, the read model went back.
+    pub(crate) fn correct(&self, partition: PartitionId, known: Reached, stored: Reached) {
+        let Some(sender) = self.0.get(usize::from(partition.0)) else { return };
+        sender.send_if_modified(|now| {
+            // What was heard meanwhile may have been stored after the answer.
+            let next = if *now == known { stored } else { stored.max(*now) };
+            std::mem::replace(now, next) != next
+        });
+    }
+
+    /// Waits until less is stored than `reached`.
+    pub(crate) async fn falls_below(&self, partition: PartitionId, reached: Reached) {
+        let Some(sender) = self.0.get(usize::from(partition.0)) else { return };
+        // It fails only when nobody is left who could tell: not while `self` is there.
+        drop(sender.subscribe().wait_for(|now| *now < reached).await);
+    }
+
     /// Follows a read model that another process projects: by its signals, and by looking from time to time, as signals
     /// are best effort. Ends with `shutdown`.
     pub(crate) fn follow(&self, bus: &Bus, repository: Arc<dyn Repository>, shutdown: &Shutdown) {
@@ -60,10 +83,15 @@ impl Progress {
             }
         };
         shutdown.spawn(TaskKind::Follower, "archive progress", listen).detach();
-        let (progress, partitions, ending) = (self.clone(), bus.partitions, shutdown.clone());
+        self.start_looking(repository, shutdown);
+    }
+
+    /// Compares what was heard with what is stored, from time to time until `shutdown`.
+    pub(crate) fn start_looking(&self, repository: Arc<dyn Repository>, shutdown: &Shutdown) {
+        let (progress, ending) = (self.clone(), shutdown.clone());
         let look = async move {
             tokio::select! {
-                () = progress.look(repository, partitions) => {}
+                () = progress.look(repository) => {}
                 () = ending.begun() => {}
             }
         };
@@ -87,11 +115,13 @@ impl Progress {
         }
     }
 
-    async fn look(&self, repository: Arc<dyn Repository>, partitions: u16) {
+    async fn look(&self, repository: Arc<dyn Repository>) {
         loop {
-            for partition in (0..partitions).map(PartitionId) {
-                if let Ok(Some(cursor)) = repository.cursor(partition).await {
-                    self.raise(partition, (cursor.generation, cursor.seq));
+            let known = self.all();
+            // A database that does not answer is asked again.
+            if let Ok(stored) = repository.cursors().await {
+                for (partition, known) in (0..).map(PartitionId).zip(known) {
+                    self.correct(partition, known, reached(stored.get(&partition).copied()));
                 }
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -103,17 +133,11 @@ impl Progress {
         self.0.iter().map(|sender| *sender.borrow()).collect()
     }
 
-    /// Waits at most `wait` until the partition has reached the position; says whether it has.
-    pub(crate) async fn reach(
-        &self,
-        partition: PartitionId,
-        wanted: Reached,
-        wait: Duration,
-    ) -> bool {
-        let Some(sender) = self.0.get(usize::from(partition.0)) else { return false };
-        let mut receiver = sender.subscribe();
-        let reached = receiver.wait_for(|reached| *reached >= wanted);
-        tokio::time::timeout(wait, reached).await.is_ok_and(|reached| reached.is_ok())
+    /// Waits until it is heard that the partition has reached the position, and answers how far it is then; `None` where
+    /// there is no such partition.
+    pub(crate) async fn reach(&self, partition: PartitionId, wanted: Reached) -> Option<Reached> {
+        let mut receiver = self.0.get(usize::from(partition.0))?.subscribe();
+        receiver.wait_for(|reached| *reached >= wanted).await.ok().map(|reached| *reached)
     }
 }
 
@@ -153,5 +177,19 @@ mod tests {
         assert_eq!(progress.all(), [(0, 9)]);
         progress.raise(PartitionId(0), (1, 1));
         assert_eq!(progress.all(), [(1, 1)]);
+    }
+
+    #[test]
+    fn what_is_stored_takes_back_what_was_heard_before_it_was_asked() {
+        let progress = Progress::new(1);
+        progress.raise(PartitionId(0), (1, 9));
+        progress.correct(PartitionId(0), (1, 9), (1, 7));
+        assert_eq!(progress.all(), [(1, 7)]);
+        // Applied while the answer was on its way.
+        progress.set(PartitionId(0), (1, 8));
+        progress.correct(PartitionId(0), (1, 7), (1, 7));
+        assert_eq!(progress.all(), [(1, 8)]);
+        progress.correct(PartitionId(0), (1, 7), (1, 9));
+        assert_eq!(progress.all(), [(1, 9)]);
     }
 }

@@ -4,7 +4,7 @@ mod earlier;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, BusError, PartitionId, Record};
+use bus::{Bus, BusError, PartitionId};
 use chassis::{
     clock::Clock,
     health::{Component, Health},
@@ -73,6 +73,15 @@ impl ProjectorError {
     }
 }
 
+impl From<StartError> for ProjectorError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Bus(error) => Self::Bus(error),
+            StartError::Decode(error) => Self::Decode(error),
+        }
+    }
+}
+
 impl From<HistoryError> for ProjectorError {
     fn from(error: HistoryError) -> Self {
         match error {
@@ -126,6 +135,7 @@ impl Projector {
     /// while its log is followed.
     pub fn start(&self, shutdown: &Shutdown, health: &Health) {
         let earlier = self.start_earlier(shutdown, health);
+        self.progress.start_looking(Arc::clone(&self.repository), shutdown);
         for partition in (0..self.bus.partitions).map(PartitionId) {
             let component = health.component(format!("archive partition {partition}"));
             let (projector, ending) = (self.clone(), shutdown.clone());
@@ -136,11 +146,14 @@ impl Projector {
                     if earlier.wait_for(|applied| *applied).await.is_ok() {
                         projector.follow(partition, &component).await;
                     }
+                    // What stopped for good says so for as long.
+                    std::future::pending::<()>().await;
                 };
                 tokio::select! {
                     () = following => {}
                     () = ending.begun() => {}
                 }
+                component.remove();
             };
             shutdown.spawn(TaskKind::Follower, "archive_projector", follow).detach();
         }
@@ -149,7 +162,12 @@ impl Projector {
     async fn follow(&self, partition: PartitionId, component: &Component) {
         let (mut pause, mut reached) = (RETRY_PAUSE, None);
         loop {
-            match self.follow_until_error(partition, component).await {
+            let Err(error) = self.follow_while_ahead(partition, component).await else {
+                ::metrics::counter!(metrics::TAKEN_BACK_TOTAL).increment(1);
+                tracing::warn!(%partition, "the read model holds less than was applied to it; it is applied again");
+                continue;
+            };
+            match error {
                 ProjectorError::Bus(BusError::Closed) => return,
                 error if error.is_passing() => {
                     ::metrics::counter!(metrics::RETRIES_TOTAL).increment(1);
@@ -172,25 +190,23 @@ impl Projector {
         }
     }
 
-    async fn follow_until_error(
+    /// Follows the log until something fails, or until the read model holds less than was applied to it: its database crashed,
+    /// or a standby took its place that lagged behind.
+    async fn follow_while_ahead(
         &self,
         partition: PartitionId,
         component: &Component,
-    ) -> ProjectorError {
-        let mut follower = match self.begin(partition).await {
-            Ok(follower) => follower,
-            Err(error) => return error,
-        };
+    ) -> Result<(), ProjectorError> {
+        let mut follower = self.begin(partition).await?;
         component.ready();
         let mut history = self.history(partition);
         loop {
-            let applied = match history.tail(&follower).await {
-                Ok(records) => self.advance(partition, &mut follower, &records).await,
-                Err(error) => Err(error.into()),
+            let applied = progress::reached(follower.last());
+            let records = tokio::select! {
+                records = history.tail(&follower) => records?,
+                () = self.progress.falls_below(partition, applied) => return Ok(()),
             };
-            if let Err(error) = applied {
-                return error;
-            }
+            self.advance(partition, &mut follower, &records).await?;
         }
     }
 
@@ -202,8 +218,7 @@ impl Projector {
             Ok(Start::LogIsBehind { stored, last }) => {
                 return Err(ProjectorError::LogIsBehind { partition, stored, last });
             }
-            Err(StartError::Bus(error)) => return Err(error.into()),
-            Err(StartError::Decode(error)) => return Err(error.into()),
+            Err(error) => return Err(error.into()),
         };
         self.report(partition, &follower).await;
         Ok(follower)
@@ -253,7 +268,7 @@ impl Projector {
     }
 
     async fn report(&self, partition: PartitionId, follower: &Follower) {
-        let reached = follower.last().map_or((0, 0), |last| (last.generation, last.seq));
+        let reached = progress::reached(follower.last());
         self.progress.set(partition, reached);
         let signal = progress::applied(partition, reached);
         if self.bus.signals.is_heard(&signal.topic)
@@ -277,12 +292,9 @@ impl Projector {
 
     /// Applies everything the log holds now.
     async fn catch_up(&self, partition: PartitionId) -> Result<(), ProjectorError> {
-        let Some((seq, bytes)) = self.bus.log.last(partition).await? else { return Ok(()) };
-        let head = Record::decode_head(&bytes).map_err(|source| DecodeError::Record {
-            partition,
-            seq,
-            source,
-        })?;
+        let Some((seq, head)) = decode::last_record(&*self.bus.log, partition).await? else {
+            return Ok(());
+        };
         let end = (head.generation, seq);
         let mut follower = self.begin(partition).await?;
         let mut history = self.history(partition);

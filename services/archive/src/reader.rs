@@ -20,13 +20,15 @@ use crate::{
         LetterId, LetterRow, MessageRow, MessageView, StoredConversation, ThreadCursor,
         UnsettledSend,
     },
-    progress::Progress,
+    progress::{self, Progress, Reached},
 };
 
 /// Rows read beyond what was asked, so that a page boundary within one second rarely costs a second read.
 const SLACK: usize = 16;
 /// How long a query waits for the position it names (design.md 4.6).
 const WAIT: Duration = Duration::from_millis(500);
+/// Pause before a database that did not answer is asked again, within that time.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// An answer, and whether the read model had reached the position that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +82,21 @@ impl Archive {
     /// Waits, within bounds, until the record of `position` is applied; says whether it is.
     pub async fn reach(&self, partition: PartitionId, position: Position) -> bool {
         let wanted = (position.generation, position.seq);
-        self.progress.reach(partition, wanted, self.wait).await
+        let stored = self.until_stored(partition, wanted);
+        tokio::time::timeout(self.wait, stored).await.unwrap_or(false)
+    }
+
+    /// What was heard may be of before the database crashed, or a standby took its place: what is stored counts.
+    async fn until_stored(&self, partition: PartitionId, wanted: Reached) -> bool {
+        loop {
+            let Some(heard) = self.progress.reach(partition, wanted).await else { return false };
+            match self.repository.cursor(partition).await.map(progress::reached) {
+                Ok(stored) if stored >= wanted => return true,
+                Ok(stored) => self.progress.correct(partition, heard, stored),
+                // Who reads on is told why.
+                Err(_) => tokio::time::sleep(ASK_AGAIN).await,
+            }
+        }
     }
 
     async fn is_stale(&self, at_least: Option<(PartitionId, Position)>) -> bool {

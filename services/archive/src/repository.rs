@@ -1,5 +1,7 @@
 //! The one interface behind which the tables are kept.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bus::{DeadLetter, EntityId, PartitionId, Position};
 use domain::{BusinessId, Hash16, MessageId, Millis, conversation::ConversationEvent};
@@ -61,6 +63,8 @@ pub enum Applied {
 pub trait Repository: Send + Sync + 'static {
     /// Last record applied of a partition.
     async fn cursor(&self, partition: PartitionId) -> Result<Option<Cursor>, ArchiveError>;
+    /// Last record applied of every partition that has one.
+    async fn cursors(&self) -> Result<BTreeMap<PartitionId, Cursor>, ArchiveError>;
     /// Applies a batch in one transaction, if the read model stands where the batch continues.
     async fn apply(&self, batch: Batch) -> Result<Applied, ArchiveError>;
     /// Forgets everything, positions included.

@@ -14,6 +14,7 @@ mod fetch;
 mod format;
 mod keeper;
 mod kept;
+mod lock;
 mod read;
 mod shipper;
 mod verify;
@@ -35,6 +36,7 @@ pub use copy::copy;
 pub use fetch::Fetched;
 pub use format::{Footer, Hash};
 pub use keeper::{Keeper, KeeperError, KeeperOptions};
+pub use lock::Lock;
 pub use shipper::Shipper;
 pub use verify::{Report, verify};
 
@@ -47,6 +49,8 @@ use crate::chain::Cursor;
 const ENDING: &str = "segment";
 /// Ending of one that is being written.
 const OPEN_ENDING: &str = "open";
+/// Ending of a complete one whose records another archive stored first, cut elsewhere. It is not used any more.
+const ASIDE_ENDING: &str = "aside";
 /// File that names a partition's newest segment.
 const HEAD_FILE: &str = "HEAD";
 
@@ -106,6 +110,18 @@ pub enum SegmentError {
         /// What does not fit.
         why: String,
     },
+    /// The bucket holds the same records under a segment's name, cut elsewhere: another archive stored them first.
+    #[error("{object} was stored by another archive first, cut elsewhere; it is gone on from")]
+    Overtaken {
+        /// The object's address.
+        object: String,
+    },
+    /// Another process writes there.
+    #[error("another process writes the segments in {}", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// What is asked for may be in the bucket, which could not be read yet.
     #[error("the segments that the directory lacks are still being fetched from the bucket")]
     Fetching,
@@ -117,7 +133,10 @@ pub enum SegmentError {
 impl SegmentError {
     /// The same attempt may succeed later.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Bucket { .. } | Self::Fetching)
+        matches!(
+            self,
+            Self::Io { .. } | Self::Bucket { .. } | Self::Overtaken { .. } | Self::Fetching
+        )
     }
 
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -167,7 +186,7 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Looks into `dir`, which need not exist yet, and removes what a crash left half written.
+    /// Looks into `dir`, which need not exist yet.
     ///
     /// # Errors
     /// When the directory cannot be read, or a segment has no footer.
@@ -176,12 +195,8 @@ impl Segments {
         for (partition, partition_dir) in partition_dirs(dir)? {
             let mut segments = Vec::new();
             for path in files(&partition_dir)? {
-                match path.extension().and_then(|ending| ending.to_str()) {
-                    Some(ENDING) => segments.push(read::open_footer(&path)?),
-                    Some(OPEN_ENDING) => {
-                        fs::remove_file(&path).map_err(SegmentError::io("remove", &path))?;
-                    }
-                    _ => {}
+                if has_ending(&path, ENDING) {
+                    segments.push(read::open_footer(&path)?);
                 }
             }
             segments.sort_by_key(Segment::end);
@@ -235,9 +250,44 @@ impl Segments {
         segments.insert(at, segment);
     }
 
+    /// Adds one that was just written here.
+    fn append(&self, segment: Segment) -> Result<(), SegmentError> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let segments = index.entry(segment.footer.partition).or_default();
+        if segments.last().map(|last| last.footer.hash) != segment.footer.previous {
+            // Those before it gave way meanwhile.
+            put_aside(&segment)?;
+            return Err(SegmentError::Fetching);
+        }
+        segments.push(segment);
+        Ok(())
+    }
+
+    /// Takes a segment and all after it out of use: another archive stored these records first, cut elsewhere. Nobody has trimmed
+    /// them by these, which are in no bucket. The files stay, under another name.
+    fn set_aside(&self, from: &Segment) -> Result<(), SegmentError> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let segments = index.entry(from.footer.partition).or_default();
+        // The last one first: what a crash leaves is without a hole.
+        while let Some(segment) = segments.pop_if(|segment| segment.end() >= from.end()) {
+            put_aside(&segment)?;
+        }
+        Ok(())
+    }
+
     fn look<T>(&self, at: impl FnOnce(&Index) -> T) -> T {
         at(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn put_aside(segment: &Segment) -> Result<(), SegmentError> {
+    let aside = segment.path.with_extension(ASIDE_ENDING);
+    tracing::info!(file = %segment.path.display(), "a segment is put aside");
+    fs::rename(&segment.path, aside).map_err(SegmentError::io("rename", &segment.path))
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|it| it == ending)
 }
 
 fn partition_dir(dir: &Path, partition: PartitionId) -> PathBuf {

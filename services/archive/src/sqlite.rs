@@ -77,7 +77,11 @@ impl SqliteRepository {
 #[async_trait]
 impl Repository for SqliteRepository {
     async fn cursor(&self, partition: PartitionId) -> Result<Option<Cursor>, ArchiveError> {
-        self.connections.write(move |db| apply::cursor(db, partition)).await
+        self.connections.read(move |db| apply::cursor(db, partition)).await
+    }
+
+    async fn cursors(&self) -> Result<BTreeMap<PartitionId, Cursor>, ArchiveError> {
+        self.connections.read(apply::cursors).await
     }
 
     async fn apply(&self, batch: Batch) -> Result<Applied, ArchiveError> {

@@ -1,6 +1,7 @@
 //! The projection as tables of events and rows; each test writes a log and reads the read model.
 
 mod bucket;
+mod duty;
 mod marks;
 mod moved;
 mod postgres;
@@ -10,3 +11,4 @@ mod segments;
 mod support;
 mod tables;
 mod thread;
+mod turns;

@@ -157,6 +157,12 @@ impl Trimmer {
             log_through: floor.log_through.min(kept_through).min(read_through),
         };
         let done = self.trimmed().get(&partition).copied().unwrap_or_default();
+        if wanted.log_through > done.log_through {
+            // The bus keeps the last entry, which may be no record: the last one that is must stay as well.
+            let last = decode::last_record(&*self.bus.log, partition).await?;
+            let before_last = last.map_or(0, |(seq, _)| seq.saturating_sub(1));
+            wanted.log_through = wanted.log_through.min(before_last).max(done.log_through);
+        }
         // Segments of another installation have sequences too; those of this log end at a record of it.
         if wanted.log_through > done.log_through
             && let Some(cursor) = cursor

@@ -113,8 +113,12 @@ async fn main() {
     println!("| fsync | what | rate | one call |\n|---|---|---|---|");
     for policy in ["always", "2m"] {
         let cluster = NatsCluster::start_with(3, policy).await.unwrap();
-        let options =
-            Options { servers: cluster.urls(), partitions: PARTITIONS, ..Options::default() };
+        let options = Options {
+            servers: cluster.urls(),
+            partitions: PARTITIONS,
+            allow_data_loss: true,
+            ..Options::default()
+        };
         jetstream::init(options.clone()).await.unwrap();
         let bus = jetstream::connect(options).await.unwrap();
         appends(&bus, policy).await;

@@ -2,7 +2,7 @@
 //!
 //! Owns the streams (names and subjects in `names.rs`) and says nothing of how the servers are run. They are
 //! made once, by [`init`]; [`connect`] never makes one, and refuses what could lose or hide an acknowledged
-//! write; [`check`] says all of that without a bus. An inbox or a log is one subject of a stream; its sequences
+//! write; [`check`] says all of that without a bus, and of every server. An inbox or a log is one subject of a stream; its sequences
 //! are the stream's, hence shared by the partitions in it. The log is fenced by
 //! `Nats-Expected-Last-Subject-Sequence`; saved parts lie in buckets (`states.rs`).
 //!
@@ -21,6 +21,7 @@ mod cursor;
 mod findings;
 mod follower;
 mod leases;
+mod monitor;
 mod names;
 mod options;
 mod publish;

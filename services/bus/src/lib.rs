@@ -15,6 +15,7 @@ mod format;
 pub mod jetstream;
 mod limits;
 mod local;
+mod namesake;
 pub mod sim;
 pub mod sqlite;
 mod traits;
@@ -26,6 +27,7 @@ pub use format::{
     Key, PartName, PartitionId, Place, Position, RECORD_BYTES_MAX, Record, RecordBody, RecordHead,
     Reply, Step, Steps, TraceContext, VALUE_BYTES_MAX, check_version, decode, encode,
 };
+pub use namesake::{NameIs, Namesake};
 pub use traits::{
     AppendError, Bus, BusError, Checkpoint, Inbox, Leases, Log, LogAppendError, NodeLease, PartPut,
     ReadLimit, SavedPart, ScanMark, ScanPage, Signal, SignalStream, Signals, States,

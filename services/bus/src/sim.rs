@@ -23,12 +23,13 @@ use chassis::clock::Clock;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 pub use faults::{Breaks, Faults, Link, Silence};
-pub use inspect::Applied;
+pub use inspect::{Applied, Harm};
 
 use crate::{
     Bus,
     local::{LocalLeases, LocalSignals},
 };
+use link::Wire;
 use node::SimNode;
 use store::Store;
 
@@ -68,9 +69,10 @@ impl World {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner).get(node).copied()
     }
 
-    /// An independent random stream: what one node draws never disturbs another.
-    fn rng(&self, purpose: &str) -> ChaCha8Rng {
-        rng(self.seed, purpose)
+    /// A node's wire, with independent random streams: what one node draws never disturbs another.
+    fn wire(&self, name: &str) -> Wire {
+        let new = || Wire::new(rng(self.seed, name), rng(self.seed, &format!("{name}: leaders")));
+        self.store().wire(name, new)
     }
 }
 
@@ -102,7 +104,7 @@ impl SimBus {
     /// stream and its link go on.
     #[must_use]
     pub fn node(&self, name: &str) -> Bus {
-        let wire = self.world.store().wire(name, || self.world.rng(name));
+        let wire = self.world.wire(name);
         let node = Arc::new(SimNode::new(Arc::clone(&self.world), wire));
         Bus {
             inbox: node.clone(),
@@ -140,9 +142,8 @@ impl SimBus {
         self.world.store().breaks = breaks;
     }
 
-    /// Cuts, pauses or restores the link of one node.
+    /// Cuts, half opens, pauses or restores the link of one node.
     pub fn set_link(&self, name: &str, link: Link) {
-        let wire = self.world.store().wire(name, || self.world.rng(name));
-        wire.set_link(link);
+        self.world.wire(name).set_link(link);
     }
 }

@@ -94,6 +94,14 @@ pub trait Inbox: Send + Sync {
     ) -> Result<Vec<(u64, Bytes)>, BusError>;
     /// Sequence of the last entry (0: none).
     async fn last(&self, partition: PartitionId) -> Result<u64, BusError>;
+    /// Sequence of the first entry that was not trimmed (0: none).
+    async fn first(&self, partition: PartitionId) -> Result<u64, BusError> {
+        if self.last(partition).await? == 0 {
+            return Ok(0);
+        }
+        let one = ReadLimit { values: 1, bytes: 1 };
+        Ok(self.read(partition, 0, one).await?.first().map_or(0, |(seq, _)| *seq))
+    }
     /// Removes the entries up to and with `through`, but never the last one, and answers how many are gone.
     /// Other requests are not delayed by it; after an error any part of it may be gone.
     async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError>;
@@ -126,6 +134,11 @@ pub trait Log: Send + Sync {
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<(u64, Bytes)>, BusError>;
+    /// Sequence of the first record that was not trimmed (0: none).
+    async fn first(&self, partition: PartitionId) -> Result<u64, BusError> {
+        let one = ReadLimit { values: 1, bytes: 1 };
+        Ok(self.read(partition, 0, one).await?.first().map_or(0, |(seq, _)| *seq))
+    }
     /// Removes the records up to and with `through`, but never the last one, and answers how many are gone.
     /// Reading from before them then begins with the first that is left: the chain of records shows the gap.
     async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError>;

@@ -7,7 +7,7 @@ use bus::{
     jetstream::{self, Auth, ConnectError, Level, Options},
 };
 use bytes::Bytes;
-use testkit::nats::NatsServer;
+use testkit::nats::{NatsServer, Setup};
 
 fn options(server: &NatsServer) -> Options {
     Options {
@@ -72,7 +72,7 @@ async fn a_single_copy_is_refused_unless_loss_is_allowed() {
     assert_eq!(jetstream::check(careful).await.unwrap().worst(), Level::Refused);
     let three = Options { replicas: 3, prefix: "three".to_owned(), ..options(&server) };
     let said = jetstream::init(three).await.unwrap_err().to_string();
-    assert!(said.contains("3 copies are configured, 1 servers answered"), "{said}");
+    assert!(said.contains("3 copies are configured, 1 servers with JetStream answered"), "{said}");
 }
 
 #[tokio::test]
@@ -100,6 +100,48 @@ async fn other_numbers_and_a_changed_stream_are_refused() {
     context.delete_stream("TANDEM_STATES_1").await.unwrap();
     let report = jetstream::check(options(&server)).await.unwrap().to_string();
     assert!(report.contains("TANDEM_STATES_1 does not exist"), "{report}");
+}
+
+#[tokio::test]
+async fn a_server_is_asked_when_it_writes_to_the_disk_and_refused_where_that_is_late() {
+    for (policy, expected) in [
+        ("always", ["ok: server ", " writes to the disk before it acknowledges"]),
+        ("2m", ["refused: server ", " writes to the disk up to 120s after it acknowledged"]),
+    ] {
+        let server = NatsServer::start_with(Setup::alone(policy)).await.unwrap();
+        let careful = Options { allow_data_loss: false, ..options(&server) };
+        let asked = Options { monitor: vec![server.monitor()], ..careful.clone() };
+        let says = |report: &str| {
+            report.lines().any(|line| expected.iter().all(|part| line.contains(part)))
+        };
+        let report = jetstream::check(asked.clone()).await.unwrap().to_string();
+        assert!(says(&report), "{report}");
+        let refused = jetstream::init(asked).await.unwrap_err().to_string();
+        assert_eq!(says(&refused), policy == "2m", "{refused}");
+        for monitor in [Vec::new(), vec!["http://127.0.0.1:1".to_owned()]] {
+            let wrong = monitor.len();
+            let not_asked = Options { monitor, ..careful.clone() };
+            let report = jetstream::check(not_asked.clone()).await.unwrap().to_string();
+            assert!(report.contains("refused: it is not known when server"), "{report}");
+            assert_eq!(report.matches("127.0.0.1:1 does not tell").count(), wrong, "{report}");
+            let refused = jetstream::init(not_asked).await.unwrap_err().to_string();
+            assert!(refused.contains("it is not known when server"), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn states_and_leases_cannot_be_purged_by_anybody() {
+    let (bus, server) = make().await;
+    bus.leases.renew("router-0", body("here")).await.unwrap();
+    let context = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    for (stream, denied) in
+        [("TANDEM_STATES_0", true), ("TANDEM_LEASES", true), ("TANDEM_LOG_0", false)]
+    {
+        let purged = context.get_stream(stream).await.unwrap().purge().await;
+        assert_eq!(purged.is_err(), denied, "{stream}: {purged:?}");
+    }
+    assert_eq!(bus.leases.list().await.unwrap().len(), 1);
 }
 
 /// A purge up to sequence 1 has no limit for the servers: the only entry must stay all the same.

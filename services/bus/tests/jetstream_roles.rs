@@ -1,21 +1,27 @@
-//! `deploy/nats/users.conf` and `tls.conf` on a real server: every role can do what it must, only the trimmer
-//! purges, only the operator changes streams; and connections are encrypted by certificates of both sides.
+//! `deploy/nats` on real servers: every role can do what it must and hears its own answers alone, only the trimmer purges,
+//! only the operator changes streams; and connections, also those between servers, are encrypted by certificates of both
+//! sides.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
+
+#[path = "jetstream_roles/authority.rs"]
+mod authority;
+#[path = "jetstream_roles/production.rs"]
+mod production;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_nats::{Client, ConnectOptions};
+use authority::Authority;
 use bus::{
     Bus, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart,
-    jetstream::{self, Auth, ClientCertificate, ConnectError, Options, Tls},
+    jetstream::{self, Auth, ConnectError, Options, Tls},
 };
 use bytes::Bytes;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use futures::StreamExt;
 use testkit::{
     nats::{NatsServer, ROLES, RoleKeys, Setup},
     temp_dir, wait_until,
@@ -23,6 +29,11 @@ use testkit::{
 
 const P0: PartitionId = PartitionId(0);
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// Where answers to a role come.
+fn inbox_prefix(role: &str) -> String {
+    format!("_INBOX_{}", role.to_uppercase())
+}
 
 struct Installation {
     server: NatsServer,
@@ -54,6 +65,7 @@ impl Installation {
             replicas: 1,
             allow_data_loss: true,
             auth: self.auth(role),
+            inbox_prefix: inbox_prefix(role),
             tls: self.tls.clone(),
             ..Options::default()
         }
@@ -68,8 +80,9 @@ impl Installation {
         let seed = fs::read_to_string(self.keys.seed_file(role)).unwrap();
         let complaints = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&complaints);
-        let options =
-            ConnectOptions::with_nkey(seed.trim().to_owned()).event_callback(move |event| {
+        let options = ConnectOptions::with_nkey(seed.trim().to_owned())
+            .custom_inbox_prefix(inbox_prefix(role))
+            .event_callback(move |event| {
                 heard.lock().unwrap().push(event.to_string().to_lowercase());
                 async {}
             });
@@ -81,11 +94,23 @@ impl Installation {
         let (client, complaints) = self.client(role).await;
         client.publish(subject.to_owned(), Bytes::from_static(b"{}")).await.unwrap();
         client.flush().await.unwrap();
-        let wanted = format!("permissions violation for publish to \"{}\"", subject.to_lowercase());
-        let heard = || complaints.lock().unwrap().iter().any(|said| said.contains(&wanted));
-        let what = format!("a refusal of {subject} by {role}");
-        wait_until(WITHIN, &what, heard).await.unwrap();
+        complained(&complaints, role, "publish", subject).await;
     }
+
+    /// The server refuses that `role` listens on `subject`.
+    async fn refuses_to_tell(&self, role: &str, subject: &str) {
+        let (client, complaints) = self.client(role).await;
+        let _listening = client.subscribe(subject.to_owned()).await.unwrap();
+        client.flush().await.unwrap();
+        complained(&complaints, role, "subscription", subject).await;
+    }
+}
+
+async fn complained(complaints: &Mutex<Vec<String>>, role: &str, act: &str, subject: &str) {
+    let wanted = format!("permissions violation for {act} to \"{}\"", subject.to_lowercase());
+    let heard = || complaints.lock().unwrap().iter().any(|said| said.contains(&wanted));
+    let what = format!("a refusal of {act} to {subject} by {role}");
+    wait_until(WITHIN, &what, heard).await.unwrap();
 }
 
 fn body(text: &str) -> Bytes {
@@ -130,6 +155,7 @@ async fn every_role_can_do_what_it_must() {
     let archive = nats.bus("archive").await;
     let tail = archive.log.tail(P0, first, ReadLimit::default()).await.unwrap();
     assert_eq!(tail, [(second, body("more"))]);
+    archive.leases.renew("archive:archive-1", body("works")).await.unwrap();
     assert!(archive.log.trim(P0, first).await.is_err(), "trimmed without the trimmer's key");
     let options = Options { trimmer: Some(nats.auth("trimmer")), ..nats.options("archive") };
     let trimming = jetstream::connect(options).await.unwrap();
@@ -161,6 +187,9 @@ async fn only_the_trimmer_purges_and_only_the_operator_changes_streams() {
         }
     }
     nats.refuses("archive", "tandem.inbox.0.0").await;
+    for stream in ["TANDEM_STATES_0", "TANDEM_LEASES", "TANDEM_LOG_32"] {
+        nats.refuses("trimmer", &format!("$JS.API.STREAM.PURGE.{stream}")).await;
+    }
     assert!(router.log.last(P0).await.unwrap().is_some());
 
     // What is refused above works for those who may.
@@ -171,6 +200,61 @@ async fn only_the_trimmer_purges_and_only_the_operator_changes_streams() {
     config.description = Some("looked at".to_owned());
     context.update_stream(config).await.unwrap();
     context.delete_stream("TANDEM_STATES_1").await.unwrap();
+}
+
+/// The last of as many streams as there can be: it is not there, and whoever may not purge it would not be told.
+#[tokio::test]
+async fn the_trimmer_may_purge_every_inbox_and_log() {
+    let nats = Installation::open().await;
+    let (trimmer, _) = nats.client("trimmer").await;
+    let last = chassis::config::Nats::STREAMS_MAX - 1;
+    for stream in [format!("TANDEM_INBOX_{last}"), format!("TANDEM_LOG_{last}")] {
+        let asked = trimmer.request(format!("$JS.API.STREAM.PURGE.{stream}"), Bytes::new()).await;
+        let answer = String::from_utf8(asked.unwrap().payload.to_vec()).unwrap();
+        assert!(answer.contains("stream not found"), "{stream}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn no_role_hears_the_answers_to_another() {
+    let nats = Installation::open().await;
+    for role in ROLES {
+        nats.refuses_to_tell(role, "_INBOX.>").await;
+        for other in ROLES.into_iter().filter(|other| *other != role) {
+            nats.refuses_to_tell(role, &format!("{}.>", inbox_prefix(other))).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_role_signals_its_own_topics_alone() {
+    let nats = Installation::open().await;
+    let (listener, _) = nats.client("router").await;
+    let mut signals = listener.subscribe("tandem.signal.>").await.unwrap();
+    listener.flush().await.unwrap();
+    let topics: [(&str, &[&str]); 7] = [
+        ("placement", &["router", "operator"]),
+        ("sends.release", &["router", "desk"]),
+        ("inbound.0", &["router", "gateway"]),
+        ("echo.0", &["router", "gateway"]),
+        ("applied.0", &["router", "archive"]),
+        ("session.0", &["router"]),
+        ("round-trip.0", &["router", "gateway", "desk", "archive"]),
+    ];
+    for (topic, may) in topics {
+        let subject = format!("tandem.signal.{topic}");
+        for role in ROLES {
+            if !may.contains(&role) {
+                nats.refuses(role, &subject).await;
+                continue;
+            }
+            let (client, _) = nats.client(role).await;
+            client.publish(subject.clone(), body(role)).await.unwrap();
+            client.flush().await.unwrap();
+            let heard = tokio::time::timeout(WITHIN, signals.next()).await.unwrap().unwrap();
+            assert_eq!((heard.subject.as_str(), heard.payload), (subject.as_str(), body(role)));
+        }
+    }
 }
 
 #[tokio::test]
@@ -186,51 +270,13 @@ async fn a_wrong_or_missing_key_says_so() {
     assert!(matches!(refused, Err(ConnectError::Connect { .. })), "{refused:?}");
 }
 
-/// An authority that signs certificates for loopback, and writes them as PEM files.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    fn ca_file(&self, folder: &Path, name: &str) -> PathBuf {
-        let file = folder.join(format!("{name}.ca.pem"));
-        fs::write(&file, &self.pem).unwrap();
-        file
-    }
-
-    fn certificate(&self, folder: &Path, name: &str) -> ClientCertificate {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let params = CertificateParams::new(names).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let signed = params.signed_by(&key, &self.issuer).unwrap();
-        let certificate_file = folder.join(format!("{name}.pem"));
-        let key_file = folder.join(format!("{name}.key.pem"));
-        fs::write(&certificate_file, signed.pem()).unwrap();
-        fs::write(&key_file, key.serialize_pem()).unwrap();
-        ClientCertificate { certificate_file, key_file }
-    }
-}
-
 #[tokio::test]
 async fn connections_are_encrypted_by_certificates_of_both_sides() {
     let folder = temp_dir().unwrap();
     let ours = Authority::new();
-    let server = ours.certificate(folder.path(), "server");
     let ca = ours.ca_file(folder.path(), "ours");
-    let quoted = |path: &Path| format!("\"{}\"", path.display());
-    let setup = Setup::deployed(&["users.conf", "tls.conf"])
-        .with("NATS_TLS_CERT", &quoted(&server.certificate_file))
-        .with("NATS_TLS_KEY", &quoted(&server.key_file))
-        .with("NATS_TLS_CA", &quoted(&ca));
+    let setup = Setup::deployed(&["users.conf", "tls.conf"]);
+    let setup = ours.equip(setup, folder.path(), "TLS");
     let client = ours.certificate(folder.path(), "client");
     let foreign = Authority::new();
     let (foreign_ca, foreign_client) = (

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bus::{
     AppendError, BusError, EntityId, LogAppendError, PartName, PartPut, PartitionId, Position,
     ReadLimit, SavedPart, conformance,
-    sim::{Breaks, Faults, Link, SimBus},
+    sim::{Breaks, Faults, Harm, Link, SimBus},
 };
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
@@ -44,6 +44,7 @@ async fn history(seed: u64) -> String {
         slow: 0.3,
         full: 0.02,
         unavailable: 0.05,
+        stale: 0.1,
         signal_lost: 0.1,
         ..Faults::default()
     });
@@ -104,8 +105,10 @@ async fn a_late_append_lands_after_its_caller_gave_up_and_is_still_fenced() {
     let append = bus.log.append(P0, 0, body("late")).await;
     assert!(matches!(append, Err(LogAppendError::Unknown(_))), "{append:?}");
     assert!(sim.records(P0).is_empty(), "it landed before its caller gave up");
+    assert_eq!(sim.harm().late_landings, 0);
     sleep(LATER).await;
     assert_eq!(sim.records(P0).len(), 1);
+    assert_eq!(sim.harm().late_landings, 1);
 
     let landed = sim.records(P0)[0].0;
     drop(bus.log.append(P0, landed, body("too late")).await);
@@ -114,6 +117,45 @@ async fn a_late_append_lands_after_its_caller_gave_up_and_is_still_fenced() {
     sleep(LATER).await;
     let bodies: Vec<_> = sim.records(P0).into_iter().map(|(_, body)| body).collect();
     assert_eq!(bodies, [body("late"), body("winner")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_former_leader_answers_an_older_last_record_and_only_once() {
+    let sim = SimBus::new(1, 2);
+    let bus = sim.node("a");
+    let mut records = Vec::new();
+    let mut last = 0;
+    // The third was stored as long ago as a former leader may have been deposed.
+    for n in 0..6 {
+        last = bus.log.append(P0, last, body(&format!("{n}"))).await.unwrap();
+        records.push((last, body(&format!("{n}"))));
+        sleep(Duration::from_millis(2_500)).await;
+    }
+    // It does not know of a trim either.
+    bus.log.trim(P0, records[3].0).await.unwrap();
+    sim.set_faults(Faults { stale: 1.0, ..Faults::default() });
+    let mut behind = std::collections::BTreeSet::new();
+    for n in 1..=100 {
+        let former = bus.log.last(P0).await.unwrap();
+        let known = |former| records.iter().position(|record| *record == former).unwrap() + 1;
+        behind.insert(records.len() - former.map_or(0, known));
+        assert_eq!(bus.log.last(P0).await.unwrap().as_ref(), records.last(), "after the {n}th");
+    }
+    // None of these took the partition: before it was taken there was nothing.
+    assert_eq!(behind.into_iter().collect::<Vec<_>>(), [1, 2, 3, 6]);
+    assert_eq!(sim.harm(), Harm { stale_last_reads: 100, late_landings: 0 });
+    // What is appended is still compared with what is stored.
+    let refused = bus.log.append(P0, records[4].0, body("x")).await;
+    assert!(matches!(refused, Err(LogAppendError::Conflict)), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_former_leader_may_know_no_record_at_all() {
+    let sim = sim_with(Faults { stale: 1.0, ..Faults::default() });
+    let bus = sim.node("a");
+    let seq = bus.log.append(P0, 0, body("first")).await.unwrap();
+    assert_eq!(bus.log.last(P0).await.unwrap(), None);
+    assert_eq!(bus.log.last(P0).await.unwrap(), Some((seq, body("first"))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,6 +207,79 @@ async fn a_cut_node_hears_nothing_until_the_link_is_up() {
     sim.set_link("cut", Link::Up);
     let read = cut.inbox.read(P0, 0, ReadLimit::default()).await.unwrap();
     assert_eq!(read, [(seq, body("seen later"))]);
+}
+
+/// What a node that hears nothing sends is done all the same: to the others it lives.
+#[tokio::test(start_paused = true)]
+async fn a_deaf_node_is_heard_and_hears_nothing() {
+    let sim = SimBus::new(1, 1);
+    let (deaf, other) = (sim.node("deaf"), sim.node("other"));
+    let mut to_deaf = deaf.signals.subscribe("x").await.unwrap();
+    let mut from_deaf = other.signals.subscribe("y").await.unwrap();
+    let first = deaf.leases.renew("deaf", body("before")).await.unwrap();
+    sim.set_link("deaf", Link::Deaf);
+
+    let renewed = deaf.leases.renew("deaf", body("after")).await;
+    assert!(matches!(renewed, Err(BusError::Unavailable(_))), "{renewed:?}");
+    let leases = other.leases.list().await.unwrap();
+    assert!(leases["deaf"].renewal > first && leases["deaf"].info == body("after"));
+    assert!(deaf.leases.list().await.is_err());
+    let appended = deaf.log.append(P0, 0, body("record")).await;
+    assert!(matches!(appended, Err(LogAppendError::Unknown(_))), "{appended:?}");
+    assert_eq!(sim.records(P0).len(), 1);
+    let appended = deaf.inbox.append(P0, body("entry")).await;
+    assert!(matches!(appended, Err(AppendError::Unknown(_))), "{appended:?}");
+    deaf.signals.publish("y", body("heard")).await.unwrap();
+    assert_eq!(from_deaf.next().await.unwrap().unwrap().body, body("heard"));
+
+    other.signals.publish("x", body("lost")).await.unwrap();
+    assert!(timeout(LATER, to_deaf.next()).await.is_err());
+    assert!(timeout(LATER, deaf.inbox.read(P0, 0, ReadLimit::default())).await.is_err());
+    assert!(deaf.leases.release("deaf").await.is_err());
+    assert!(other.leases.list().await.unwrap().is_empty(), "released, and not told so");
+    sim.set_link("deaf", Link::Up);
+    assert_eq!(deaf.inbox.read(P0, 0, ReadLimit::default()).await.unwrap()[0].1, body("entry"));
+    assert!(deaf.leases.renew("deaf", body("again")).await.unwrap() > leases["deaf"].renewal);
+}
+
+/// An answer that is under way when the node goes deaf is lost.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_goes_deaf_misses_the_answer_under_way() {
+    let sim = sim_with(Faults { slow: 1.0, ..Faults::default() });
+    let bus = sim.node("a");
+    let append = bus.inbox.append(P0, body("x"));
+    tokio::pin!(append);
+    assert!(timeout(Duration::ZERO, &mut append).await.is_err());
+    sim.set_link("a", Link::Deaf);
+    assert!(matches!(append.await, Err(AppendError::Unknown(_))));
+    assert_eq!(sim.inbox_entries(P0).len(), 1);
+}
+
+/// A renewal or a release may be lost, or land and not be answered; none lands when its node has gone on.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_without_an_answer_has_landed_or_never_will() {
+    let sim = SimBus::new(1, 1);
+    let (bus, other) = (sim.node("a"), sim.node("other"));
+    let faults = [
+        Faults { unanswered: 1.0, ..Faults::default() },
+        Faults { late: 1.0, ..Faults::default() },
+        Faults { lost: 1.0, ..Faults::default() },
+    ];
+    for (faults, lands) in faults.into_iter().zip([true, true, false]) {
+        for (n, text) in ["renewed", "released"].into_iter().enumerate() {
+            sim.set_faults(faults.clone());
+            let failed = match n {
+                0 => bus.leases.renew("a", body(text)).await.is_err(),
+                _ => bus.leases.release("a").await.is_err(),
+            };
+            assert!(failed, "{faults:?} answered");
+            sim.set_faults(Faults::default());
+            let found = other.leases.list().await.unwrap().len();
+            assert_eq!(found, usize::from(lands && n == 0), "{text} with {faults:?}");
+            sleep(LATER).await;
+            assert_eq!(other.leases.list().await.unwrap().len(), found, "{text} with {faults:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,8 @@ pub use business::{
 };
 pub use error::{ConfigError, Problem};
 pub use process::{
-    Admin, Archive, Desk, Gateway, Graph, Limits, Log, LogFormat, Postgres, PostgresTls, S3, Tls,
+    Admin, Archive, Desk, DeskClient, Gateway, Graph, Limits, Log, LogFormat, Postgres,
+    PostgresTls, S3, Tls,
 };
 pub use secret::Secret;
 

@@ -6,8 +6,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::Bus;
-use chassis::{clock::Clock, task::Shutdown};
+use bus::{Bus, NameIs, Namesake, NodeLease};
+use chassis::{clock::Clock, health::Component, task::Shutdown};
 use domain::{
     DeskId, DeskLease,
     desk::lease_name,
@@ -52,22 +52,40 @@ pub(crate) struct Keeper {
     pub(crate) renew: Duration,
     /// A life ends after this long without an acknowledged renewal.
     pub(crate) lease: Duration,
+    /// Tells whether the bus answers.
+    pub(crate) touch: Component,
 }
 
+/// Another desk process has the same `node`: each would tell the workspaces that the other's connections are gone.
+#[derive(Debug, thiserror::Error)]
+#[error("another desk runs on the node {0}: give each process a `node` of its own")]
+pub(crate) struct NameTaken(String);
+
 impl Keeper {
-    pub(crate) async fn run(self, shutdown: Shutdown) {
+    /// # Errors
+    /// When another process renews the same lease.
+    pub(crate) async fn run(self, shutdown: Shutdown) -> Result<(), NameTaken> {
         let name = lease_name(&self.node);
         let mut renewed_us = self.clock.boot_us();
+        let lease_ms = u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX);
+        let mut namesake = Namesake::watch(self.clock.boot_ms(), lease_ms);
         loop {
+            if self.looks_for(&mut namesake, &name).await == NameIs::Taken {
+                return Err(NameTaken(self.node));
+            }
             let asked_us = self.clock.boot_us();
             let silent = Duration::from_micros(asked_us.saturating_sub(renewed_us));
             if silent >= self.lease {
                 tracing::warn!(?silent, "the desk's lease was not renewed: connections end");
+                self.touch.not_ready("the bus does not answer");
                 self.life.end();
                 renewed_us = asked_us;
             }
             match self.renew(&name).await {
-                Ok(()) => renewed_us = asked_us,
+                Ok(()) => {
+                    self.touch.ready();
+                    renewed_us = asked_us;
+                }
                 Err(why) => tracing::debug!(why, "the desk's lease was not renewed"),
             }
             tokio::select! {
@@ -78,6 +96,24 @@ impl Keeper {
         if let Err(error) = self.bus.leases.release(&name).await {
             tracing::warn!(%error, "the desk's lease was not given up; it ends by itself");
         }
+        Ok(())
+    }
+
+    /// Before we renew, while this process is young: what stands under our name.
+    async fn looks_for(&self, namesake: &mut Namesake, name: &str) -> NameIs {
+        let now_ms = self.clock.boot_ms();
+        if !namesake.is_watching(now_ms) {
+            return NameIs::Ours;
+        }
+        // What cannot be read now is read at the next renewal.
+        let listed = tokio::time::timeout(self.lease, self.bus.leases.list()).await;
+        let Ok(Ok(leases)) = listed else { return NameIs::Doubtful };
+        let ours = *self.life.0.borrow();
+        let not_ours = |lease: &&NodeLease| {
+            !persist::decode::<DeskLease>(&lease.info).is_ok_and(|found| found.desk == ours)
+        };
+        let theirs = leases.get(name).filter(not_ours).map(|lease| lease.renewal);
+        namesake.look(now_ms, theirs)
     }
 
     async fn renew(&self, name: &str) -> Result<(), String> {

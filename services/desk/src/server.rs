@@ -14,6 +14,7 @@ use archive::{Archive, segments::Segments};
 use bus::Bus;
 use chassis::{
     clock::Clock,
+    health::Component,
     listener::Acceptor,
     seal::Sealer,
     task::{Shutdown, TaskKind},
@@ -84,6 +85,8 @@ pub struct DeskParts {
     pub options: Options,
     /// The operator's service.
     pub admin: Option<AdminParts>,
+    /// Told whether the bus answers.
+    pub touch: Component,
 }
 
 /// What the services share.
@@ -130,8 +133,8 @@ impl Desk {
     /// # Errors
     /// When the bus refuses the subscription.
     pub async fn start(parts: DeskParts, shutdown: &Shutdown) -> Result<Self, DeskError> {
-        let DeskParts { bus, archive, segments, sealer, clock, context, tokens, options, admin } =
-            parts;
+        let DeskParts { bus, archive, segments, sealer, clock, .. } = parts;
+        let DeskParts { context, tokens, options, admin, touch, .. } = parts;
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(DeskError::Randomness)?;
         let asker = Asker::start(bus.clone(), &context.node, instance, options).await?;
@@ -143,8 +146,10 @@ impl Desk {
             clock: clock.clone(),
             renew: options.renew,
             lease: options.lease,
+            touch,
         };
-        shutdown.spawn(TaskKind::Follower, "desk_lease", keeper.run(shutdown.clone())).detach();
+        let keeping = keeper.run(shutdown.clone());
+        shutdown.spawn_fallible(TaskKind::Follower, "desk_lease", keeping).detach();
         let tokens = Tokens::load(tokens, sealer.clone());
         let commands = Commands { asker, archive, bus, sealer, clock };
         let shutdown = shutdown.clone();

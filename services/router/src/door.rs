@@ -30,7 +30,7 @@ use domain::{
     },
 };
 use runtime::{
-    bus::{Bus, PartitionId},
+    bus::{Bus, PartitionId, Signal},
     host::{Door, TooLate},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +48,8 @@ const HELD_US: u64 = 12_000_000;
 const FORMER_KEYS: u64 = 1 << 63;
 /// A call that waits is looked at again at least this often: its `start_by` may have passed.
 const RECHECK_US: u64 = 100_000;
+/// Pause before a subscription that failed or ended is made again.
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why nobody may leave by a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -339,11 +341,25 @@ async fn until(shutdown: Shutdown, task: impl Future<Output = ()>) {
     }
 }
 
+/// Follows a topic for as long as the process runs. It comes back after the bus was away: a door that hears nothing any more
+/// would go by what was decided only.
+async fn follow(bus: Bus, topic: String, mut on_signal: impl FnMut(Result<Signal, u64>)) {
+    loop {
+        match bus.signals.subscribe(&topic).await {
+            Ok(mut signals) => {
+                while let Some(signal) = signals.next().await {
+                    on_signal(signal);
+                }
+            }
+            Err(error) => tracing::debug!(%error, topic, "a door does not hear"),
+        }
+        tokio::time::sleep(SUBSCRIBE_AGAIN).await;
+    }
+}
+
 /// Inbound messages count against the rate from the moment they are known.
 async fn count_inbound(bus: Bus, number: EntityId, log: Arc<Mutex<SlidingLog>>, clock: Clock) {
-    let topic = format!("inbound.{}", number.hash);
-    let Ok(mut signals) = bus.signals.subscribe(&topic).await else { return };
-    while let Some(signal) = signals.next().await {
+    let count = move |signal: Result<Signal, u64>| {
         let count = match signal {
             Ok(signal) => <[u8; 4]>::try_from(signal.body.as_ref()).map_or(1, u32::from_be_bytes),
             // Lost signals: each stood for at least one message.
@@ -354,20 +370,20 @@ async fn count_inbound(bus: Bus, number: EntityId, log: Arc<Mutex<SlidingLog>>, 
         for _ in 0..count {
             log.note_inbound(now_us);
         }
-    }
+    };
+    follow(bus, format!("inbound.{}", number.hash), count).await;
 }
 
 /// Whom the phone speaks to is known here before the conversation decides it. What is lost on the way is known only then.
 async fn hear_echoes(bus: Bus, number: EntityId, echoes: Arc<Mutex<RecentEchoes>>, clock: Clock) {
-    let topic = format!("echo.{}", number.hash);
-    let Ok(mut signals) = bus.signals.subscribe(&topic).await else { return };
-    while let Some(signal) = signals.next().await {
-        let Ok(signal) = signal else { continue };
+    let note = move |signal: Result<Signal, u64>| {
+        let Ok(signal) = signal else { return };
         let (conversations, _) = signal.body.as_chunks::<16>();
         let now_ms = clock.wall_ms();
         let mut echoes = lock(&echoes);
         for conversation in conversations {
             echoes.note(Hash16(*conversation), now_ms);
         }
-    }
+    };
+    follow(bus, format!("echo.{}", number.hash), note).await;
 }

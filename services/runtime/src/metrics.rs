@@ -32,7 +32,13 @@ pub const PARTITIONS: &str = "tandem_runtime_partitions";
 pub const EPOCH: &str = "tandem_runtime_epoch";
 /// Time from the release of a partition to its being served by the node it was handed to.
 pub const HAND_OVER_SECONDS: &str = "tandem_runtime_hand_over_seconds";
-/// Things that must not happen, label `name` (see [`crate::shard::Alarm`]; `clock_off` and `format_behind` are the node's own).
+/// Time in which the lease is renewed and all leases are read.
+pub const LEASE_SECONDS: &str = "tandem_runtime_lease_seconds";
+/// Time between two renewals that the bus acknowledged; the others count a node as dead when it reaches a lease period.
+pub const LEASE_GAP_SECONDS: &str = "tandem_runtime_lease_gap_seconds";
+/// Time from the decision to take a partition to its being served here.
+pub const TAKE_SECONDS: &str = "tandem_runtime_take_seconds";
+/// Things that must not happen, label `name` (see [`crate::shard::Alarm`]; `clock_off`, `format_behind` and `name_taken` are the node's own).
 pub const ALARMS_TOTAL: &str = "tandem_runtime_alarms_total";
 
 /// Describes every metric; call once per process.
@@ -55,6 +61,21 @@ pub fn describe() {
         HAND_OVER_SECONDS,
         Unit::Seconds,
         "time from the release of a partition to its being served by the node it was handed to"
+    );
+    describe_histogram!(
+        LEASE_SECONDS,
+        Unit::Seconds,
+        "time in which the lease is renewed and all leases are read"
+    );
+    describe_histogram!(
+        LEASE_GAP_SECONDS,
+        Unit::Seconds,
+        "time between two renewals that the bus acknowledged"
+    );
+    describe_histogram!(
+        TAKE_SECONDS,
+        Unit::Seconds,
+        "time from the decision to take a partition to its being served here"
     );
     describe_counter!(ALARMS_TOTAL, "things that must not happen, by name");
 }

@@ -104,6 +104,8 @@ pub struct Breaks {
     pub per_part_apply: bool,
     /// The door never closes.
     pub start_by: bool,
+    /// A last record of our own that was read counts as proof that nobody has taken over.
+    pub leader_reads: bool,
     /// Nodes are called dead though our own renewals failed too.
     pub sound_leases: bool,
     /// An owner moves partitions to a node that has not settled and does not want them.

@@ -103,9 +103,9 @@ pub struct Owned {
     pub epoch: Link,
     /// Whether the log held a record before it: an earlier owner's calls may still be running.
     pub had_owner: bool,
-    /// Boot clock when the read that showed our `Epoch` to be last was sent...
+    /// Boot clock when our `Epoch` was sent: nobody had taken over when it was stored...
     pub shown_boot_ms: u64,
-    /// ...and when its answer came.
+    /// ...and when it was read back: it was stored by then.
     pub acked_boot_ms: u64,
     /// Sequence of the inbox's last entry when the partition was taken.
     pub inbox_last: u64,

@@ -22,8 +22,10 @@ use std::{
 use anyhow::Context as _;
 use chassis::{clock::Clock, config::Config};
 use clap::Args;
+use tonic::transport::ClientTlsConfig;
 
 use self::link::Door;
+use crate::desk_client::client_tls;
 
 /// Arguments of the terminal desk.
 #[derive(Clone, Debug, Args)]
@@ -40,9 +42,19 @@ pub(crate) struct AgentArgs {
     /// The product's configuration, for address and token.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Certificate that the desk's TLS is checked against, PEM: its own or its authority's. With --config, the desk's own.
+    /// Certificate that the desk's TLS is checked against, PEM: its own or its authority's. Without it, what --config says, or
+    /// what the system trusts.
     #[arg(long)]
     ca: Option<PathBuf>,
+    /// Certificate chain to show, PEM, where the desk asks for one.
+    #[arg(long, requires = "key")]
+    cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM.
+    #[arg(long, requires = "cert")]
+    key: Option<PathBuf>,
+    /// A name in the desk's certificate, where the one in the address is not.
+    #[arg(long)]
+    server_name: Option<String>,
     /// Lines in and out on a terminal, too.
     #[arg(long)]
     plain: bool,
@@ -93,12 +105,22 @@ fn door(args: &AgentArgs) -> anyhow::Result<Door> {
         ),
     };
     let desk = if desk.contains("://") { desk } else { format!("http://{desk}") };
-    let tls = config.as_ref().and_then(|config| config.desk.tls.as_ref());
-    let ca = args.ca.clone().or_else(|| tls.map(|tls| tls.cert_file.clone()));
-    let read = |path: PathBuf| {
-        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    let tls = match desk.starts_with("https") {
+        true => Some(tls(args, config.as_ref())?),
+        false => None,
     };
-    Ok(Door { desk, token, agent: args.agent.clone(), ca: ca.map(read).transpose()? })
+    Ok(Door { desk, token, agent: args.agent.clone(), tls })
+}
+
+/// What the arguments say, and the configuration where they say nothing.
+fn tls(args: &AgentArgs, config: Option<&Config>) -> anyhow::Result<ClientTlsConfig> {
+    let mut client = config.map(|config| config.desk.client.clone()).unwrap_or_default();
+    client.ca_file = args.ca.clone().or(client.ca_file);
+    client.server_name = args.server_name.clone().or(client.server_name);
+    if args.cert.is_some() {
+        (client.cert_file, client.key_file) = (args.cert.clone(), args.key.clone());
+    }
+    client_tls(&client, config.and_then(|config| config.desk.tls.as_ref()))
 }
 
 fn token_of(config: &Config, agent: &str) -> anyhow::Result<String> {

@@ -5,6 +5,7 @@ mod backup;
 mod format;
 mod import;
 mod placement;
+mod stored;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -29,7 +30,8 @@ pub(crate) enum ClusterCommand {
     Check(ConfigArgs),
     /// Which routers live and how many partitions they serve; fails while a partition is not served.
     Status(ConfigArgs),
-    /// Every partition: its router, epoch, and inputs read and not decided yet.
+    /// Every partition: its router and epoch, inputs that the router has read and not decided, inbox entries that are not decided
+    /// and how long the oldest waits, and from which sequences on log and inbox are kept.
     Partitions(ConfigArgs),
     /// Moves a partition to a router, for as long as that one lives or until it is moved again.
     Move {
@@ -174,7 +176,8 @@ fn nats(config: &Config) -> anyhow::Result<&Nats> {
     config.bus.nats.as_ref().context("the configuration names no cluster: set [bus.nats]")
 }
 
-/// How a process of this purpose reaches the installation's servers.
+/// How a process of this purpose, by the name of the role whose key it signs in with (`up`: the router's), reaches the
+/// installation's servers.
 pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> Options {
     let client = nats
         .cert_file
@@ -192,11 +195,22 @@ pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> Options {
         streams: nats.streams,
         replicas: usize::from(nats.replicas),
         allow_data_loss: nats.allow_data_loss,
+        monitor: nats.monitor.clone(),
         client_name: format!("tandem {purpose} {}", config.node),
+        inbox_prefix: inbox_prefix(&auth, purpose),
         auth,
         trimmer: trimmer.or(anyone),
-        tls: Tls { required: nats.require_tls, server_ca: nats.ca_file.clone(), client },
+        tls: Tls { required: nats.requires_tls(), server_ca: nats.ca_file.clone(), client },
         ..Options::default()
+    }
+}
+
+/// Where answers come: each role hears its own alone (`deploy/nats/users.conf`).
+fn inbox_prefix(auth: &Auth, purpose: &str) -> String {
+    match (auth, purpose) {
+        (Auth::None, _) => "_INBOX".to_owned(),
+        (_, "up") => "_INBOX_ROUTER".to_owned(),
+        (_, role) => format!("_INBOX_{}", role.to_ascii_uppercase()),
     }
 }
 

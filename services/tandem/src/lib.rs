@@ -10,6 +10,7 @@ mod check;
 pub mod cli;
 mod cluster;
 mod demo;
+mod desk_client;
 mod embedded;
 mod flow;
 mod format;

@@ -10,6 +10,7 @@ pub(crate) mod operator;
 mod reading;
 mod role;
 mod storage;
+mod turns;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
@@ -90,6 +91,7 @@ async fn serve(role: Role, config: &Config) -> anyhow::Result<ExitCode> {
 struct Parts {
     storage: Storage,
     engine: Option<Engine>,
+    _reading: Option<Reading>,
     edges: Edges,
 }
 
@@ -106,12 +108,15 @@ impl Parts {
             true => Some(Reading::start(setting, &storage).await?),
             false => None,
         };
+        if setting.role.archives() {
+            turns::start(setting, &storage)?;
+        }
         let edges = Edges::start(setting, &storage, engine.as_ref(), reading.as_ref()).await?;
         if let Some(engine) = &engine {
             engine.wait_until_ready(READY_WITHIN).await?;
             engine.configure(setting, &storage, started_ms).await?;
         }
-        Ok(Self { storage, engine, edges })
+        Ok(Self { storage, engine, _reading: reading, edges })
     }
 
     async fn stop(self, setting: &Setting<'_>, started: &Component) {

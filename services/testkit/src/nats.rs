@@ -2,18 +2,16 @@
 
 mod cluster;
 mod keys;
-mod link;
 
 pub use cluster::NatsCluster;
 pub use keys::{ROLES, RoleKeys};
-pub use link::Link;
 
 use std::{
     env,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::Duration,
 };
@@ -34,6 +32,9 @@ pub const SERVER_VARIABLE: &str = "TANDEM_NATS_SERVER";
 
 /// Files of `deploy/nats` that say where the store is.
 const WITH_STORE: [&str; 2] = ["cluster.conf", "production.conf"];
+
+/// Where monitoring listens: on a port that nobody else has.
+const ANY_PORT: &str = "\"127.0.0.1:-1\"";
 
 /// The file with a server's own configuration.
 const CONFIGURATION: &str = "server.conf";
@@ -91,11 +92,12 @@ impl Setup {
         Self { configuration: Some(text), ..Self::default() }
     }
 
-    /// A server that belongs to no cluster, with a fsync policy (`sync_interval`) and limits as in `cluster.conf`.
+    /// A server that belongs to no cluster, with a fsync policy (`sync_interval`), monitoring and limits as in `cluster.conf`.
     #[must_use]
     pub fn alone(sync_interval: &str) -> Self {
         let text = format!(
-            "max_payload: 1MB\njetstream {{ store_dir: $NATS_STORE, sync_interval: {sync_interval:?} }}\n"
+            "http: {ANY_PORT}\nmax_payload: 1MB\n\
+             jetstream {{ store_dir: $NATS_STORE, sync_interval: {sync_interval:?} }}\n"
         );
         Self { configuration: Some(text), ..Self::default() }
     }
@@ -116,6 +118,7 @@ pub struct NatsServer {
     setup: Setup,
     port: u16,
     route_port: u16,
+    monitor_port: u16,
     child: Option<Child>,
 }
 
@@ -125,6 +128,8 @@ struct Ports {
     nats: Vec<String>,
     #[serde(default)]
     cluster: Vec<String>,
+    #[serde(default)]
+    monitoring: Vec<String>,
 }
 
 impl Ports {
@@ -132,6 +137,12 @@ impl Ports {
         let ports: Self = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
         (!ports.nats.is_empty()).then_some(ports)
     }
+}
+
+/// Where clients connect to a port: a server's, or a [`Link`](crate::Link)'s to it.
+#[must_use]
+pub fn url_at(port: u16) -> String {
+    format!("nats://127.0.0.1:{port}")
 }
 
 fn port_of(addresses: &[String]) -> u16 {
@@ -176,7 +187,8 @@ impl NatsServer {
             }
             fs::write(dir.path().join(CONFIGURATION), configuration)?;
         }
-        let mut server = Self { executable, dir, setup, port: 0, route_port: 0, child: None };
+        let (port, route_port, monitor_port, child) = (0, 0, 0, None);
+        let mut server = Self { executable, dir, setup, port, route_port, monitor_port, child };
         server.launch().await?;
         Ok(server)
     }
@@ -186,10 +198,22 @@ impl NatsServer {
         self.route_port
     }
 
+    /// Where it tells what it does, if its configuration has it tell that.
+    #[must_use]
+    pub fn monitor(&self) -> String {
+        format!("http://127.0.0.1:{}", self.monitor_port)
+    }
+
     /// Where clients connect.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        url_at(self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its process id, while it runs.
@@ -261,7 +285,7 @@ impl NatsServer {
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let store = self.store();
-        let mut command = Command::new(&self.executable);
+        let mut command = process::command(&self.executable);
         command
             .args(["--addr", "127.0.0.1", "--port", &port])
             .arg("--ports_file_dir")
@@ -274,7 +298,8 @@ impl NatsServer {
         } else {
             command.args(["--jetstream", "--store_dir"]).arg(&store);
         }
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = process::spawn(command)?;
         let ports_file = ports_dir.join(format!("nats-server_{}.ports", child.id()));
         self.child = Some(child);
         let mut ports = None;
@@ -287,6 +312,7 @@ impl NatsServer {
         if let Some(ports) = ports {
             self.port = port_of(&ports.nats);
             self.route_port = port_of(&ports.cluster);
+            self.monitor_port = port_of(&ports.monitoring);
         }
         self.wait_for_greeting().await
     }

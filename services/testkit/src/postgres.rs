@@ -103,6 +103,12 @@ pub fn find_bin() -> Result<PathBuf, PostgresError> {
     bins.find(has_both).ok_or(PostgresError::NotFound)
 }
 
+/// Where clients connect to a database at a port: a server's, or a [`Link`](crate::Link)'s to it.
+#[must_use]
+pub fn url_at(port: u16, database: &str) -> String {
+    format!("postgres://{USER}@127.0.0.1:{port}/{database}")
+}
+
 impl PostgresServer {
     /// Makes a data directory, starts a server on it and waits until it answers.
     ///
@@ -162,7 +168,7 @@ impl PostgresServer {
     /// Where clients connect, to this database.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+        url_at(self.port, database)
     }
 
     /// Its port.
@@ -254,7 +260,7 @@ impl PostgresServer {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.bin.join(name));
+        let mut command = process::command(&self.bin.join(name));
         command.current_dir(self.dir.path()).stdin(Stdio::null()).env("LC_ALL", "C");
         if let Some(owner) = self.owner {
             command.uid(owner.user).gid(owner.group);
@@ -297,15 +303,14 @@ impl PostgresServer {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let from = log.metadata()?.len();
         let socket_dir = format!("unix_socket_directories={}", self.dir.path().display());
-        let child = self
-            .command("postgres")
+        let mut command = self.command("postgres");
+        command
             .arg("-D")
             .arg(self.data_dir())
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", &socket_dir])
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        self.child = Some(child);
+            .stderr(log);
+        self.child = Some(process::spawn(command)?);
         let path = self.log_path();
         let child = &mut self.child;
         let over = || {

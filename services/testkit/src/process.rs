@@ -1,6 +1,13 @@
-//! What the system says of a process (proc(5)), signals to one, and what a child is given.
+//! What the system says of a process (proc(5)), signals to one, and how a child is started.
 
-use std::{env, fs, io, process::Command, time::Duration};
+use std::{
+    env, fs, io,
+    path::Path,
+    process::{Child, Command},
+    sync::{LazyLock, mpsc},
+    thread,
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -33,6 +40,45 @@ pub fn without_settings(command: &mut Command) {
             command.env_remove(name);
         }
     }
+}
+
+/// Runs another program as itself, with a signal for when its parent dies (util-linux).
+const WITH_SIGNAL: &str = "setpriv";
+
+/// A command of a server that dies with this process, also with one that is killed; where the system has no `setpriv`, such a
+/// server stays. Start it with [`spawn`].
+pub(crate) fn command(program: &Path) -> Command {
+    static FOUND: LazyLock<bool> = LazyLock::new(|| {
+        let paths = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&paths).any(|folder| folder.join(WITH_SIGNAL).is_file())
+    });
+    if !*FOUND {
+        return Command::new(program);
+    }
+    let mut command = Command::new(WITH_SIGNAL);
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
+type Order = (Command, mpsc::SyncSender<io::Result<Child>>);
+
+/// Starts a [`command`]. The system's parent of a child is the thread that started it, and threads of a runtime end when they have
+/// nothing to do: one thread that lives as long as the process starts them all.
+pub(crate) fn spawn(command: Command) -> io::Result<Child> {
+    static STARTER: LazyLock<mpsc::SyncSender<Order>> = LazyLock::new(|| {
+        let (sender, orders) = mpsc::sync_channel::<Order>(0);
+        thread::spawn(move || {
+            for (mut command, started) in orders {
+                // Who ordered it waits for it.
+                drop(started.send(command.spawn()));
+            }
+        });
+        sender
+    });
+    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let (started, answer) = mpsc::sync_channel(1);
+    STARTER.send((command, started)).map_err(|_| gone())?;
+    answer.recv().map_err(|_| gone())?
 }
 
 pub(crate) fn signal(pid: u32, signal: Signal) -> io::Result<()> {

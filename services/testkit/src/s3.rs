@@ -6,7 +6,7 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream as BlockingStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{free_port, repository_root, temp_dir, wait_until_blocking};
+use crate::{free_port, process, repository_root, temp_dir, wait_until_blocking};
 
 /// Environment variable that names the server's executable.
 pub const SERVER_VARIABLE: &str = "TANDEM_S3_SERVER";
@@ -100,12 +100,13 @@ impl S3Server {
     fn launch(executable: &Path) -> Result<Self, S3Error> {
         let (port, dir) = (free_port()?, temp_dir()?);
         let log = File::create(dir.path().join("server.log"))?;
-        let child = Command::new(executable)
+        let mut command = process::command(executable);
+        command
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+            .stderr(log);
+        let child = process::spawn(command)?;
         let mut server = Self { port, child, dir };
         let address = server.address();
         let is_over = || {

@@ -24,12 +24,16 @@ use crate::{
 };
 
 /// A writer whose client vanished holds its turn so long at the most. Longer than a client waits for an answer, so that it
-/// is the client that gives up first. A commit does not wait for the disk: what a crash of the server takes back is projected
-/// again from the position that went with it, as with SQLite's `synchronous=NORMAL`.
-const TURN_LIMITS: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'; \
-     SET LOCAL lock_timeout = '30s'; SET LOCAL synchronous_commit = off";
+/// is the client that gives up first. A commit waits for the disk, or for the standbys, as the server is set: where it loses
+/// commits all the same, what it lost is projected again from the position that went with it. Every statement finds its rows by
+/// an index, and is planned once for all its executions.
+const TURN_SETTINGS: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+     SET LOCAL lock_timeout = '30s'; \
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+     SET LOCAL plan_cache_mode = force_generic_plan";
 const TURN: &str = "SELECT fingerprint FROM installation FOR UPDATE";
 const POSITIONS: &str = "SELECT * FROM positions WHERE partition = ANY($1)";
+const ALL_POSITIONS: &str = "SELECT * FROM positions";
 
 #[async_trait]
 impl Together for Database {
@@ -65,6 +69,24 @@ pub(super) async fn cursor(
     row.map(|row| position(&row)).transpose()
 }
 
+/// Last record applied of every partition.
+pub(super) async fn all_cursors(
+    transaction: &Transaction<'_>,
+) -> Result<BTreeMap<PartitionId, Cursor>, ArchiveError> {
+    let statement = transaction.prepare_cached(ALL_POSITIONS).await?;
+    positions(&transaction.query(&statement, &[]).await?)
+}
+
+fn positions(rows: &[Row]) -> Result<BTreeMap<PartitionId, Cursor>, ArchiveError> {
+    let pairs = rows.iter().map(|row| {
+        let partition: i32 = get(row, "partition")?;
+        let partition = u16::try_from(partition)
+            .map_err(|_| ArchiveError::Row(format!("partition {partition}")))?;
+        Ok((PartitionId(partition), position(row)?))
+    });
+    pairs.collect()
+}
+
 fn position(row: &Row) -> Result<Cursor, ArchiveError> {
     Ok(Cursor {
         seq: unsigned(row, "seq")?,
@@ -78,7 +100,7 @@ fn position(row: &Row) -> Result<Cursor, ArchiveError> {
 /// Begins a transaction and waits for the turn to write.
 pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, ArchiveError> {
     let transaction = client.transaction().await?;
-    transaction.batch_execute(TURN_LIMITS).await?;
+    transaction.batch_execute(TURN_SETTINGS).await?;
     let statement = transaction.prepare_cached(TURN).await?;
     transaction.query_one(&statement, &[]).await?;
     Ok(transaction)
@@ -118,14 +140,7 @@ async fn cursors(
 ) -> Result<BTreeMap<PartitionId, Cursor>, ArchiveError> {
     let partitions: Vec<i32> = batches.iter().map(|batch| i32::from(batch.partition.0)).collect();
     let statement = transaction.prepare_cached(POSITIONS).await?;
-    let rows = transaction.query(&statement, &[&partitions]).await?;
-    let pairs = rows.iter().map(|row| {
-        let partition: i32 = get(row, "partition")?;
-        let partition = u16::try_from(partition)
-            .map_err(|_| ArchiveError::Row(format!("partition {partition}")))?;
-        Ok((PartitionId(partition), position(row)?))
-    });
-    pairs.collect()
+    positions(&transaction.query(&statement, &[&partitions]).await?)
 }
 
 async fn store_cursors(

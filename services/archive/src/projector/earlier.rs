@@ -12,10 +12,16 @@ use chassis::{
 use tokio::sync::watch;
 
 use super::{Projector, ProjectorError, RETRY_PAUSE_MAX};
-use crate::{chain::Follower, error::chain_text, metrics, segments::SegmentError};
+use crate::{
+    chain::Follower,
+    decode::{self, StartError},
+    error::chain_text,
+    metrics,
+    segments::SegmentError,
+};
 
 impl Projector {
-    /// Begins to apply them; the answer turns true when that is done, and closes where it cannot be done.
+    /// Begins to apply them; the answer turns true when that is done, and never where it cannot be done.
     pub(super) fn start_earlier(
         &self,
         shutdown: &Shutdown,
@@ -25,21 +31,26 @@ impl Projector {
         let component = health.component("archive of earlier generations");
         let (projector, ending) = (self.clone(), shutdown.clone());
         let apply = async move {
+            let applying = async {
+                if !projector.apply_earlier_at_last(&component).await {
+                    // What stopped for good says so for as long.
+                    std::future::pending::<()>().await;
+                }
+                applied.send_replace(true);
+            };
             tokio::select! {
-                done = projector.apply_earlier_at_last(component) => drop(applied.send(done)),
+                () = applying => {}
                 () = ending.begun() => {}
             }
+            component.remove();
         };
         shutdown.spawn(TaskKind::Follower, "archive_earlier", apply).detach();
         earlier
     }
 
-    async fn apply_earlier_at_last(&self, component: Component) -> bool {
+    async fn apply_earlier_at_last(&self, component: &Component) -> bool {
         loop {
-            let Err(error) = self.apply_earlier().await else {
-                component.remove();
-                return true;
-            };
+            let Err(error) = self.apply_earlier().await else { return true };
             let text = chain_text(&error);
             component.not_ready(text.clone());
             if !error.is_passing() {
@@ -83,10 +94,12 @@ impl Projector {
 
     /// Generation of a log; 0 where nothing is in it.
     async fn generation_of(&self, partition: PartitionId) -> Result<u32, ProjectorError> {
-        let last = self.bus.log.last(partition).await?;
-        // What cannot be read is met, and named, by who follows the log.
-        let head = last.and_then(|(_, bytes)| Record::decode_head(&bytes).ok());
-        Ok(head.map_or(0, |head| head.generation))
+        match decode::last_record(&*self.bus.log, partition).await {
+            Ok(last) => Ok(last.map_or(0, |(_, head)| head.generation)),
+            // What cannot be read is met, and named, by who follows the log.
+            Err(StartError::Decode(_)) => Ok(0),
+            Err(StartError::Bus(error)) => Err(error.into()),
+        }
     }
 
     /// Applies the segments of one partition up to and with a generation.

@@ -12,12 +12,15 @@ use object_store::{
     path::Path as Key,
 };
 
-use super::{ENDING, Footer, Segment, SegmentError, read, verify};
+use super::{ENDING, Footer, Segment, SegmentError, format::same_log, read, verify};
 
 /// How long a request may take: a segment is sent and fetched as one, over a line that may be slow.
 const REQUEST_WITHIN: Duration = Duration::from_secs(300);
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is wrong with an object of another history.
+pub(super) const OTHER: &str = "it is another one than the directory's";
 
 /// Which bucket, and how.
 #[derive(Clone)]
@@ -136,8 +139,9 @@ impl Bucket {
     /// Stores a segment, unless it is there already.
     ///
     /// # Errors
-    /// [`SegmentError::Foreign`] when another one is there under its name, [`SegmentError::Damaged`] when the file is not what
-    /// was written; else when file system or server refuse, or the server does not answer.
+    /// [`SegmentError::Overtaken`] when one of the same records, cut elsewhere, is there under its name, [`SegmentError::Foreign`]
+    /// when one of others is, [`SegmentError::Damaged`] when the file is not what was written; else when file system or server
+    /// refuse, or the server does not answer.
     pub(super) async fn put(&self, segment: &Segment) -> Result<(), SegmentError> {
         let (partition, file) = (segment.footer.partition, file_name(&segment.path));
         let bytes = whole(segment.clone()).await?;
@@ -147,10 +151,15 @@ impl Bucket {
             Ok(_) => Ok(()),
             // By an earlier attempt whose answer was lost, or by another process.
             Err(Error::AlreadyExists { .. }) => {
-                if self.get(partition, &file).await? == bytes {
+                let stored = self.get(partition, &file).await?;
+                if stored == bytes {
                     return Ok(());
                 }
-                Err(self.foreign(partition, &file, "it is another one than the directory's"))
+                if same_log(&stored, &bytes) {
+                    let object = self.address_of(partition, &file);
+                    return Err(SegmentError::Overtaken { object });
+                }
+                Err(self.foreign(partition, &file, OTHER))
             }
             Err(error) => Err(self.failed("write to")(error)),
         }
@@ -245,7 +254,7 @@ pub(super) fn file_name(path: &Path) -> String {
 }
 
 /// A segment's bytes, checked: what is stored for ever must be what was written.
-async fn whole(segment: Segment) -> Result<Bytes, SegmentError> {
+pub(super) async fn whole(segment: Segment) -> Result<Bytes, SegmentError> {
     let read = tokio::task::spawn_blocking(move || {
         let path = segment.path;
         let bytes = fs::read(&path).map_err(SegmentError::io("read", &path))?;

@@ -9,7 +9,8 @@ use bus::PartitionId;
 
 use super::{
     Bucket, ENDING, Hash, Segment, SegmentError, Segments,
-    bucket::file_name,
+    bucket::{OTHER, file_name, whole},
+    format::same_log,
     partition_dir, verify,
     write::{stem, store, write_head},
 };
@@ -62,29 +63,35 @@ impl Bucket {
         listed: &BTreeMap<String, u64>,
     ) -> Result<usize, SegmentError> {
         let here = segments.of(partition).into_iter();
-        let here: BTreeMap<_, _> = here.map(|it| (file_name(&it.path), it)).collect();
-        let files: BTreeSet<_> = here.keys().chain(listed.keys()).collect();
+        let mut here: BTreeMap<_, _> = here.map(|it| (file_name(&it.path), it)).collect();
+        let files: BTreeSet<_> = here.keys().chain(listed.keys()).cloned().collect();
         let (mut last, mut stored, mut fetched): (Option<Segment>, Option<Segment>, _) =
             (None, None, 0);
         let mut all_stored = true;
-        for file in files {
+        for file in &files {
             let previous = last.as_ref().map(|last| last.footer.hash);
-            let segment = match (here.get(file), listed.get(file)) {
+            let there = listed.get(file);
+            if let (Some(segment), Some(bytes)) = (here.get(file), there)
+                && *bytes != segment.bytes
+            {
+                self.same_log(segment, file).await?;
+                // Another archive was first. What it stored is for ever, and is gone on from.
+                segments.set_aside(segment)?;
+                here.split_off(file);
+            }
+            let segment = match (here.get(file), there) {
                 (Some(segment), there) => {
-                    if there.is_some_and(|bytes| *bytes != segment.bytes) {
-                        let why = "it is another one than the directory's";
-                        return Err(self.foreign(partition, file, why));
-                    }
                     all_stored &= there.is_some();
                     linked(segment, previous)?
                 }
-                (None, _) => {
+                (None, Some(_)) => {
                     fetched += 1;
                     let segment =
                         self.bring(segments.dir().to_owned(), partition, file, previous).await?;
                     segments.add(segment.clone());
                     segment
                 }
+                (None, None) => continue,
             };
             if all_stored {
                 stored = Some(segment.clone());
@@ -107,7 +114,17 @@ impl Bucket {
         if self.footer(partition, &file, segment.bytes).await? == segment.footer {
             return Ok(());
         }
-        Err(self.foreign(partition, &file, "it is another one than the directory's"))
+        Err(self.foreign(partition, &file, OTHER))
+    }
+
+    /// Refuses an object that is no other cut of what the directory's segment of its name holds.
+    async fn same_log(&self, segment: &Segment, file: &str) -> Result<(), SegmentError> {
+        let partition = segment.footer.partition;
+        let (ours, theirs) = (whole(segment.clone()).await?, self.get(partition, file).await?);
+        match same_log(&ours, &theirs) {
+            true => Ok(()),
+            false => Err(self.foreign(partition, file, OTHER)),
+        }
     }
 
     /// Fetches one segment. It gets its name in the directory once it is known to be what was stored, and to follow

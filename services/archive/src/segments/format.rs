@@ -161,6 +161,20 @@ pub(super) fn read_trailer(bytes: [u8; TRAILER_BYTES]) -> Option<u64> {
     (magic == MAGIC).then(|| u64::from(u32::from_le_bytes(*length)))
 }
 
+/// Whether two whole segments hold records of the same log from the same one on, and follow the same segment; one may hold more of
+/// them than the other.
+pub(super) fn same_log(one: &[u8], other: &[u8]) -> bool {
+    let (Some(one), Some(other)) = (content(one), content(other)) else { return false };
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// Header and records of a whole segment.
+fn content(bytes: &[u8]) -> Option<&[u8]> {
+    let (before, trailer) = bytes.split_last_chunk::<TRAILER_BYTES>()?;
+    let footer_bytes = usize::try_from(read_trailer(*trailer)?).ok()?;
+    before.get(..before.len().checked_sub(footer_bytes)?)
+}
+
 fn sum_of(bytes: &[u8]) -> [u8; SUM_BYTES] {
     let mut sum = [0; SUM_BYTES];
     let hash = blake3::hash(bytes);

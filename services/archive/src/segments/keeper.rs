@@ -70,6 +70,15 @@ pub enum KeeperError {
     },
 }
 
+impl From<StartError> for KeeperError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Bus(error) => Self::Bus(error),
+            StartError::Decode(error) => Self::Decode(error),
+        }
+    }
+}
+
 impl KeeperError {
     fn is_passing(&self) -> bool {
         match self {
@@ -92,21 +101,19 @@ impl Keeper {
     pub fn start(&self, shutdown: &Shutdown) {
         for partition in (0..self.bus.partitions).map(PartitionId) {
             let (keeper, ending) = (self.clone(), shutdown.clone());
-            let keep = async move {
-                tokio::select! {
-                    () = keeper.keep(partition) => {}
-                    () = ending.begun() => {}
-                }
-            };
+            let keep = async move { keeper.keep(partition, &ending).await };
             shutdown.spawn(TaskKind::Follower, "archive_segments", keep).detach();
         }
     }
 
-    async fn keep(&self, partition: PartitionId) {
-        // What the bucket has is gone on from, not written again.
-        self.segments.fetched().await;
+    async fn keep(&self, partition: PartitionId, ending: &Shutdown) {
         loop {
-            let Err(error) = self.keep_until_error(partition).await else { return };
+            // What the bucket has is gone on from, not written again.
+            tokio::select! {
+                () = self.segments.fetched() => {}
+                () = ending.begun() => return,
+            }
+            let Err(error) = self.keep_until_error(partition, ending).await else { return };
             if matches!(error, KeeperError::Bus(BusError::Closed)) {
                 return;
             }
@@ -117,21 +124,24 @@ impl Keeper {
                 return;
             }
             tracing::warn!(%partition, error = error_text, "a segment is written anew");
-            tokio::time::sleep(RETRY_PAUSE).await;
+            tokio::select! {
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+                () = ending.begun() => return,
+            }
         }
     }
 
     async fn begin(&self, partition: PartitionId) -> Result<Work, KeeperError> {
+        let overtaken = self.segments.overtaken();
         let stored = self.segments.last(partition).map(|segment| segment.cursor());
         let follower = match decode::start(&self.bus, partition, stored).await {
             Ok(Start::Go(follower)) => follower,
             Ok(Start::LogIsBehind { stored, last }) => {
                 return Err(KeeperError::LogIsBehind { partition, stored, last });
             }
-            Err(StartError::Bus(error)) => return Err(error.into()),
-            Err(StartError::Decode(error)) => return Err(error.into()),
+            Err(error) => return Err(error.into()),
         };
-        Ok(Work { keeper: self.clone(), partition, follower, open: None, opened_ms: 0 })
+        Ok(Work { keeper: self.clone(), partition, follower, open: None, opened_ms: 0, overtaken })
     }
 
     /// Puts everything that the log of a partition holds now into complete segments.
@@ -149,13 +159,26 @@ impl Keeper {
         Ok(closed.map_err(|_| SegmentError::Closed)??)
     }
 
-    async fn keep_until_error(&self, partition: PartitionId) -> Result<(), KeeperError> {
-        let mut work = self.begin(partition).await?;
+    /// Ends well with `ending` only, and never in the middle of a write: whoever comes next must find nothing that still grows.
+    async fn keep_until_error(
+        &self,
+        partition: PartitionId,
+        ending: &Shutdown,
+    ) -> Result<(), KeeperError> {
+        let mut work = tokio::select! {
+            work = self.begin(partition) => work?,
+            () = ending.begun() => return Ok(()),
+        };
         loop {
             let after = work.follower.read_after();
             let records = tokio::select! {
                 records = self.bus.log.tail(partition, after, ReadLimit::default()) => records?,
                 () = self.aged(&work) => Vec::new(),
+                // What it goes on from gave way.
+                () = self.segments.overtaken_since(work.overtaken) => {
+                    return Err(SegmentError::Fetching.into());
+                }
+                () = ending.begun() => return Ok(()),
             };
             work = work.on_thread(records).await?;
         }
@@ -177,6 +200,8 @@ struct Work {
     follower: Follower,
     open: Option<SegmentWriter>,
     opened_ms: u64,
+    /// As it was when this began.
+    overtaken: u64,
 }
 
 impl Work {
@@ -202,11 +227,11 @@ impl Work {
 
     fn take(&mut self, seq: u64, record: &Bytes) -> Result<(), KeeperError> {
         let partition = self.partition;
-        let head = Record::decode_head(record).map_err(|source| DecodeError::Record {
-            partition,
-            seq,
-            source,
-        })?;
+        let Some(head) = decode::record(partition, seq, record, Record::decode_head)? else {
+            // The projector says so.
+            self.follower.pass(seq);
+            return Ok(());
+        };
         let generation = match &self.open {
             Some(open) if head.generation > open.generation() => {
                 self.close()?;
@@ -241,12 +266,14 @@ impl Work {
         let (Some(open), Some(chain)) = (self.open.take(), self.follower.last()) else {
             return Ok(());
         };
+        if self.keeper.segments.overtaken() != self.overtaken {
+            return Err(SegmentError::Fetching);
+        }
         let segment = open.finish(chain)?;
         ::metrics::counter!(metrics::SEGMENTS_TOTAL).increment(1);
         ::metrics::counter!(metrics::SEGMENT_BYTES_TOTAL).increment(segment.bytes);
         tracing::debug!(partition = %self.partition, records = segment.footer.count, "closed a segment");
-        self.keeper.segments.add(segment);
-        Ok(())
+        self.keeper.segments.append(segment)
     }
 }
 

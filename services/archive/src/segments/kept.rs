@@ -11,6 +11,8 @@ use super::{Segment, Segments};
 pub(super) struct InBucket {
     /// The directory has whatever the bucket had when it was first read.
     is_fetched: bool,
+    /// How often the bucket turned out to have what the directory had otherwise.
+    overtaken: u64,
     /// The newest segment of each partition that is stored with all before it.
     stored: BTreeMap<PartitionId, Segment>,
 }
@@ -43,6 +45,28 @@ impl Segments {
 
     pub(super) fn set_fetched(&self) {
         self.bucket.send_modify(|bucket| bucket.get_or_insert_default().is_fetched = true);
+    }
+
+    /// The bucket turned out to have what the directory has otherwise: it is fetched before anybody goes on.
+    pub(super) fn overtake(&self) {
+        self.bucket.send_modify(|bucket| {
+            let bucket = bucket.get_or_insert_default();
+            bucket.is_fetched = false;
+            bucket.overtaken += 1;
+        });
+    }
+
+    /// How often that was so.
+    pub(super) fn overtaken(&self) -> u64 {
+        self.bucket.borrow().as_ref().map_or(0, |bucket| bucket.overtaken)
+    }
+
+    /// Waits until it is so once more.
+    pub(super) async fn overtaken_since(&self, overtaken: u64) {
+        let mut changes = self.bucket.subscribe();
+        let is_later =
+            |bucket: &Option<InBucket>| bucket.as_ref().is_some_and(|it| it.overtaken > overtaken);
+        drop(changes.wait_for(is_later).await);
     }
 
     /// The bucket may have segments that the directory does not have yet.

@@ -42,17 +42,18 @@ impl Shipper {
     pub fn start(mut self, shutdown: &Shutdown, health: &Health) {
         let (ending, health) = (shutdown.clone(), health.clone());
         let ship = async move {
-            loop {
-                let done = tokio::select! {
-                    done = self.round() => done,
-                    () = ending.begun() => return,
-                };
-                self.report(done.err().as_ref(), &health);
-                tokio::select! {
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
-                    () = ending.begun() => return,
+            let shipping = async {
+                loop {
+                    let done = self.round().await;
+                    self.report(done.err().as_ref(), &health);
+                    tokio::time::sleep(LOOK_EVERY).await;
                 }
+            };
+            tokio::select! {
+                () = shipping => {}
+                () = ending.begun() => {}
             }
+            health.warn(WARNING, None);
         };
         shutdown.spawn(TaskKind::Maintenance, "archive_bucket", ship).detach();
     }
@@ -77,6 +78,11 @@ impl Shipper {
                 continue;
             }
             match self.store(partition).await {
+                Err(SegmentError::Overtaken { object }) => {
+                    tracing::info!(%partition, object, "another archive stored it first, cut elsewhere");
+                    self.segments.overtake();
+                    return Ok(());
+                }
                 Err(error) if !error.is_passing() => self.refuse(partition, &error),
                 stored => stored?,
             }

@@ -142,7 +142,7 @@ pub(super) fn stem(generation: u32, first_seq: u64) -> String {
     format!("{generation:010}-{first_seq:020}")
 }
 
-fn create_dir(dir: &Path) -> Result<(), SegmentError> {
+pub(super) fn create_dir(dir: &Path) -> Result<(), SegmentError> {
     let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     created.map_err(SegmentError::io("create", dir))
 }

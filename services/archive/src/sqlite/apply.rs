@@ -1,12 +1,14 @@
 //! One batch, one transaction: rows and position together, or nothing.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bus::{Incarnation, PartitionId};
 use domain::{
     BusinessId, Hash16,
     conversation::{CommandAnswer, ConversationEvent as Event, Floor},
 };
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
     billing,
@@ -30,14 +32,28 @@ pub(super) fn cursor(
 ) -> Result<Option<Cursor>, ArchiveError> {
     let mut query = db.prepare_cached("SELECT * FROM positions WHERE partition = ?1")?;
     let mut rows = query.query([partition.0])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(Cursor {
+    rows.next()?.map(position).transpose()
+}
+
+/// Last record applied of every partition.
+pub(super) fn cursors(db: &Connection) -> Result<BTreeMap<PartitionId, Cursor>, ArchiveError> {
+    let mut query = db.prepare_cached("SELECT * FROM positions")?;
+    let mut rows = query.query([])?;
+    let mut cursors = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        cursors.insert(PartitionId(row.get("partition")?), position(row)?);
+    }
+    Ok(cursors)
+}
+
+fn position(row: &Row<'_>) -> Result<Cursor, ArchiveError> {
+    Ok(Cursor {
         seq: unsigned(row, "seq")?,
         generation: unsigned32(row, "generation")?,
         epoch: unsigned(row, "epoch")?,
         incarnation: Incarnation(row.get("incarnation")?),
         number: unsigned(row, "number")?,
-    }))
+    })
 }
 
 #[async_trait]

@@ -20,7 +20,7 @@ use crate::{
 const PREFIX: &str = "shop/segments";
 
 /// A bucket of a test's own, and the way to it.
-struct Place {
+pub(super) struct Place {
     server: Arc<S3Server>,
     gate: Gate,
     name: &'static str,
@@ -28,7 +28,12 @@ struct Place {
 }
 
 impl Place {
-    async fn new(name: &'static str) -> Self {
+    /// The same bucket as another process reaches it.
+    pub(super) fn reopen(&self) -> Bucket {
+        Bucket::open(&options(&self.gate, self.name)).unwrap()
+    }
+
+    pub(super) async fn new(name: &'static str) -> Self {
         let server = S3Server::shared().await.unwrap();
         server.make_bucket(name).unwrap();
         let gate = Gate::before(server.address()).await.unwrap();
@@ -110,14 +115,14 @@ async fn segments_are_stored_once_and_only_then_count_as_kept() {
 }
 
 #[tokio::test]
-async fn another_segment_under_the_same_name_is_refused_and_nothing_is_overwritten() {
+async fn other_records_under_the_same_name_are_refused_and_nothing_is_overwritten() {
     let place = Place::new("other").await;
-    let world = World::new().await;
+    let (world, stranger) = (World::new().await, World::stranger().await);
     place.shipper(&world.segments()).round().await.unwrap();
     let before = place.stored().await;
-    // The same log cut at other places: the same first record, another end.
-    fs::remove_dir_all(world.segments_dir()).unwrap();
-    let segments = world.keep_cut_at(9_000).await;
+    // The same first record, another end.
+    fs::remove_dir_all(stranger.segments_dir()).unwrap();
+    let segments = stranger.keep_cut_at(&stranger.segments_dir(), 9_000).await;
     let files = sizes(&segments);
     let mut shipper = place.shipper(&segments);
     shipper.round().await.unwrap();
@@ -133,6 +138,49 @@ async fn another_segment_under_the_same_name_is_refused_and_nothing_is_overwritt
     testkit::wait_until(BOUND, "a warning", warned).await.unwrap();
     assert!(health.is_ready());
     shutdown.drain(BOUND).await.unwrap();
+}
+
+/// Two archives of one installation overlapped for a moment: each cut its own segments of the same records.
+#[tokio::test]
+async fn segments_that_were_cut_elsewhere_give_way_to_those_that_were_stored_first() {
+    let place = Place::new("cut-elsewhere").await;
+    let world = World::new().await;
+    let (first, dir) = (world.segments(), world.segments_dir().with_file_name("of another"));
+    let second = world.keep_cut_at(&dir, 9_000).await;
+    assert_ne!(sizes(&first), sizes(&second));
+    // Both begin while nothing is stored, and the first one is first.
+    let mut shippers = [place.shipper(&first), place.shipper(&second)];
+    assert_eq!(place.bucket.fetch(&first, 1).await.unwrap().segments, 0);
+    assert_eq!(place.bucket.fetch(&second, 1).await.unwrap().segments, 0);
+    let keeper = world.aging_keeper(&second);
+    let shutdown = Shutdown::new();
+    keeper.start(&shutdown);
+    world.grow(90).await;
+    let grown = || second.last(P0).is_some_and(|last| last.footer.last_seq == 91);
+    testkit::wait_until(BOUND, "the newest record in a segment", grown).await.unwrap();
+    shippers[0].round().await.unwrap();
+    // It learns of it, and fetches.
+    for _ in 0..2 {
+        shippers[1].round().await.unwrap();
+        assert_eq!(shippers[1].refused(), Vec::<&str>::new());
+    }
+    let kept = |segments: &Segments| segments.kept(P0).map(|kept| kept.footer);
+    assert_eq!((kept(&second), sizes(&second)), (kept(&first), place.stored().await));
+    // The keeper that wrote the others goes on from the stored ones, though nothing is appended any more.
+    testkit::wait_until(BOUND, "the newest record in a segment again", grown).await.unwrap();
+    shutdown.drain(BOUND).await.unwrap();
+    shippers[1].round().await.unwrap();
+    let report = verify(&dir).unwrap();
+    assert_eq!((report.records, report.problems), (91, Vec::new()));
+    // The other one finds at its next start what it did not store.
+    let again = world.keep_cut_at(&world.segments_dir(), 9_000).await;
+    assert_ne!(sizes(&again), place.stored().await);
+    place.shipper(&again).round().await.unwrap();
+    assert_eq!((sizes(&again), kept(&again)), (place.stored().await, kept(&second)));
+    assert_eq!(verify(&world.segments_dir()).unwrap().problems, Vec::<String>::new());
+    let rebuilt = world.rebuilt("after", Some(again)).await.unwrap().dump().await.unwrap();
+    let whole = world.rebuilt("whole", None).await.unwrap().dump().await.unwrap();
+    assert_same(&rebuilt, &whole, &"put aside");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What only a database that others share can do: differ from SQLite, be raced for, go away.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 use bus::{Bus, PartitionId, Position, sqlite};
 use chassis::{clock::Clock, health::Health, task::Shutdown};
@@ -12,7 +12,7 @@ use domain::{
     },
 };
 use tempfile::TempDir;
-use testkit::postgres::PostgresServer;
+use testkit::{Link, postgres::PostgresServer};
 
 use super::{
     projector::{dense, dense_step},
@@ -20,7 +20,8 @@ use super::{
     tables::{Kind, Tables, execute, options, postgres, schema},
 };
 use crate::{
-    Applied, ArchiveError, PostgresOptions, PostgresRepository, PostgresTls, Projector, Repository,
+    Applied, Archive, ArchiveError, PostgresOptions, PostgresRepository, PostgresTls, Projector,
+    Repository,
 };
 
 const BOUND: Duration = Duration::from_secs(40);
@@ -235,6 +236,75 @@ async fn the_projection_goes_on_by_itself_when_the_database_is_back() {
     shutdown.drain(BOUND).await.unwrap();
 }
 
+/// What was applied when a query waited for it is there when the server comes back, before anybody applies it again.
+#[tokio::test]
+async fn a_crash_of_the_database_takes_nothing_back() {
+    let mut server = PostgresServer::start().await.unwrap();
+    let link = Link::to(server.port()).await.unwrap();
+    let mut world = World::new();
+    let (projector, health, shutdown) =
+        follow(&world.bus, Arc::new(postgres(&through(&link, &server))));
+    let archive = projector.archive(sealer()).with_wait(BOUND);
+    for round in 0..5_u8 {
+        let last = world.write(1 + round * 5, 5).await;
+        assert!(archive.reach(PartitionId(0), last).await, "{:?}", health.not_ready());
+        link.cut();
+        server.restart().await.unwrap();
+        let stored = postgres(&server.url("postgres")).cursor(PartitionId(0)).await.unwrap();
+        assert_eq!(stored.unwrap().seq, last.seq, "round {round}");
+        link.heal();
+    }
+    shutdown.drain(BOUND).await.unwrap();
+}
+
+/// A standby that lagged behind takes the server's place, and nobody writes any more: everything comes again all the same, and
+/// until then no query is told that it is there.
+#[tokio::test]
+async fn what_a_standby_lacks_is_applied_again_though_nothing_more_is_written() {
+    let mut server = PostgresServer::start().await.unwrap();
+    let (near, url) = (Link::to(server.port()).await.unwrap(), server.url("postgres"));
+    let mut world = World::new();
+    let (projector, health, shutdown) =
+        follow(&world.bus, Arc::new(postgres(&through(&near, &server))));
+    let archive = projector.archive(sealer()).with_wait(BOUND);
+    // As a desk reads what the archive projects.
+    let desk = || Archive::follow(&world.bus, Arc::new(postgres(&url)), sealer(), &shutdown);
+    let (desk, patient) = (desk().with_wait(Duration::from_millis(50)), desk().with_wait(BOUND));
+    let before = world.write(1, 5).await;
+    assert!(archive.reach(PartitionId(0), before).await, "{:?}", health.not_ready());
+    server.kill().unwrap();
+    let lagging = server.data_dir().with_file_name("lagging");
+    copy(&server.data_dir(), &lagging);
+    server.restart().await.unwrap();
+    let last = world.write(11, 5).await;
+    assert!(archive.reach(PartitionId(0), last).await, "{:?}", health.not_ready());
+    assert!(patient.reach(PartitionId(0), last).await);
+    near.cut();
+    server.kill().unwrap();
+    std::fs::remove_dir_all(server.data_dir()).unwrap();
+    std::fs::rename(&lagging, server.data_dir()).unwrap();
+    server.restart().await.unwrap();
+    let (shop, at_least) = (BusinessId::from(SHOP), Some((PartitionId(0), last)));
+    let asked = async || desk.messages(&shop, hash(1), None, 99, at_least).await.ok();
+    let read = testkit::wait_for(BOUND, "an answer", asked).await.unwrap();
+    assert_eq!((read.stale, read.value.unwrap().0.len()), (true, 5));
+    near.heal();
+    assert!(patient.reach(PartitionId(0), last).await, "{:?}", health.not_ready());
+    let read = patient.messages(&shop, hash(1), None, 99, at_least).await.unwrap();
+    assert_eq!((read.stale, read.value.unwrap().0.len()), (false, 10));
+    shutdown.drain(BOUND).await.unwrap();
+}
+
+fn through(link: &Link, server: &PostgresServer) -> String {
+    server.url("postgres").replace(&server.port().to_string(), &link.port().to_string())
+}
+
+/// With owners and modes.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success(), "{copied}");
+}
+
 #[tokio::test]
 async fn a_process_starts_without_its_database_and_serves_once_it_is_there() {
     let mut server = PostgresServer::start().await.unwrap();
@@ -414,4 +484,57 @@ async fn the_connection_is_encrypted_and_the_servers_certificate_checked() {
     assert!(of_another.contains("certificate"), "{of_another}");
     let in_the_clear = asked(&by_name, PostgresTls::Off).await.unwrap_err();
     assert!(in_the_clear.contains("no encryption"), "{in_the_clear}");
+}
+
+/// Tables that were read from end to end, with how many rows; and how often `messages` was read by an index.
+async fn scans(url: &str) -> (Vec<(String, i64)>, i64) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let work = async move {
+        // A connection tells its counts when it ends.
+        let others = "SELECT count(*) FROM pg_stat_activity
+            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        let alone = async || {
+            let others: i64 = client.query_one(others, &[]).await.unwrap().get(0);
+            (others == 0).then_some(())
+        };
+        testkit::wait_for(BOUND, "the projection's connections to end", alone).await.unwrap();
+        // The making of an index reads a table, too, while it is empty.
+        let read =
+            "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE seq_tup_read > 0";
+        let found = client.query(read, &[]).await.unwrap();
+        let by_index = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'messages'";
+        let by_index: i64 = client.query_one(by_index, &[]).await.unwrap().get(0);
+        (found.iter().map(|row| (row.get(0), row.get(1))).collect(), by_index)
+    };
+    let (ended, found) = tokio::join!(connection, work);
+    ended.unwrap();
+    found
+}
+
+/// Statements are planned while the tables are small, when reading all of them looks cheap; the tables grow, the plans stay.
+#[tokio::test]
+async fn the_projection_finds_its_rows_by_indexes_from_the_first_one() {
+    let server = PostgresServer::start().await.unwrap();
+    let url = server.url("postgres");
+    let (mut dice, mut log, mut done) = (Dice(7), Log::new(0), 0);
+    let scratch = Model::new(Kind::Sqlite).await;
+    let repository = postgres(&url);
+    for _ in 0..20 {
+        for _ in 0..4 {
+            let events: Vec<_> = (0..3).map(|_| dice.event(1)).collect();
+            log.step_of(SHOP, 1, &events);
+        }
+        let batch = scratch.batch(log.partition, &log.records[done..]).await;
+        done = log.records.len();
+        assert_eq!(scratch.repository.apply(batch.clone()).await.unwrap(), Applied::Done);
+        assert_eq!(repository.apply(batch).await.unwrap(), Applied::Done);
+    }
+    drop(repository);
+    let (from_end_to_end, by_index) = scans(&url).await;
+    assert!(by_index >= 20, "the statements were not seen: {by_index}");
+    // The one row of the installation, and the versions of the tables, are all there is of theirs.
+    let small = ["installation", "tandem_schema"];
+    let large: Vec<_> =
+        from_end_to_end.iter().filter(|(table, _)| !small.contains(&table.as_str())).collect();
+    assert!(large.is_empty(), "{large:?}");
 }

@@ -20,6 +20,7 @@ on_both!(
     a_query_names_the_position_it_needs_and_is_told_when_it_is_not_there,
     an_event_of_a_newer_build_stops_its_partition_only,
     a_fenced_owners_record_is_not_applied,
+    an_entry_that_is_no_record_is_passed_and_the_history_goes_on,
     a_read_model_of_another_log_is_refused_with_advice,
     a_higher_generation_is_followed_from_its_beginning,
 );
@@ -237,6 +238,36 @@ async fn a_fenced_owners_record_is_not_applied(kind: Kind) {
         archive.messages(&SHOP.into(), hash(1), None, 9, None).await.unwrap().value.unwrap();
     let texts: Vec<_> = thread.iter().map(|view| view.content.text.clone().unwrap()).collect();
     assert_eq!(texts, ["mine", "the successor's"]);
+}
+
+/// Whoever reaches the bus may put something into a log.
+async fn an_entry_that_is_no_record_is_passed_and_the_history_goes_on(kind: Kind) {
+    let running = Running::new(kind).await;
+    running.start();
+    let mut log = dense(0);
+    for n in 1..=3_u8 {
+        dense_step(&mut log, 1, &[inbound(n, u64::from(n), &n.to_string())]);
+        let last = running.append(&mut log).await;
+        running.reach(&log, last).await;
+        let bytes = bytes::Bytes::from_static(NO_RECORD);
+        log.seq = 1 + running.bus.log.append(log.partition, last, bytes).await.unwrap();
+    }
+    // Also where such an entry is the last one when it is begun.
+    running.shutdown.drain(BOUND).await.unwrap();
+    let projector =
+        Projector::new(running.bus.clone(), running.tables.repository(), Clock::system());
+    let (health, shutdown) = (Health::new(), Shutdown::new());
+    projector.start(&shutdown, &health);
+    dense_step(&mut log, 1, &[inbound(4, 4, "4")]);
+    let last = running.append(&mut log).await;
+    let archive = projector.archive(sealer()).with_wait(BOUND);
+    let position = Position { generation: 1, seq: last, index: 0 };
+    assert!(archive.reach(PartitionId(0), position).await, "{:?}", health.not_ready());
+    let read = archive.messages(&SHOP.into(), hash(1), None, 9, None).await.unwrap();
+    let (thread, _) = read.value.unwrap();
+    let texts: Vec<_> = thread.iter().map(|view| view.content.text.clone().unwrap()).collect();
+    assert_eq!(texts, ["1", "2", "3", "4"]);
+    shutdown.drain(BOUND).await.unwrap();
 }
 
 async fn a_read_model_of_another_log_is_refused_with_advice(kind: Kind) {

@@ -24,15 +24,19 @@ use crate::{
     chain::Follower,
     decode::DecodeError,
     rebuild,
-    segments::{Keeper, KeeperOptions, Segments, verify},
+    segments::{Keeper, KeeperError, KeeperOptions, Segments, verify},
 };
 
 pub(super) const BOUND: Duration = Duration::from_secs(40);
 pub(super) const P0: PartitionId = PartitionId(0);
 
+/// Segments that are closed soon.
+pub(super) const AGING: KeeperOptions =
+    KeeperOptions { segment_bytes: 2_500, segment_age: Duration::from_millis(100) };
+
 pub(super) struct World {
     pub(super) bus: Bus,
-    dir: TempDir,
+    pub(super) dir: TempDir,
 }
 
 impl World {
@@ -56,7 +60,7 @@ impl World {
         world
     }
 
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options =
             sqlite::Options { partitions: 1, min_free_bytes: 0, ..sqlite::Options::default() };
@@ -89,13 +93,18 @@ impl World {
         self.dir.path().join("segments")
     }
 
-    /// As the keeper does, with segments of another size.
-    pub(super) async fn keep_cut_at(&self, segment_bytes: u64) -> Segments {
+    /// As the keeper does, into a directory of its own and with segments of another size.
+    pub(super) async fn keep_cut_at(&self, dir: &Path, segment_bytes: u64) -> Segments {
         let options = KeeperOptions { segment_bytes, segment_age: Duration::from_secs(3600) };
-        let segments = self.segments();
+        let segments = Segments::open(dir).unwrap();
         let keeper = Keeper::new(self.bus.clone(), segments.clone(), options, Clock::system());
         keeper.keep_all(P0).await;
         segments
+    }
+
+    /// A keeper that closes segments soon.
+    pub(super) fn aging_keeper(&self, segments: &Segments) -> Keeper {
+        Keeper::new(self.bus.clone(), segments.clone(), AGING, Clock::system())
     }
 
     /// A trimmer whose checkpoint and read model need nothing more.
@@ -121,7 +130,7 @@ impl World {
         segments
     }
 
-    fn model(&self, name: &str) -> Arc<SqliteRepository> {
+    pub(super) fn model(&self, name: &str) -> Arc<SqliteRepository> {
         let path = self.dir.path().join(name);
         Arc::new(SqliteRepository::open(&path, sealer().fingerprint()).unwrap())
     }
@@ -264,7 +273,7 @@ async fn truncated_missing_and_exchanged_segments_are_named() {
     assert_eq!(world.problems(), Vec::<String>::new());
 }
 
-fn floor(checkpoint: &Checkpoint) -> Result<Floor, CodecError> {
+pub(super) fn floor(checkpoint: &Checkpoint) -> Result<Floor, CodecError> {
     bus::decode::<(u64, u64)>(&checkpoint.bytes)
         .map(|(inbox_through, log_through)| Floor { inbox_through, log_through })
 }
@@ -329,4 +338,44 @@ async fn what_is_only_in_segments_of_another_log_is_not_trimmed() {
     drop(trimmer);
     stranger.trimmer(&stranger.segments()).await.round().await;
     assert_eq!(first().await, 61, "its own segments are");
+}
+
+/// Whoever reaches the bus may put something into a log.
+#[tokio::test]
+async fn an_entry_that_is_no_record_is_in_no_segment_and_the_last_record_stays() {
+    let world = World::empty();
+    world.grow(10).await;
+    let mut log = dense(0);
+    for n in 1..=20 {
+        // Its place in the log is the eleventh step's.
+        log.seq += u64::from(n == 11);
+        dense_step(&mut log, n % 3, &[inbound(n, u64::from(n) * 10, "hi")]);
+    }
+    let mut last = world.bus.log.append(P0, 11, Bytes::from_static(NO_RECORD)).await.unwrap();
+    for (_, bytes) in log.records.split_off(11) {
+        last = world.bus.log.append(P0, last, bytes).await.unwrap();
+    }
+    world.bus.log.append(P0, last, Bytes::from_static(NO_RECORD)).await.unwrap();
+    let segments = world.keep().await;
+    let report = verify(&world.segments_dir()).unwrap();
+    assert_eq!((report.records, report.problems), (21, Vec::new()));
+    assert_eq!(segments.last(P0).unwrap().footer.last_seq, last);
+    let whole = world.rebuilt("whole", None).await.unwrap().dump().await.unwrap();
+    assert_eq!(whole["messages"].len(), 20);
+    world.trimmer(&segments).await.round().await;
+    let left = world.bus.log.read(P0, 0, ReadLimit::default()).await.unwrap();
+    assert_eq!(left[0].0, last, "the last record must stay");
+    let rebuilt = world.rebuilt("rebuilt", Some(segments)).await.unwrap();
+    assert_eq!(rebuilt.dump().await.unwrap(), whole);
+}
+
+/// Why archives take turns: each trims what it has itself.
+#[tokio::test]
+async fn an_archive_that_did_not_keep_up_with_anothers_trimming_meets_a_gap() {
+    let world = World::new().await;
+    world.trimmer(&world.segments()).await.round().await;
+    let other = Segments::open(&world.dir.path().join("of another")).unwrap();
+    let stopped = world.aging_keeper(&other).keep_now(P0).await;
+    let gap = matches!(stopped, Err(KeeperError::Decode(DecodeError::Gap { .. })));
+    assert!(gap, "{stopped:?}");
 }

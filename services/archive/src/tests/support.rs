@@ -23,6 +23,9 @@ use domain::{
 
 pub(super) const SHOP: &str = "shop";
 
+/// As the servers answer a request whose answer was asked for on a log's subject.
+pub(super) const NO_RECORD: &[u8] = br#"{"type":"io.nats.jetstream.api.v1.stream_info_response"}"#;
+
 pub(super) fn sealer() -> Sealer {
     Sealer::deterministic_from_key([7; 32])
 }

@@ -134,6 +134,7 @@ pub async fn inbox_keeps_partitions_apart(bus: Bus) -> Verdict {
 /// What is trimmed is gone for every reader, the rest stays, and the last entry is never trimmed.
 pub async fn inbox_is_trimmed(bus: Bus) -> Verdict {
     ensure!(must(bus.inbox.trim(P0, 10).await)? == 0, "an empty inbox had something to trim");
+    ensure!(must(bus.inbox.first(P0).await)? == 0, "an empty inbox has a first entry");
     let mut appended = Vec::new();
     for n in 0..600 {
         let body = bytes(&format!("{n}"));
@@ -144,6 +145,8 @@ pub async fn inbox_is_trimmed(bus: Bus) -> Verdict {
     let removed = must(bus.inbox.trim(P0, through).await)?;
     ensure!(removed == 400, "{removed} of 400 entries are gone");
     ensure!(must(bus.inbox.trim(P0, through).await)? == 0, "they went twice");
+    let first = must(bus.inbox.first(P0).await)?;
+    ensure!(appended.get(400).is_some_and(|(seq, _)| *seq == first), "the first left is {first}");
     let read = |after, limit| bus.inbox.read(P0, after, limit);
     let left = read_n(200, ReadLimit::default(), read).await?;
     ensure!(appended.get(400..) == Some(&left), "what is left differs");

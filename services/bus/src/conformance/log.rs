@@ -195,6 +195,7 @@ pub async fn log_keeps_partitions_apart(bus: Bus) -> Verdict {
 /// What is trimmed is gone for every reader, the rest stays, and the last record is never trimmed.
 pub async fn log_is_trimmed(bus: Bus) -> Verdict {
     ensure!(must(bus.log.trim(P0, 10).await)? == 0, "an empty log had something to trim");
+    ensure!(must(bus.log.first(P0).await)? == 0, "an empty log has a first record");
     let (mut last, mut written) = (0, Vec::new());
     for n in 0..200 {
         let body = bytes(&format!("{n}"));
@@ -204,6 +205,8 @@ pub async fn log_is_trimmed(bus: Bus) -> Verdict {
     let other = must(bus.log.append(P1, 0, bytes("other")).await)?;
     let (through, _) = written.get(149).cloned().unwrap_or_default();
     ensure!(must(bus.log.trim(P0, through).await)? == 150, "150 records should be gone");
+    let first = must(bus.log.first(P0).await)?;
+    ensure!(written.get(150).is_some_and(|(seq, _)| *seq == first), "the first left is {first}");
     let left = read_n(50, ReadLimit::default(), |after, limit| bus.log.read(P0, after, limit));
     ensure!(written.get(150..) == Some(&left.await?), "what is left differs");
     let tailed = read_n(50, ReadLimit::default(), |after, limit| bus.log.tail(P0, after, limit));

@@ -7,6 +7,7 @@ use async_nats::{Client, ServerInfo};
 use super::{
     ConnectError, Level, Options, Report, connection,
     findings::{self, Server},
+    monitor,
     names::Names,
     streams::{self, Layout},
 };
@@ -67,7 +68,8 @@ pub async fn init(options: Options) -> Result<InitReport, ConnectError> {
     Ok(InitReport { created, existing, check })
 }
 
-/// Looks at servers and streams, and changes nothing. What is refused here is refused by `connect`.
+/// Looks at servers and streams, and changes nothing. `connect` refuses the same of the streams and of the server that
+/// it meets; it asks neither the other servers nor their monitoring.
 ///
 /// # Errors
 /// When there is no connection or a request fails; what is wrong with servers and streams is in the report.
@@ -104,7 +106,8 @@ pub(super) async fn verified(client: &Client, options: &Options) -> Result<Names
     };
     let names = Names::new(&options.prefix, layout.check(options)?.streams)?;
     let mut report = Report::default();
-    findings::of_server(&mut report, &Server::of(&client.server_info()));
+    let server = Server::of(&client.server_info());
+    findings::of_server(&mut report, &server, options.allow_data_loss);
     of_streams(&mut report, client, &names, options).await?;
     for warning in report.only(Level::Warning).findings {
         tracing::warn!(%warning, "bus");
@@ -177,9 +180,15 @@ async fn of_servers(report: &mut Report, options: &Options) -> Result<(), Connec
             Err(error) => return Err(error),
         }
     }
-    for server in found.values() {
-        findings::of_server(report, server);
+    let fsync = monitor::fsync_policies(report, options).await?;
+    for (id, server) in &found {
+        findings::of_server(report, server, options.allow_data_loss);
+        if server.has_jetstream {
+            let known = fsync.get(id).copied();
+            findings::of_fsync(report, &server.name, known, options.allow_data_loss);
+        }
     }
-    findings::of_cluster(report, found.len(), options);
+    let storing = found.values().filter(|server| server.has_jetstream).count();
+    findings::of_cluster(report, storing, options);
     Ok(())
 }

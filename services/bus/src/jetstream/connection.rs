@@ -12,6 +12,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Longest pause between two attempts to reconnect, jitter apart. With it well under the lease period (3 s): whoever is back
 /// first must not call the others dead that are still on their way.
 const RECONNECT_DELAY_MAX_MS: u64 = 500;
+/// Where answers to the trimmer come, if it is somebody of its own.
+const TRIMMER_INBOX: &str = "_INBOX_TRIMMER";
 
 pub(super) struct Connections {
     /// Publishes of inputs.
@@ -29,8 +31,9 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) async fn open(options: &Options) -> Result<Self, ConnectError> {
         let trimmer = match &options.trimmer {
-            Some(auth) => Some(open_as(options, auth, "trimmer").await?),
             None => None,
+            Some(Auth::None) => Some(open(options, "trimmer").await?),
+            Some(auth) => Some(open_as(options, auth, TRIMMER_INBOX, "trimmer").await?),
         };
         Ok(Self {
             ingress: open(options, "ingress").await?,
@@ -44,17 +47,18 @@ impl Connections {
 
 /// A connection to any of the servers.
 pub(super) async fn open(options: &Options, purpose: &'static str) -> Result<Client, ConnectError> {
-    open_as(options, &options.auth, purpose).await
+    open_as(options, &options.auth, &options.inbox_prefix, purpose).await
 }
 
 async fn open_as(
     options: &Options,
     auth: &Auth,
+    inbox_prefix: &str,
     purpose: &'static str,
 ) -> Result<Client, ConnectError> {
     let addresses: Result<Vec<_>, _> =
         options.servers.iter().map(|address| parse(address)).collect();
-    let settings = settings(options, auth, purpose).await?;
+    let settings = settings(options, auth, purpose).await?.custom_inbox_prefix(inbox_prefix);
     let connected = settings.connect(addresses?).await;
     connected
         .map_err(|source| ConnectError::Connect { servers: options.servers.join(", "), source })

@@ -103,7 +103,8 @@ impl Cursor {
         let consumer = timeout(ANSWER_WITHIN, created).await.map_err(lost)?.map_err(lost)?;
         let name = &consumer.cached_info().name;
         let inbox = client.new_inbox();
-        let deliveries = client.subscribe(format!("{inbox}.*")).await.map_err(lost)?;
+        let subscribed = timeout(ANSWER_WITHIN, client.subscribe(format!("{inbox}.*")));
+        let deliveries = subscribed.await.map_err(lost)?.map_err(lost)?;
         Ok(Self {
             client: client.clone(),
             next_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),

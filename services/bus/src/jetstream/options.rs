@@ -21,13 +21,21 @@ pub struct Options {
     pub streams: u16,
     /// Copies of every stream (1, 3 or 5); counts when the streams are created.
     pub replicas: usize,
-    /// Takes streams that can lose what was acknowledged: a single copy. For tests and trials.
+    /// Takes servers and streams that can lose what was acknowledged: a single copy, lazy `fsync` or one that is not
+    /// known, an old server. For tests and trials.
     pub allow_data_loss: bool,
+    /// The servers' monitoring, such as `http://10.0.0.5:8222`: [`super::init`] and [`super::check`] read there when
+    /// each writes to the disk.
+    pub monitor: Vec<String>,
     /// Name of this client as the servers show it.
     pub client_name: String,
     /// How to sign in.
     pub auth: Auth,
-    /// How to sign in for trimming, on a connection of its own; without it nothing is trimmed from here.
+    /// First token of the subjects on which answers come. Where the servers know roles each has its own: who may
+    /// listen on another's reads what is meant for it.
+    pub inbox_prefix: String,
+    /// How to sign in for trimming, on a connection of its own (whose answers come on `_INBOX_TRIMMER`); without it
+    /// nothing is trimmed from here.
     pub trimmer: Option<Auth>,
     /// How the connections are encrypted.
     pub tls: Tls,
@@ -45,8 +53,10 @@ impl Default for Options {
             streams: 0,
             replicas: 3,
             allow_data_loss: false,
+            monitor: Vec::new(),
             client_name: "tandem".to_owned(),
             auth: Auth::None,
+            inbox_prefix: "_INBOX".to_owned(),
             trimmer: None,
             tls: Tls::default(),
             recent_bytes: 2 * 1024 * 1024,
@@ -146,6 +156,12 @@ pub enum ConnectError {
         servers: String,
         /// What the last one said.
         source: async_nats::ConnectError,
+    },
+    /// The servers' monitoring cannot be asked.
+    #[error("the monitoring of the servers cannot be asked: {why}")]
+    Monitor {
+        /// What is wrong.
+        why: String,
     },
     /// A stream cannot be looked up or created.
     #[error("the stream {stream} cannot be opened: {why}")]

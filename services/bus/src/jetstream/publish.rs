@@ -2,6 +2,7 @@
 
 use async_nats::{
     Client, HeaderMap, Request,
+    client::RequestErrorKind,
     jetstream::{
         Context,
         message::StreamMessage,
@@ -64,7 +65,11 @@ pub(super) async fn publish(
     let answer = timeout(ANSWER_WITHIN, client.send_request(subject, request))
         .await
         .map_err(|_| Refusal::Unknown("no acknowledgement in time".to_owned()))?
-        .map_err(|error| Refusal::Unknown(error.to_string()))?;
+        .map_err(|error| match error.kind() {
+            // The client itself refuses what the server it has met would not take.
+            RequestErrorKind::MaxPayloadExceeded => Refusal::TooLarge,
+            _ => Refusal::Unknown(error.to_string()),
+        })?;
     match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
         Ok(Response::Ok(ack)) => Ok(ack.sequence),
         Ok(Response::Err { error }) => Err(match meaning(error.error_code(), &error.to_string()) {

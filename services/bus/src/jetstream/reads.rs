@@ -15,7 +15,7 @@ use super::{
     cursor::{Cursor, HEARTBEAT_EVERY, Next},
     follower::{Followed, Follower},
     names::{Names, Table},
-    publish::{last_of, purge},
+    publish::{last_of, next_of, purge},
     streams,
 };
 use crate::{BusError, PartitionId, ReadLimit, limits::check_partition};
@@ -83,6 +83,19 @@ impl Reads {
         let subject = self.names.entry(table, partition);
         let last = last_of(&self.context, &self.names.stream(table, partition), &subject).await?;
         Ok(last.map(|message| (message.sequence, message.payload)))
+    }
+
+    /// Sequence of the first entry that is left, by the stream's leader; 0 where there is none.
+    pub(super) async fn first(
+        &self,
+        table: Table,
+        partition: PartitionId,
+    ) -> Result<u64, BusError> {
+        check_partition(partition, self.partitions)?;
+        let (stream, subject) =
+            (self.names.stream(table, partition), self.names.entry(table, partition));
+        let first = next_of(&self.context, &stream, &subject, 1).await?;
+        Ok(first.map_or(0, |message| message.sequence))
     }
 
     /// Purges the partition's own subject up to and with `through`, but never its last entry.

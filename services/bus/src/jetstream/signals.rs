@@ -1,6 +1,6 @@
 //! Signals on core NATS: nothing is stored.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{Client, Subscriber};
 use async_trait::async_trait;
@@ -15,6 +15,10 @@ use crate::{
     local::{LocalSignalStream, SIGNALS_BEHIND_MAX, check_topic},
 };
 
+/// How long a signal waits for room in the client, whose queue fills while there is no connection. It is worth no more: whoever
+/// needs what it tells finds it elsewhere, later.
+const SENT_WITHIN: Duration = Duration::from_millis(250);
+
 pub(super) struct JetSignals {
     pub(super) client: Client,
     pub(super) names: Arc<Names>,
@@ -23,33 +27,40 @@ pub(super) struct JetSignals {
 impl JetSignals {
     /// A signal to ourselves: when it is back the server has taken everything sent before it, so that a
     /// subscription is in force when its caller learns of it. It needs no permission beyond that of signals.
-    async fn round_trip(&self) -> Result<(), String> {
+    async fn round_trip(&self) -> Result<(), BusError> {
         let topic = self.names.signal(&format!("round-trip.{:032x}", rand::random::<u128>()));
-        let ours = self.client.subscribe(topic.clone()).await;
-        let mut ours = ours.map_err(|error| error.to_string())?;
-        let sent = self.client.publish(topic, Bytes::new()).await;
-        sent.map_err(|error| error.to_string())?;
-        match timeout(ANSWER_WITHIN, ours.next()).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) | Err(_) => Err("the server did not confirm the subscription".to_owned()),
+        let there_and_back = async {
+            let mut ours = self.client.subscribe(topic.clone()).await.map_err(unavailable)?;
+            self.client.publish(topic, Bytes::new()).await.map_err(unavailable)?;
+            Ok(ours.next().await)
+        };
+        match timeout(ANSWER_WITHIN, there_and_back).await {
+            Ok(Ok(Some(_))) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(None)) | Err(_) => {
+                Err(unavailable("the server did not confirm the subscription"))
+            }
         }
     }
+}
+
+fn unavailable(why: impl ToString) -> BusError {
+    BusError::Unavailable(why.to_string())
 }
 
 #[async_trait]
 impl Signals for JetSignals {
     async fn publish(&self, topic: &str, body: Bytes) -> Result<(), BusError> {
         check_topic(topic, false)?;
-        let published = self.client.publish(self.names.signal(topic), body).await;
-        published.map_err(|error| BusError::Unavailable(error.to_string()))
+        let published = timeout(SENT_WITHIN, self.client.publish(self.names.signal(topic), body));
+        published.await.map_err(unavailable)?.map_err(unavailable)
     }
 
     async fn subscribe(&self, topic: &str) -> Result<Box<dyn SignalStream>, BusError> {
         check_topic(topic, true)?;
-        let unavailable = |why: String| BusError::Unavailable(why);
-        let subscribed = self.client.subscribe(self.names.signal(topic)).await;
-        let subscriber = subscribed.map_err(|error| unavailable(error.to_string()))?;
-        self.round_trip().await.map_err(unavailable)?;
+        let subscribed = timeout(ANSWER_WITHIN, self.client.subscribe(self.names.signal(topic)));
+        let subscriber = subscribed.await.map_err(unavailable)?.map_err(unavailable)?;
+        self.round_trip().await?;
         let (ring, signals) = broadcast::channel(SIGNALS_BEHIND_MAX);
         let pump = pump(subscriber, Arc::clone(&self.names), ring);
         spawn(TaskKind::Connection, "bus-signals", pump).detach();

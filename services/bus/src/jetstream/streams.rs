@@ -108,7 +108,7 @@ pub(super) async fn describe(
     let request = client.request(format!("$JS.API.STREAM.INFO.{stream}"), Bytes::new());
     let answer = timeout(ANSWER_WITHIN, request)
         .await
-        .map_err(|_| failed("no answer in time (may this user ask for it?)".to_owned()))?
+        .map_err(|_| failed("no answer in time (may this user ask for it, and does it sign in as its own role?)".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;
     let took_ms = signed(clock.boot_ms().saturating_sub(asked_boot_ms));
     let found = serde_json::from_slice::<Response<Info>>(&answer.payload);
@@ -154,9 +154,12 @@ pub(super) fn configs(names: &Names, partitions: u16, replicas: usize) -> Vec<Co
         .into(),
         ..Config::default()
     };
-    // Only the last message of a subject counts: the bucket as it is, the newest renewal.
-    let last_only =
-        |name, subjects| Config { max_messages_per_subject: 1, ..stream(name, subjects) };
+    // Only the last message of a subject counts: the bucket as it is, the newest renewal. Nothing of them is trimmed.
+    let last_only = |name, subjects| Config {
+        max_messages_per_subject: 1,
+        deny_purge: true,
+        ..stream(name, subjects)
+    };
     let entries =
         |table, number| stream(names.numbered_stream(table, number), names.entries(table, number));
     let mut all = Vec::new();

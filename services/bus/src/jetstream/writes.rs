@@ -57,6 +57,10 @@ impl Inbox for JetInbox {
         Ok(last.map_or(0, |(seq, _)| seq))
     }
 
+    async fn first(&self, partition: PartitionId) -> Result<u64, BusError> {
+        self.reads.first(Table::Inbox, partition).await
+    }
+
     async fn trim(&self, partition: PartitionId, through: u64) -> Result<u64, BusError> {
         self.reads.trim(Table::Inbox, partition, through).await
     }
@@ -84,6 +88,10 @@ impl Log for JetLog {
 
     async fn last(&self, partition: PartitionId) -> Result<Option<(u64, Bytes)>, BusError> {
         self.reads.last(Table::Log, partition).await
+    }
+
+    async fn first(&self, partition: PartitionId) -> Result<u64, BusError> {
+        self.reads.first(Table::Log, partition).await
     }
 
     async fn read(

@@ -26,11 +26,9 @@ impl LocalLeases {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-#[async_trait]
-impl Leases for LocalLeases {
-    async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
+    /// Renews, without waiting for anything.
+    pub(crate) fn renew_now(&self, node: &str, info: Bytes) -> u64 {
         let mut table = self.table();
         // One counter for all nodes: it also rises over a release.
         table.renewals += 1;
@@ -38,7 +36,19 @@ impl Leases for LocalLeases {
         // The clock of this machine is everybody's: there is none to compare with.
         let lease = NodeLease { node: node.to_owned(), info, renewal, renewed_wall_ms: None };
         table.nodes.insert(node.to_owned(), lease);
-        Ok(renewal)
+        renewal
+    }
+
+    /// Gives up, without waiting for anything.
+    pub(crate) fn release_now(&self, node: &str) {
+        self.table().nodes.remove(node);
+    }
+}
+
+#[async_trait]
+impl Leases for LocalLeases {
+    async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
+        Ok(self.renew_now(node, info))
     }
 
     async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
@@ -46,7 +56,7 @@ impl Leases for LocalLeases {
     }
 
     async fn release(&self, node: &str) -> Result<(), BusError> {
-        self.table().nodes.remove(node);
+        self.release_now(node);
         Ok(())
     }
 }

@@ -15,7 +15,9 @@ pub struct Faults {
     pub full: f64,
     /// A read, a load or a lease request is refused.
     pub unavailable: f64,
-    /// A former leader answers what the last record is: as it was one record before.
+    /// A former leader answers what the last record is: one before it, as it was when that leader was deposed (some time ago,
+    /// or before the partition was last taken), or none. It learns of its successor by that: the node's next read of that log
+    /// shows the last one.
     pub stale: f64,
     /// A signal is lost.
     pub signal_lost: f64,
@@ -25,6 +27,8 @@ pub struct Faults {
     pub slow_ms_max: u64,
     /// How long after the caller gave up a late request may land, ms.
     pub late_ms_max: u64,
+    /// How long ago a leader that still answers may have been deposed, ms.
+    pub stale_ms_max: u64,
 }
 
 impl Default for Faults {
@@ -41,6 +45,8 @@ impl Default for Faults {
             give_up_ms: 2_000,
             slow_ms_max: 900,
             late_ms_max: 15_000,
+            // By then a leader that hears of nobody steps down by itself.
+            stale_ms_max: 10_000,
         }
     }
 }
@@ -76,6 +82,8 @@ pub enum Link {
     Up,
     /// New requests and the answers of old ones are lost; signals too.
     Cut,
+    /// What the node sends arrives, and nothing comes back: requests land and are not answered, signals to it are lost.
+    Deaf,
     /// The node stands still at its bus: requests wait to be sent, answers to be taken, until it is up.
     Paused,
 }

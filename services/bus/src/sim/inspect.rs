@@ -20,6 +20,15 @@ pub enum Applied<'a> {
     Checkpoint(PartitionId, &'a Checkpoint),
 }
 
+/// Faults that a node meets without any fault being seen in what is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Harm {
+    /// Reads of a last record that a former leader answered.
+    pub stale_last_reads: u64,
+    /// Requests that landed after their callers gave up.
+    pub late_landings: u64,
+}
+
 /// Told of every change in the order of application, while the store is locked: it must not ask the bus.
 #[derive(Clone, Default)]
 pub(super) struct Observer(Option<Arc<Observe>>);
@@ -44,6 +53,12 @@ impl SimBus {
     /// Tells a checker of every change from now on, as it is applied. It must not ask the bus.
     pub fn observe(&self, observe: impl Fn(Applied<'_>) + Send + Sync + 'static) {
         self.world.store().observer = Observer(Some(Arc::new(observe)));
+    }
+
+    /// What was done to the nodes so far.
+    #[must_use]
+    pub fn harm(&self) -> Harm {
+        self.world.store().harm
     }
 
     fn look<T: Default>(&self, partition: PartitionId, at: impl FnOnce(&Partition) -> T) -> T {

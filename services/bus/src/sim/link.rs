@@ -1,6 +1,7 @@
 //! One node's wire to the store: its link, its random stream, and the fate of each request.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 use super::{Faults, Link};
+use crate::PartitionId;
 
 /// What will happen to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,23 +38,67 @@ pub(super) struct Plan {
     pub(super) full: bool,
 }
 
+/// When a leader was deposed that still answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deposed {
+    /// So many milliseconds ago.
+    Ago(u64),
+    /// Just before the partition was last taken.
+    BeforeTakeOver,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Wire {
     link: Arc<watch::Sender<Link>>,
     rng: Arc<Mutex<ChaCha8Rng>>,
+    leaders: Arc<Mutex<Leaders>>,
+}
+
+/// Which leaders the node reads from: of a random stream of its own, so that it disturbs no other fault.
+#[derive(Debug)]
+struct Leaders {
+    rng: ChaCha8Rng,
+    /// Logs whose former leader has just answered.
+    former: BTreeSet<PartitionId>,
 }
 
 impl Wire {
-    pub(super) fn new(rng: ChaCha8Rng) -> Self {
-        Self { link: Arc::new(watch::Sender::new(Link::Up)), rng: Arc::new(Mutex::new(rng)) }
+    pub(super) fn new(rng: ChaCha8Rng, leaders: ChaCha8Rng) -> Self {
+        let leaders = Leaders { rng: leaders, former: BTreeSet::new() };
+        Self {
+            link: Arc::new(watch::Sender::new(Link::Up)),
+            rng: Arc::new(Mutex::new(rng)),
+            leaders: Arc::new(Mutex::new(leaders)),
+        }
+    }
+
+    /// When the leader was deposed whom a read of a last record reaches; `None`: it leads.
+    pub(super) fn deposed(&self, faults: &Faults, partition: PartitionId) -> Option<Deposed> {
+        if faults.stale <= 0.0 {
+            return None;
+        }
+        let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        let Leaders { rng, former } = &mut *leaders;
+        if former.remove(&partition) || !rng.random_bool(faults.stale.min(1.0)) {
+            return None;
+        }
+        former.insert(partition);
+        let ago_ms = rng.random_range(0..=faults.stale_ms_max);
+        Some(if rng.random() { Deposed::BeforeTakeOver } else { Deposed::Ago(ago_ms) })
     }
 
     pub(super) fn set_link(&self, link: Link) {
         self.link.send_replace(link);
     }
 
-    pub(super) fn is_cut(&self) -> bool {
-        *self.link.borrow() == Link::Cut
+    /// Whether what the node sends arrives, sooner or later.
+    pub(super) fn sends(&self) -> bool {
+        *self.link.borrow() != Link::Cut
+    }
+
+    /// Whether what is sent to the node arrives, sooner or later.
+    pub(super) fn hears(&self) -> bool {
+        !matches!(*self.link.borrow(), Link::Cut | Link::Deaf)
     }
 
     /// Waits while the node stands still.
@@ -62,7 +108,7 @@ impl Wire {
         drop(link.wait_for(|link| *link != Link::Paused).await);
     }
 
-    /// Waits until requests travel.
+    /// Waits until requests travel, and answers too.
     pub(super) async fn until_up(&self) {
         let mut link = self.link.subscribe();
         drop(link.wait_for(|link| *link == Link::Up).await);
@@ -99,9 +145,9 @@ impl Wire {
             refused: self.chance(faults.unavailable),
             full: self.chance(faults.full),
         };
-        if self.is_cut() || self.chance(faults.lost) {
+        if !self.sends() || self.chance(faults.lost) {
             plan.fate = Fate::Lost;
-        } else if self.chance(faults.unanswered) {
+        } else if !self.hears() || self.chance(faults.unanswered) {
             plan.fate = Fate::Unanswered;
         } else if self.chance(faults.late) {
             plan.fate = Fate::Late;

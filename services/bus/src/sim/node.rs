@@ -1,6 +1,6 @@
 //! The five traits as one node reaches the simulated store.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,6 +28,10 @@ impl GaveUp {
     fn unavailable(self) -> BusError {
         BusError::Unavailable(Self::WHY.to_owned())
     }
+}
+
+fn refused() -> BusError {
+    BusError::Unavailable("refused".to_owned())
 }
 
 /// Which stream a request is for.
@@ -83,17 +87,21 @@ impl SimNode {
         apply: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, GaveUp> {
         let (answer, answered) = oneshot::channel();
+        let is_late = plan.fate == Fate::Late;
+        let land = move |store: &mut Store| {
+            store.harm.late_landings += u64::from(is_late);
+            // The caller may be gone; the request lands all the same.
+            drop(answer.send(apply(store)));
+        };
         if plan.fate == Fate::Lost {
-            drop(answer);
+            drop(land);
         } else if plan.there.is_zero() {
-            // The receiver is held below; it cannot be gone.
-            drop(answer.send(apply(&mut self.world.store())));
+            land(&mut self.world.store());
         } else {
             let world = Arc::clone(&self.world);
             let landing = async move {
                 sleep(plan.there).await;
-                // The caller may be gone; the request lands all the same.
-                drop(answer.send(apply(&mut world.store())));
+                land(&mut world.store());
             };
             task::spawn(TaskKind::Maintenance, "simulated-request", landing).detach();
         }
@@ -112,7 +120,7 @@ impl SimNode {
             sleep(plan.back).await;
         }
         self.wire.while_paused().await;
-        if self.wire.is_cut() {
+        if !self.wire.hears() {
             sleep(plan.give_up).await;
             return Err(GaveUp);
         }
@@ -123,7 +131,7 @@ impl SimNode {
     async fn ask<T>(&self, stream: Stream, at: impl FnOnce(&Store) -> T) -> Result<T, BusError> {
         let plan = self.plan(stream).await;
         if plan.refused {
-            return Err(BusError::Unavailable("refused".to_owned()));
+            return Err(refused());
         }
         if plan.fate != Fate::Answered {
             sleep(plan.give_up).await;
@@ -138,8 +146,20 @@ impl SimNode {
         Ok(answer)
     }
 
-    async fn ask_leases(&self) -> Result<(), BusError> {
-        self.ask(Stream::Leases, |_| ()).await
+    /// A lease may change though nobody hears that it did.
+    async fn change_lease<T: Send + 'static>(
+        &self,
+        apply: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BusError> {
+        let mut plan = self.plan(Stream::Leases).await;
+        if plan.refused {
+            return Err(refused());
+        }
+        if plan.fate == Fate::Late {
+            // A node's renewals travel in order: a later one never overtakes it, nor does its successor's.
+            (plan.fate, plan.there) = (Fate::Unanswered, Duration::ZERO);
+        }
+        self.send(plan, move |_| apply()).await.map_err(GaveUp::unavailable)
     }
 
     async fn ask_partition<T: Default>(
@@ -229,10 +249,15 @@ impl Log for SimNode {
     }
 
     async fn last(&self, partition: PartitionId) -> Result<Option<(u64, Bytes)>, BusError> {
-        let stale = self.world.store().faults.stale;
-        let back = usize::from(self.wire.chance(stale));
-        let at = |held: &Partition| held.log.entries.iter().rev().nth(back).cloned();
-        self.ask_partition(Stream::Log, partition, at).await
+        let faults = self.world.store().faults.clone();
+        let deposed = self.wire.deposed(&faults, partition);
+        let at = |held: &Partition| {
+            let last = held.log.last().cloned();
+            (deposed.map_or_else(|| last.clone(), |deposed| held.log.last_known(deposed)), last)
+        };
+        let (answer, last) = self.ask_partition(Stream::Log, partition, at).await?;
+        self.world.store().harm.stale_last_reads += u64::from(answer != last);
+        Ok(answer)
     }
 
     async fn read(
@@ -312,13 +337,16 @@ impl States for SimNode {
 #[async_trait]
 impl Leases for SimNode {
     async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
-        self.ask_leases().await?;
-        self.world.date(node);
-        self.world.leases.renew(node, info).await
+        let (world, node) = (Arc::clone(&self.world), node.to_owned());
+        self.change_lease(move || {
+            world.date(&node);
+            world.leases.renew_now(&node, info)
+        })
+        .await
     }
 
     async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
-        self.ask_leases().await?;
+        self.ask(Stream::Leases, |_| ()).await?;
         let mut leases = self.world.leases.list().await?;
         for (node, lease) in &mut leases {
             lease.renewed_wall_ms = self.world.dated(node);
@@ -327,8 +355,8 @@ impl Leases for SimNode {
     }
 
     async fn release(&self, node: &str) -> Result<(), BusError> {
-        self.ask_leases().await?;
-        self.world.leases.release(node).await
+        let (world, node) = (Arc::clone(&self.world), node.to_owned());
+        self.change_lease(move || world.leases.release_now(&node)).await
     }
 }
 
@@ -338,7 +366,7 @@ impl Signals for SimNode {
         tokio::task::yield_now().await;
         self.wire.while_paused().await;
         let signal_lost = self.world.store().faults.signal_lost;
-        if self.wire.is_cut() || self.wire.chance(signal_lost) {
+        if !self.wire.sends() || self.wire.chance(signal_lost) {
             return Ok(());
         }
         self.world.signals.publish(topic, body).await
@@ -350,7 +378,7 @@ impl Signals for SimNode {
     }
 }
 
-/// Drops what arrives while the link is cut.
+/// Drops what arrives while the link brings nothing.
 struct SimSignalStream {
     signals: Box<dyn SignalStream>,
     wire: Wire,
@@ -362,7 +390,7 @@ impl SignalStream for SimSignalStream {
         loop {
             let signal = self.signals.next().await;
             self.wire.while_paused().await;
-            if !self.wire.is_cut() {
+            if self.wire.hears() {
                 return signal;
             }
         }

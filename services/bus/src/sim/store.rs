@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use chassis::clock::Clock;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 use super::{
     Breaks, Faults, Silence,
-    inspect::{Applied, Observer},
-    link::Wire,
+    inspect::{Applied, Harm, Observer},
+    link::{Deposed, Wire},
 };
-use crate::{Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart};
+use crate::{
+    Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, Record, RecordBody,
+    SavedPart,
+};
 
 /// Most sequences the store skips at once.
 const GAP_MAX: u64 = 3;
@@ -23,6 +27,7 @@ pub(super) struct Store {
     pub(super) silence: Silence,
     pub(super) breaks: Breaks,
     pub(super) observer: Observer,
+    pub(super) harm: Harm,
     wires: BTreeMap<String, Wire>,
     partitions: BTreeMap<PartitionId, Partition>,
     inbox_seq: u64,
@@ -59,13 +64,32 @@ impl Partition {
     }
 }
 
+fn is_epoch(body: &Bytes) -> bool {
+    Record::decode(body).is_ok_and(|record| matches!(record.body, RecordBody::Epoch { .. }))
+}
+
 /// One partition's subject in a stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Feed {
-    pub(super) entries: Vec<(u64, Bytes)>,
-    /// What was trimmed, for the checker: nobody reads it by the bus.
+    entries: Vec<(u64, Bytes)>,
+    /// What was trimmed, for the checker and for leaders that do not know it.
     trimmed: Vec<(u64, Bytes)>,
     last: watch::Sender<u64>,
+    /// When each entry was stored.
+    stored_ms: BTreeMap<u64, u64>,
+    time: Clock,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            trimmed: Vec::new(),
+            last: watch::Sender::default(),
+            stored_ms: BTreeMap::new(),
+            time: Clock::virtual_from(0),
+        }
+    }
 }
 
 impl Feed {
@@ -97,6 +121,27 @@ impl Feed {
             .collect()
     }
 
+    /// What a leader answers that was deposed then, and before the last entry: nor does it know of any trim since.
+    pub(super) fn last_known(&self, deposed: Deposed) -> Option<(u64, Bytes)> {
+        let mut before_last = self.trimmed.iter().chain(&self.entries).rev().skip(1);
+        let found = match deposed {
+            Deposed::Ago(ago_ms) => {
+                let deposed_ms = self.time.boot_ms().saturating_sub(ago_ms);
+                let stored_ms = |seq| self.stored_ms.get(seq).copied();
+                before_last.find(|(seq, _)| stored_ms(seq) <= Some(deposed_ms))
+            }
+            Deposed::BeforeTakeOver => {
+                // Whoever took it may have appended since.
+                let taken = self.last().filter(|(_, body)| !is_epoch(body));
+                if taken.is_some() {
+                    before_last.find(|(_, body)| is_epoch(body));
+                }
+                before_last.next()
+            }
+        };
+        found.cloned()
+    }
+
     /// Everything ever stored.
     pub(super) fn history(&self) -> Vec<(u64, Bytes)> {
         self.trimmed.iter().chain(&self.entries).cloned().collect()
@@ -111,6 +156,7 @@ impl Feed {
 
     fn push(&mut self, seq: u64, body: Bytes) {
         self.entries.push((seq, body));
+        self.stored_ms.insert(seq, self.time.boot_ms());
         self.last.send_replace(seq);
     }
 }
@@ -122,6 +168,7 @@ impl Store {
             silence: Silence::default(),
             breaks: Breaks::default(),
             observer: Observer::default(),
+            harm: Harm::default(),
             wires: BTreeMap::new(),
             partitions: (0..partitions).map(|id| (PartitionId(id), Partition::default())).collect(),
             inbox_seq: 0,
@@ -131,8 +178,8 @@ impl Store {
         }
     }
 
-    pub(super) fn wire(&mut self, name: &str, rng: impl FnOnce() -> ChaCha8Rng) -> Wire {
-        self.wires.entry(name.to_owned()).or_insert_with(|| Wire::new(rng())).clone()
+    pub(super) fn wire(&mut self, name: &str, new: impl FnOnce() -> Wire) -> Wire {
+        self.wires.entry(name.to_owned()).or_insert_with(new).clone()
     }
 
     pub(super) fn partition(&self, partition: PartitionId) -> Option<&Partition> {

@@ -34,11 +34,15 @@ pub struct Nats {
     pub prefix: String,
     /// Copies of every stream, 1, 3 or 5: counts when `tandem cluster init` creates them.
     pub replicas: u8,
-    /// Streams that inboxes, logs and states are spread over, each: counts when they are created. 0: the smaller of 8 and
-    /// the number of partitions, or what it was created with.
+    /// Streams that inboxes, logs and states are spread over, each, up to 32: counts when they are created. 0: the smaller
+    /// of 8 and the number of partitions, or what it was created with.
     pub streams: u16,
-    /// Lets an installation be created where a power cut may lose what was acknowledged (one copy, or lazy `fsync`).
+    /// Allows what may lose acknowledged writes: fewer than 3 copies, servers that write to the disk later than they
+    /// acknowledge or of which that is not known, and servers too old.
     pub allow_data_loss: bool,
+    /// Addresses of the servers' monitoring, `http://host:8222`, all of them: there `tandem cluster init` and `check` read when
+    /// each writes to the disk. Nothing else needs it.
+    pub monitor: Vec<String>,
     /// Name of the user to sign in as.
     pub user: Option<String>,
     /// Its password.
@@ -51,14 +55,27 @@ pub struct Nats {
     pub trimmer_password: Option<Secret>,
     /// File with the seed of the nkey that trims, instead of a user.
     pub trimmer_nkey_seed_file: Option<PathBuf>,
-    /// Refuse a server that does not encrypt.
+    /// Refuse a server that does not encrypt. Also set by a server whose address begins with `tls://`.
     pub require_tls: bool,
+    /// Allows servers on other machines in plain text, if the network in between protects it.
+    pub insecure_servers: bool,
     /// Certificates (PEM) to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// Certificate chain (PEM) to show to the servers.
     pub cert_file: Option<PathBuf>,
     /// Private key of that certificate.
     pub key_file: Option<PathBuf>,
+}
+
+impl Nats {
+    /// Most [`Nats::streams`]: `deploy/nats/users.conf` names each that may be trimmed.
+    pub const STREAMS_MAX: u16 = 32;
+
+    /// Whether a server that does not encrypt is refused.
+    #[must_use]
+    pub fn requires_tls(&self) -> bool {
+        self.require_tls || self.servers.iter().any(|server| server.starts_with("tls://"))
+    }
 }
 
 impl Default for Nats {
@@ -69,6 +86,7 @@ impl Default for Nats {
             replicas: 3,
             streams: 0,
             allow_data_loss: false,
+            monitor: Vec::new(),
             user: None,
             password: None,
             nkey_seed_file: None,
@@ -76,6 +94,7 @@ impl Default for Nats {
             trimmer_password: None,
             trimmer_nkey_seed_file: None,
             require_tls: false,
+            insecure_servers: false,
             ca_file: None,
             cert_file: None,
             key_file: None,

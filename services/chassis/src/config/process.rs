@@ -69,6 +69,8 @@ pub struct Desk {
     pub insecure_listen: bool,
     /// TLS of this listener.
     pub tls: Option<Tls>,
+    /// How the commands of `tandem` connect where it has TLS.
+    pub client: DeskClient,
     /// Connections at once.
     pub connections_max: u32,
     /// Interval of the heartbeat on an agent's stream; three missing ones end it.
@@ -81,10 +83,28 @@ impl Default for Desk {
             listen: loopback(8081),
             insecure_listen: false,
             tls: None,
+            client: DeskClient::default(),
             connections_max: 4_096,
             heartbeat_ms: 5_000,
         }
     }
+}
+
+/// `[desk.client]`: what `tandem status`, the operator's other commands and `tandem agent --config` show and trust.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeskClient {
+    /// Certificates of authorities (PEM) by which the desk's is checked. Not set: those in `desk.tls.cert_file`, which is
+    /// enough where the desk's certificate signed itself or its file holds the whole chain; without `desk.tls`, what the
+    /// system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// A name that is in the desk's certificate, where the address it is reached by is not: commands take the address from
+    /// the data directory, and that is an IP address.
+    pub server_name: Option<String>,
+    /// Certificate chain (PEM) to show, where `desk.tls.client_ca_file` asks for one.
+    pub cert_file: Option<PathBuf>,
+    /// Private key of that certificate.
+    pub key_file: Option<PathBuf>,
 }
 
 /// `[admin]`: `/healthz`, `/readyz`, `/metrics`, in plain HTTP; and the operator's token.
@@ -273,7 +293,7 @@ pub enum LogFormat {
 pub struct Limits {
     /// An outside call is over after this long, whatever happened (4.5).
     pub call_hard_limit_ms: u64,
-    /// An outside call starts at most this long after the log last showed us to be its owner (4.5).
+    /// An outside call starts at most this long after the sending of the latest record that showed us, stored, to be its owner (4.5).
     pub start_by_ms: u64,
     /// Wait for a status of a send whose outcome is unknown, before its conversation is asked whether it heard of it and
     /// its lane's policy decides (4.5).

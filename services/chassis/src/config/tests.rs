@@ -250,6 +250,8 @@ fn values_out_of_reason_are_refused() {
         ),
         ("[graph]\nbase_url = \"http://127.0.0.1.example.org\"", "graph.base_url: access tokens"),
         ("[log]\nfilter = \"info,=x=\"", "log.filter: write directives"),
+        ("[desk.client]\ncert_file = \"c\"", "desk.client.key_file: cert_file and key_file belong"),
+        ("[desk.client]\nkey_file = \"k\"", "desk.client.cert_file: cert_file and key_file belong"),
     ];
     for (text, expected) in cases {
         let found = problem(text, &[]);
@@ -281,6 +283,34 @@ fn a_process_signs_in_in_one_way() {
     }
     let mixed = "user = \"a\"\npassword = \"b\"\ntrimmer_nkey_seed_file = \"c\"";
     assert!(load(&format!("key_dir = \"/keys\"\n[bus.nats]\n{mixed}"), &[]).is_ok());
+}
+
+#[test]
+fn servers_of_the_bus_on_other_machines_are_encrypted_unless_allowed() {
+    let of = |text: &str| format!("key_dir = \"/keys\"\n[bus.nats]\n{text}");
+    for refused in [
+        "servers = [\"nats://10.0.0.5:4222\"]",
+        "servers = [\"nats://127.0.0.1:4222\", \"nats://nats-1\"]\nuser = \"a\"\npassword = \"b\"",
+    ] {
+        let found = problem(&of(refused), &[]);
+        assert!(found.contains("readable; use tls://"), "{refused}: {found}");
+    }
+    for taken in [
+        "servers = [\"nats://127.0.0.1:4222\", \"nats://localhost:4223\", \"nats://[::1]:4222\"]",
+        "servers = [\"tls://nats-1:4222\", \"tls://nats-2:4222\"]",
+        "servers = [\"nats://nats-1:4222\"]\nrequire_tls = true",
+        "servers = [\"nats://nats-1:4222\"]\ninsecure_servers = true",
+    ] {
+        load(&of(taken), &[]).unwrap();
+    }
+    let nats = load(&of("servers = [\"tls://nats-1:4222\"]"), &[]).unwrap().bus.nats.unwrap();
+    assert!(nats.requires_tls() && !nats.require_tls);
+    for wrong in ["10.0.0.5:8222", "http://nats-1:8222/varz", "http://"] {
+        let found = problem(&of(&format!("monitor = [\"{wrong}\"]")), &[]);
+        assert!(found.starts_with("bus.nats.monitor[0]: write scheme"), "{wrong}: {found}");
+    }
+    let found = problem(&of("streams = 33"), &[]);
+    assert!(found.contains("bus.nats.streams: is 33; choose from 0 to 32"), "{found}");
 }
 
 #[test]

@@ -131,6 +131,15 @@ fn edges(findings: &mut Findings, config: &Config) {
     findings.range("gateway.append_timeout_ms", gateway.append_timeout_ms, 100..=60_000);
     findings.range("desk.connections_max", desk.connections_max.into(), 1..=1_000_000);
     findings.range("desk.heartbeat_ms", desk.heartbeat_ms, 100..=60_000);
+    let missing = match (&desk.client.cert_file, &desk.client.key_file) {
+        (Some(_), None) => Some("key_file"),
+        (None, Some(_)) => Some("cert_file"),
+        _ => None,
+    };
+    if let Some(missing) = missing {
+        let advice = "cert_file and key_file belong together: set both or none";
+        findings.add(format!("desk.client.{missing}"), advice);
+    }
 }
 
 fn admin_token(findings: &mut Findings, config: &Config) {

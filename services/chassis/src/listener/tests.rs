@@ -221,3 +221,32 @@ async fn with_mutual_tls_only_clients_of_the_authority_come_in() {
     assert!(shown(address, &root, Some(&unknown)).await.is_err());
     assert!(shown(address, &root, None).await.is_err());
 }
+
+#[tokio::test]
+async fn a_new_authority_of_clients_counts_without_a_restart() {
+    install_crypto_provider();
+    let (dir, clients) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (root, issuer) = authority("root");
+    let (next_root, next_issuer) = authority("next");
+    issue(dir.path(), &issuer);
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, root.pem()).unwrap();
+    let tls = Tls {
+        cert_file: dir.path().join("cert.pem"),
+        key_file: dir.path().join("key.pem"),
+        client_ca_file: Some(ca.clone()),
+    };
+    let address = greeting(Acceptor::open(&tls, HTTP2).unwrap()).await;
+    let former = issue(clients.path(), &issuer);
+    let newcomer = issue(clients.path(), &next_issuer);
+    assert!(shown(address, &root, Some(&former)).await.is_ok());
+    assert!(shown(address, &root, Some(&newcomer)).await.is_err());
+    std::fs::write(&ca, next_root.pem()).unwrap();
+    let renewed = async {
+        while shown(address, &root, Some(&newcomer)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), renewed).await.unwrap();
+    assert!(shown(address, &root, Some(&former)).await.is_err(), "it is of the former authority");
+}

@@ -53,11 +53,11 @@ impl Acceptor {
     /// If a file cannot be used; the text names it.
     pub fn open(tls: &Tls, protocols: &[&[u8]]) -> Result<Self, ListenError> {
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|p| p.to_vec()).collect();
-        let seen = stamps(tls);
+        let files = Files { used: stamps(tls), refused: None };
         let current = RwLock::new(Arc::new(read(tls, &protocols)?));
         let reloading = Arc::new(Reloading { tls: tls.clone(), protocols, current });
         if tokio::runtime::Handle::try_current().is_ok() {
-            let watch = watch(Arc::downgrade(&reloading), seen);
+            let watch = watch(Arc::downgrade(&reloading), files);
             spawn(TaskKind::Maintenance, "certificates", watch).detach();
         }
         Ok(Self(reloading))
@@ -82,23 +82,45 @@ fn stamps(tls: &Tls) -> Stamps {
     files.into_iter().flatten().map(stamp).collect()
 }
 
-async fn watch(reloading: Weak<Reloading>, mut seen: Stamps) {
+async fn watch(reloading: Weak<Reloading>, mut files: Files) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(reloading) = reloading.upgrade() else { return };
-        let now = stamps(&reloading.tls);
-        if now == seen {
-            continue;
+        if files.renew(&reloading) {
+            tracing::info!(file = %reloading.tls.cert_file.display(), "certificate read again");
         }
-        seen = now;
+    }
+}
+
+/// What the files were like.
+struct Files {
+    /// When they were read into what is in use.
+    used: Stamps,
+    /// When they could not be used; told once.
+    refused: Option<Stamps>,
+}
+
+impl Files {
+    /// Reads files that are not those in use; says whether they are now. What cannot be used is tried again at the next look,
+    /// whether or not it changed: it may have been half written, or a read may have failed.
+    fn renew(&mut self, reloading: &Reloading) -> bool {
+        let now = stamps(&reloading.tls);
+        if now == self.used {
+            return false;
+        }
         match read(&reloading.tls, &reloading.protocols) {
             Ok(config) => {
                 let mut current = reloading.current.write().unwrap_or_else(PoisonError::into_inner);
                 *current = Arc::new(config);
-                tracing::info!(file = %reloading.tls.cert_file.display(), "certificate read again");
+                *self = Self { used: now, refused: None };
+                true
             }
             Err(error) => {
-                tracing::error!(%error, "the new certificate is not used; the old one stays")
+                if self.refused.as_ref() != Some(&now) {
+                    tracing::error!(%error, "the new certificate is not used; the old one stays");
+                    self.refused = Some(now);
+                }
+                false
             }
         }
     }
@@ -145,4 +167,46 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Li
         return Err(ListenError::NoCertificate { path: path.to_path_buf() });
     }
     Ok(chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, path::Path};
+
+    use super::*;
+
+    fn write(path: &Path, text: &str, at: SystemTime) {
+        std::fs::write(path, text).unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_read_again_although_it_did_not_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        let tls = Tls { cert_file: file("c"), key_file: file("k"), client_ca_file: None };
+        let pair = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (first, second) = (pair(), pair());
+        std::fs::write(&tls.cert_file, first.cert.pem()).unwrap();
+        std::fs::write(&tls.key_file, first.signing_key.serialize_pem()).unwrap();
+        let used = stamps(&tls);
+        // Outside a runtime nobody else looks.
+        let reloading = Acceptor::open(&tls, HTTP1).unwrap().0;
+        let in_use = || Arc::clone(&reloading.current.read().unwrap());
+        let mut files = Files { used, refused: None };
+        let before = in_use();
+        assert!(!files.renew(&reloading), "nothing changed");
+
+        // As after a read that failed: the same files, of which nothing could be made.
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let key = second.signing_key.serialize_pem();
+        std::fs::write(&tls.cert_file, second.cert.pem()).unwrap();
+        write(&tls.key_file, &"x".repeat(key.len()), at);
+        assert!(!files.renew(&reloading) && Arc::ptr_eq(&before, &in_use()), "the old pair stays");
+        let refused = stamps(&tls);
+        write(&tls.key_file, &key, at);
+        assert_eq!(stamps(&tls), refused, "the test is about files that look unchanged");
+        assert!(files.renew(&reloading) && !Arc::ptr_eq(&before, &in_use()));
+        assert!(!files.renew(&reloading), "once is enough");
+    }
 }

@@ -13,12 +13,12 @@ use api::v1::{
     channel_client::ChannelClient, conversations_client::ConversationsClient, desk_event::Event,
     desk_request, events_client::EventsClient, outbound_client::OutboundClient,
 };
-use archive::{Projector, sqlite::SqliteRepository};
+use archive::{Projector, Repository, sqlite::SqliteRepository};
 use bus::{
     Bus, Cause, Event as LogEvent, FormatLevel, Header, Incarnation, Key, PartName, PartitionId,
     Position, Record, RecordBody, RecordHead, Step, Steps, sqlite,
 };
-use chassis::{clock::Clock, health::Health, seal::Sealer, task::Shutdown};
+use chassis::{clock::Clock, health::Health, listener::Acceptor, seal::Sealer, task::Shutdown};
 use domain::{
     AgentId, BusinessId, EntityKind, Hash16, MessageId, Sealed,
     content::{Content, ContentKind},
@@ -189,20 +189,36 @@ fn context() -> DeskContext {
     }
 }
 
+/// What a world may have otherwise.
+#[derive(Default)]
+pub(super) struct Setup {
+    pub(super) options: Options,
+    /// Keeps the read model, instead of a file of the world's.
+    pub(super) repository: Option<Arc<dyn Repository>>,
+    /// Of the desk; the world's own channel has none.
+    pub(super) tls: Option<Acceptor>,
+}
+
 impl World {
     pub(super) async fn new() -> Self {
         Self::with(Options::default()).await
     }
 
     pub(super) async fn with(options: Options) -> Self {
+        Self::open(Setup { options, ..Setup::default() }).await
+    }
+
+    pub(super) async fn open(setup: Setup) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store =
             sqlite::Options { partitions: 2, min_free_bytes: 0, ..sqlite::Options::default() };
         let bus = sqlite::open(&dir.path().join("bus"), store).unwrap();
-        let path = dir.path().join("archive.sqlite");
-        let repository = SqliteRepository::open(&path, sealer().fingerprint()).unwrap();
+        let repository = setup.repository.unwrap_or_else(|| {
+            let path = dir.path().join("archive.sqlite");
+            Arc::new(SqliteRepository::open(&path, sealer().fingerprint()).unwrap())
+        });
         let (shutdown, health) = (Shutdown::new(), Health::new());
-        let projector = Projector::new(bus.clone(), Arc::new(repository), Clock::system());
+        let projector = Projector::new(bus.clone(), repository, Clock::system());
         projector.start(&shutdown, &health);
         let parts = DeskParts {
             bus: bus.clone(),
@@ -212,17 +228,21 @@ impl World {
             clock: Clock::system(),
             context: context(),
             tokens: tokens(&dir),
-            options,
+            options: setup.options,
             admin: Some(admin_parts()),
+            touch: health.component("desk"),
         };
         let desk = Desk::start(parts, &shutdown).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        shutdown
-            .spawn_fallible(chassis::task::TaskKind::Listener, "desk", desk.serve(listener, None))
-            .detach();
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
-        let channel = endpoint.connect().await.unwrap();
+        let is_plain = setup.tls.is_none();
+        let serving = desk.serve(listener, setup.tls);
+        shutdown.spawn_fallible(chassis::task::TaskKind::Listener, "desk", serving).detach();
+        let channel = match is_plain {
+            true => endpoint.connect().await.unwrap(),
+            false => endpoint.connect_lazy(),
+        };
         let entities = Entities::start(&bus);
         let heads = Mutex::default();
         Self { bus, entities, shutdown, dir, address, channel, projector, heads }

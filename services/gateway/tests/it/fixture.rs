@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bus::{Bus, InboxEntry, Input, PartitionId, sim::SimBus};
-use chassis::{clock::Clock, config::Config, seal::Sealer, task::Shutdown};
+use chassis::{clock::Clock, config::Config, listener::Acceptor, seal::Sealer, task::Shutdown};
 use domain::{
     EntityKind, Sealed,
     content::{Content, Identity},
@@ -77,6 +77,14 @@ impl Fixture {
     }
 
     pub(crate) async fn with(limits: Limits, append_timeout: Duration) -> Self {
+        Self::over(limits, append_timeout, None).await
+    }
+
+    pub(crate) async fn over(
+        limits: Limits,
+        append_timeout: Duration,
+        tls: Option<Acceptor>,
+    ) -> Self {
         chassis::listener::install_crypto_provider();
         let config = Config::from_toml(CONFIG, []).unwrap();
         let sealer = Arc::new(Sealer::from_key([7; 32]));
@@ -92,7 +100,7 @@ impl Fixture {
             limits.connections / 2,
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Server::new(listener, None, limits, Arc::new(handler));
+        let server = Server::new(listener, tls, limits, Arc::new(handler));
         let address = server.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let running = server.run(shutdown.clone());

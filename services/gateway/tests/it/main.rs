@@ -11,4 +11,5 @@ mod complaints;
 mod edges;
 mod fixture;
 mod payloads;
+mod tls;
 mod variants;

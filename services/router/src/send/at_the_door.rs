@@ -5,13 +5,14 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use chassis::task::{self, Shutdown, TaskKind};
 use domain::{Hash16, RequestId};
 use http_body_util::Full;
 use hyper::{Response, service::service_fn};
 use hyper_util::rt::TokioIo;
-use runtime::bus::{Bus, sim::SimBus};
+use runtime::bus::{Bus, BusError, SignalStream, Signals, sim::SimBus};
 use tokio::net::TcpListener;
 use whatsapp::graph::GraphConfig;
 
@@ -74,12 +75,15 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::on(SimBus::new(1, 2).node("router")).await
+    }
+
+    async fn on(bus: Bus) -> Self {
         chassis::listener::install_crypto_provider();
         let (base_url, received) = provider().await;
         let config = Config::from_toml(CONFIG, []).unwrap();
         let (clock, shutdown) = (Clock::system(), Shutdown::new());
         let sealer = Arc::new(Sealer::from_key([7; 32]));
-        let bus = SimBus::new(1, 2).node("router");
         let graph = GraphClient::new(&GraphConfig { base_url, ..GraphConfig::default() }).unwrap();
         let doors = Doors::open(&config, &sealer, &bus, &clock, &shutdown);
         let departures = Departures::start(&bus, &clock, &shutdown);
@@ -166,4 +170,38 @@ async fn a_bot_that_waits_at_the_door_is_stopped_when_its_turn_comes() {
     let (answer, ()) = tokio::join!(world.send(&call), world.phone_speaks_to(ANN));
     assert!(matches!(answer, CallAnswer::NotStarted { overtaken: true, .. }), "{answer:?}");
     assert_eq!(world.received.load(Ordering::SeqCst), 0);
+}
+
+/// Signals of a bus that is away when it is asked for the first time, as during an election.
+struct AwayAtFirst {
+    signals: Arc<dyn Signals>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Signals for AwayAtFirst {
+    async fn publish(&self, topic: &str, body: Bytes) -> Result<(), BusError> {
+        self.signals.publish(topic, body).await
+    }
+
+    async fn subscribe(&self, topic: &str) -> Result<Box<dyn SignalStream>, BusError> {
+        // Both topics of the one number.
+        if self.asked.fetch_add(1, Ordering::SeqCst) < 2 {
+            return Err(BusError::Unavailable("an election".to_owned()));
+        }
+        self.signals.subscribe(topic).await
+    }
+}
+
+#[tokio::test]
+async fn a_door_that_opened_while_the_bus_was_away_hears_the_phone_later() {
+    let bus = SimBus::new(1, 2).node("router");
+    let away = AwayAtFirst { signals: Arc::clone(&bus.signals), asked: AtomicUsize::new(0) };
+    let away = Arc::new(away);
+    let signals = Arc::clone(&away);
+    let world = World::on(Bus { signals, ..bus }).await;
+    world.phone_speaks_to(ANN).await;
+    assert!(away.asked.load(Ordering::SeqCst) > 2, "it subscribed at once");
+    let answer = world.send(&world.call(ANN, Lane::Bot, 0)).await;
+    assert!(matches!(answer, CallAnswer::NotStarted { overtaken: true, .. }), "{answer:?}");
 }

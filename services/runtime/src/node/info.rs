@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bus::{CodecError, FORMAT_VERSION, FormatLevel, PartitionId, decode, encode};
+use bus::{CodecError, FORMAT_VERSION, FormatLevel, Incarnation, PartitionId, decode, encode};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,9 @@ pub(crate) struct NodeInfo {
     /// Newest format level it knows.
     #[serde(default)]
     pub(crate) format_known: FormatLevel,
+    /// Drawn at the start of the process: tells it from another one of the same name.
+    #[serde(default)]
+    pub(super) life: Option<Incarnation>,
 }
 
 /// How a served partition stands.

@@ -95,6 +95,11 @@ impl Neighbours {
         watched_from.is_none_or(|from| boot_ms.saturating_sub(from) < self.lease_ms)
     }
 
+    /// For how long a node has not renewed, as far as we saw; `None` where its lease is gone.
+    pub(super) fn silent_ms(&self, boot_ms: u64, node: &str) -> Option<u64> {
+        self.seen.get(node).map(|seen| boot_ms.saturating_sub(seen.changed_ms))
+    }
+
     /// The other nodes that live.
     pub(super) fn living(&self, boot_ms: u64) -> BTreeMap<String, Member> {
         let member = |(node, seen): (&String, &Seen)| {

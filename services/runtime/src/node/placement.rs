@@ -1,14 +1,16 @@
 //! Renews the node's lease, sees who lives, and does what the plan says (design.md 4.3).
 
+mod renewal;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 
-use bus::{BusError, FormatLevel, NodeLease, PartitionId};
+use bus::{FormatLevel, Incarnation, NameIs, Namesake, PartitionId};
 use chassis::task::TaskKind;
-use metrics::{counter, histogram};
+use metrics::histogram;
 use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -16,14 +18,14 @@ use super::{
     format::{self, Format},
     info::NodeInfo,
     neighbours::{Member, Neighbours},
-    owners::{self, Owners},
+    owners::Owners,
     plan::{self, Plan, View},
     root::{RootMsg, Stands},
     word::{self, Word},
 };
 use crate::{
     Placement,
-    metrics::{ALARMS_TOTAL, HAND_OVER_SECONDS},
+    metrics::HAND_OVER_SECONDS,
     shell::context::{Context, sleep_ms},
 };
 
@@ -77,12 +79,9 @@ pub(super) struct Follower {
     touched_ms: Option<u64>,
     in_touch: bool,
     again: bool,
-}
-
-/// The leases, and whether our clock agrees with the bus's.
-struct Seen {
-    leases: BTreeMap<String, NodeLease>,
-    clock_is_off: bool,
+    life: Incarnation,
+    namesake: Namesake,
+    name_is: NameIs,
 }
 
 impl Follower {
@@ -95,6 +94,8 @@ impl Follower {
         let unsound = context.settings.shard.breaks.sound_leases;
         let (lease_ms, settle_ms) = (context.settings.lease_ms, context.settings.settle_ms);
         let format = Format::new(context.settings.shard.format_known);
+        let life = context.random.incarnation();
+        let namesake = Namesake::watch(context.clock.boot_ms(), lease_ms);
         Self {
             context,
             root,
@@ -116,6 +117,9 @@ impl Follower {
             touched_ms: None,
             in_touch: false,
             again: false,
+            life,
+            namesake,
+            name_is: NameIs::Ours,
         }
     }
 
@@ -145,7 +149,8 @@ impl Follower {
                 if let Some(moved) = self.moves.get_mut(&partition) {
                     moved.gone_ms = Some(self.context.clock.boot_ms());
                     let to = moved.to.clone();
-                    word::say(&self.context, Word::Handed { partition, to });
+                    let from = Some(self.context.name.clone());
+                    word::say(&self.context, Word::Handed { partition, to, from });
                 }
             }
             Event::Format(found) => self.on_format(found),
@@ -161,10 +166,11 @@ impl Follower {
     fn on_word(&mut self, word: Word) {
         let me = &self.context.name;
         match word {
-            Word::Handed { partition, to } if to == *me => {
+            Word::Handed { partition, to, from } if to == *me => {
                 if self.in_touch
                     && self.may_take()
                     && self.context.settings.placement != Placement::Manual
+                    && !self.is_anothers(partition, from.as_deref())
                 {
                     self.received.insert(partition);
                     self.tell_root(RootMsg::Free(vec![partition]));
@@ -190,9 +196,20 @@ impl Follower {
         }
     }
 
+    /// Whether somebody else than `from` owns it, as far as we know: the signal that hands it to us was long on its way.
+    fn is_anothers(&self, partition: PartitionId, from: Option<&str>) -> bool {
+        // A build that does not say it is taken at its word.
+        let Some(from) = from else { return false };
+        let owns = |member: &Member| member.info.owned.contains(&partition);
+        self.others.iter().any(|(node, member)| node != from && owns(member))
+    }
+
     /// Whether this node may take partitions at all.
     fn may_take(&self) -> bool {
-        !self.is_draining && !self.clock_is_off && self.format.may_take()
+        !self.is_draining
+            && !self.clock_is_off
+            && self.name_is == NameIs::Ours
+            && self.format.may_take()
     }
 
     fn on_format(&mut self, found: Option<FormatLevel>) {
@@ -242,6 +259,9 @@ impl Follower {
         if !self.look(&mine).await {
             return true;
         }
+        if self.name_is == NameIs::Taken {
+            return self.leave_the_name();
+        }
         self.doubt(&mine);
         self.follow_moves();
         self.follow_free(&mine);
@@ -281,8 +301,9 @@ impl Follower {
             pins: self.pins.clone(),
             // Left behind, it goes as one does that is to be stopped.
             draining: self.is_draining || self.format.is_behind(),
-            takes_none: manual || self.clock_is_off,
+            takes_none: manual || self.clock_is_off || self.name_is != NameIs::Ours,
             format_known: self.format.known(),
+            life: Some(self.life),
             ..NodeInfo::new()
         })
     }
@@ -294,82 +315,6 @@ impl Follower {
             word::say(&self.context, Word::Served { partition, node });
         }
         self.received.retain(|partition| !mine.served.contains_key(partition));
-    }
-
-    /// Renews and reads the leases; false when that failed, and then nothing is known and nothing done.
-    async fn look(&mut self, mine: &NodeInfo) -> bool {
-        // Not longer: who waited for an answer that an election swallowed must renew before the others, whose renewals
-        // are acknowledged again, have watched for a whole lease period.
-        let within_ms = self.context.settings.lease_ms / 2;
-        let clock = self.context.clock.clone();
-        let begun_ms = clock.boot_ms();
-        let within = Duration::from_millis(within_ms);
-        let seen = match tokio::time::timeout(within, self.renew_and_list(mine)).await {
-            Ok(Ok(seen)) => Some(seen),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "lease not renewed");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(within_ms, "lease not renewed in time");
-                None
-            }
-        };
-        let now_ms = clock.boot_ms();
-        let touched = seen.is_some();
-        if let Some(seen) = seen {
-            self.touched_ms = Some(now_ms);
-            self.neighbours.observe(begun_ms, now_ms, &self.context.name, &seen.leases);
-            self.others = self.neighbours.living(now_ms);
-            self.mind_clock(seen.clock_is_off);
-            let others = self.others.iter().map(|(node, member)| (node.as_str(), &member.info));
-            let owners = owners::of(others.chain([(self.context.name.as_str(), mine)]));
-            self.owners.send_if_modified(|known| {
-                let changed = *known != owners;
-                *known = owners;
-                changed
-            });
-        } else {
-            self.neighbours.failed();
-        }
-        self.mind_touch(now_ms);
-        touched
-    }
-
-    async fn renew_and_list(&self, mine: &NodeInfo) -> Result<Seen, BusError> {
-        let (leases, me) = (Arc::clone(&self.context.bus.leases), &self.context.name);
-        let info = mine.encode().map_err(|error| BusError::Unavailable(error.to_string()))?;
-        let before_ms = self.context.clock.wall_ms();
-        leases.renew(me, info).await?;
-        let after_ms = self.context.clock.wall_ms();
-        let leases = leases.list().await?;
-        let renewed_ms = leases.get(me).and_then(|lease| lease.renewed_wall_ms);
-        let max_ms = self.context.settings.clock_off_max_ms;
-        let clock_is_off = renewed_ms.is_some_and(|at| is_off(at, before_ms, after_ms, max_ms));
-        Ok(Seen { leases, clock_is_off })
-    }
-
-    fn mind_clock(&mut self, is_off: bool) {
-        if is_off && !self.clock_is_off {
-            counter!(ALARMS_TOTAL, "name" => "clock_off").increment(1);
-            tracing::error!(
-                "this machine's clock differs from the bus's by more than {} ms: the node takes no partition until it is set right",
-                self.context.settings.clock_off_max_ms
-            );
-        } else if !is_off && self.clock_is_off {
-            tracing::info!("this machine's clock agrees with the bus's again");
-        }
-        self.clock_is_off = is_off;
-    }
-
-    /// Out of touch is who has not read the leases for a lease period: one answer that is late is none.
-    fn mind_touch(&mut self, now_ms: u64) {
-        let lease_ms = self.context.settings.lease_ms;
-        let in_touch = self.touched_ms.is_some_and(|at| now_ms.saturating_sub(at) < lease_ms);
-        if in_touch != self.in_touch {
-            self.in_touch = in_touch;
-            self.tell_root(RootMsg::InTouch(in_touch));
-        }
     }
 
     /// Where another node serves by a later epoch, our shard asks the log at once: an idle one would notice only later.
@@ -485,25 +430,5 @@ impl Follower {
                 drop(tell.send(Event::LetGo(partition)).await);
             }
         });
-    }
-}
-
-/// Whether a clock that showed `before_ms` and `after_ms` around a moment that the bus dates at `at_ms` is off by more
-/// than `max_ms`, however long the request travelled.
-fn is_off(at_ms: u64, before_ms: u64, after_ms: u64, max_ms: u64) -> bool {
-    at_ms > after_ms.saturating_add(max_ms) || at_ms.saturating_add(max_ms) < before_ms
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_answer_is_no_wrong_clock() {
-        assert!(!is_off(10_000, 10_000, 10_000, 2_000));
-        assert!(!is_off(12_000, 10_000, 10_000, 2_000));
-        assert!(is_off(12_001, 10_000, 10_000, 2_000));
-        assert!(!is_off(14_000, 10_000, 15_000, 2_000), "stored while the request travelled");
-        assert!(is_off(7_999, 10_000, 15_000, 2_000));
     }
 }

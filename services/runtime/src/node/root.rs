@@ -3,17 +3,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use bus::{FormatLevel, PartitionId};
-use metrics::gauge;
+use metrics::{gauge, histogram};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Readiness, info::Served, placement::Event};
 use crate::{
-    metrics::PARTITIONS,
+    metrics::{PARTITIONS, TAKE_SECONDS},
     shard::{Notice, StopReason},
     shell::{
         context::Context,
@@ -71,6 +72,8 @@ pub(crate) enum RootMsg {
 
 struct ShardEntry {
     actor: ActorRef<ShardMsg>,
+    /// When it began to take its partition.
+    began_ms: u64,
     /// While it serves.
     served: Option<Served>,
     /// Being let go, or given up already.
@@ -118,7 +121,9 @@ impl RootState {
         match Actor::spawn_linked(None, ShardActor, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 let (taking, releasing) = (Vec::new(), Vec::new());
-                let entry = ShardEntry { actor, served: None, over: false, taking, releasing };
+                let began_ms = self.context.clock.boot_ms();
+                let entry =
+                    ShardEntry { actor, began_ms, served: None, over: false, taking, releasing };
                 self.shards.insert(partition, entry);
             }
             Err(error) => {
@@ -200,7 +205,9 @@ impl RootState {
             for answer in entry.taking.drain(..) {
                 drop(answer.send(Ok(())));
             }
-            tracing::info!(%partition, epoch, "partition served");
+            let took_ms = self.context.clock.boot_ms().saturating_sub(entry.began_ms);
+            histogram!(TAKE_SECONDS).record(Duration::from_millis(took_ms));
+            tracing::info!(%partition, epoch, took_ms, "partition served");
         }
         self.tell_readiness();
         self.tell_changed();

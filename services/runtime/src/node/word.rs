@@ -16,8 +16,13 @@ const TOPIC: &str = "placement";
 /// One signal on the topic of placement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Word {
-    /// A partition was let go; it is `to`'s to take now.
-    Handed { partition: PartitionId, to: String },
+    /// A partition was let go by `from`; it is `to`'s to take now.
+    Handed {
+        partition: PartitionId,
+        to: String,
+        #[serde(default)]
+        from: Option<String>,
+    },
     /// A partition that was handed over is served.
     Served { partition: PartitionId, node: String },
     /// An operator wants the partition at `to` for as long as that node lives.

@@ -255,10 +255,8 @@ pub enum Notice {
 pub enum Why {
     /// An append met a Conflict.
     Conflict,
-    /// Calls wait for a proof, younger than `start_by`, that we are last.
+    /// Nothing was committed for long, or another node claims the partition: are we still the owner?
     Confirm,
-    /// A channel message came without its predecessor: are we still the owner?
-    Gap,
 }
 
 /// What came of a log append.

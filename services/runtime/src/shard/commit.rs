@@ -23,14 +23,16 @@ pub(super) struct Commit {
     /// Position of the last durable step or record.
     pub(super) position: Position,
     flight: Option<Flight>,
-    /// Boot clock when the latest log request was sent whose answer showed us to be last.
+    /// Boot clock when the latest append was sent that was stored: nobody had taken over by then. No read shows that: a
+    /// leader that was deposed and does not know it answers too.
     pub(super) shown_boot_ms: u64,
+    /// Boot clock when the latest log request was sent whose answer did not show another owner.
+    pub(super) asked_boot_ms: u64,
     failed_reads: u32,
     pub(super) older_reads: u32,
     /// Calls and cancels that wait for a younger proof that we are last.
     pub(super) held: VecDeque<Held>,
     pub(super) confirming: bool,
-    pub(super) confirms: u32,
 }
 
 #[derive(Debug)]
@@ -47,9 +49,17 @@ struct Flight {
 
 #[derive(Debug)]
 enum Content {
-    Steps { items: Vec<Staged>, place: Place, taken: Vec<(PartitionId, u64)> },
+    Steps {
+        items: Vec<Staged>,
+        place: Place,
+        taken: Vec<(PartitionId, u64)>,
+    },
     Trying(Place),
     Released,
+    /// Nothing: that it is stored is all it says.
+    Proof,
+    /// The same, begun after a gap in a channel was met.
+    ProofOfGap,
 }
 
 impl Commit {
@@ -59,11 +69,11 @@ impl Commit {
             position: Position { generation: last.head.generation, seq: last.seq, index: 0 },
             flight: None,
             shown_boot_ms,
+            asked_boot_ms: shown_boot_ms,
             failed_reads: 0,
             older_reads: 0,
             held: VecDeque::new(),
             confirming: false,
-            confirms: 0,
         }
     }
 
@@ -91,6 +101,11 @@ impl Shard {
             self.begin_append(body, 0, false, |_| Content::Trying(place), out);
         } else if !self.staged.is_empty() {
             self.append_staged(out);
+        } else if self.wants_proof() {
+            let nothing = Steps { place: self.place, ..Steps::default() };
+            let has_gap = self.intake.has_gap();
+            let content = |_| if has_gap { Content::ProofOfGap } else { Content::Proof };
+            self.begin_append(RecordBody::Steps(nothing), 0, false, content, out);
         }
     }
 
@@ -186,7 +201,10 @@ impl Shard {
             return;
         }
         match *answer {
-            AppendAnswer::Stored(seq) => self.on_durable(now, seq, sent_boot_ms, out),
+            AppendAnswer::Stored(seq) => {
+                self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
+                self.on_durable(now, seq, sent_boot_ms, out);
+            }
             AppendAnswer::Unknown => self.send_flight_again(out),
             AppendAnswer::Conflict => {
                 out.push(Action::ReadLast { why: Why::Conflict, delay_ms: 0 });
@@ -225,7 +243,6 @@ impl Shard {
         match why {
             Why::Confirm => self.on_confirmed(now, last, sent_boot_ms, out),
             Why::Conflict => self.on_conflict_read(now, last, sent_boot_ms, out),
-            Why::Gap => self.on_gap_judged(last, out),
         }
     }
 
@@ -242,6 +259,9 @@ impl Shard {
         let mut verdict = judge(head.incarnation, head.number, head.previous_seq, found);
         if let (true, Some((seq, _))) = (self.settings.breaks.incarnation, found) {
             verdict = Verdict::Worked(seq);
+        }
+        if self.settings.breaks.leader_reads && matches!(verdict, Verdict::Worked(_)) {
+            self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
         }
         match verdict {
             Verdict::Worked(seq) => self.on_durable(now, seq, sent_boot_ms, out),
@@ -264,7 +284,7 @@ impl Shard {
     /// The record in flight is durable: everything it held back may go on.
     fn on_durable(&mut self, now: Now, seq: u64, sent_boot_ms: u64, out: &mut Vec<Action>) {
         let Some(flight) = self.commit.flight.take() else { return };
-        self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
+        self.commit.asked_boot_ms = self.commit.asked_boot_ms.max(sent_boot_ms);
         self.commit.older_reads = 0;
         self.commit.last = Link { seq, head: flight.head };
         self.commit.position = Position { generation: flight.head.generation, seq, index: 0 };
@@ -272,6 +292,8 @@ impl Shard {
         match flight.content {
             Content::Trying(place) => self.trying_is_durable(place, out),
             Content::Released => self.stop(StopReason::Released, out),
+            Content::Proof => {}
+            Content::ProofOfGap => self.gap_is_proved(out),
             Content::Steps { items, place, taken } => {
                 if place > self.place {
                     self.place = place;
@@ -281,6 +303,9 @@ impl Shard {
                 self.let_steps_out(now, items, out);
                 self.suspect_resolved(now, out);
             }
+        }
+        if !self.is_stopped() {
+            self.let_calls_out(now, out);
         }
     }
 

@@ -85,10 +85,16 @@ impl Shard {
         }
     }
 
-    /// Lets calls go while the proof that we are last is young enough, else asks the leader: a late commit
-    /// is followed by a leader read, never by a later `start_by` (design.md 4.5).
-    fn let_calls_out(&mut self, now: Now, out: &mut Vec<Action>) {
-        if self.commit.held.is_empty() || self.commit.confirming {
+    /// Whether a record is to be appended for what only a stored one shows: that we are last.
+    pub(super) fn wants_proof(&self) -> bool {
+        let calls = !self.commit.held.is_empty() && !self.settings.breaks.leader_reads;
+        calls || self.intake.has_gap()
+    }
+
+    /// Lets calls go while the proof that we are last is young enough. Else they wait for the next record: a late commit
+    /// is followed by another one, never by a later `start_by` (design.md 4.5).
+    pub(super) fn let_calls_out(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.commit.held.is_empty() {
             return;
         }
         let start_by_boot_ms = match self.settings.breaks.start_by {
@@ -96,12 +102,11 @@ impl Shard {
             false => self.commit.shown_boot_ms.saturating_add(self.settings.start_by_ms),
         };
         if now.boot_ms >= start_by_boot_ms {
-            self.commit.confirming = true;
-            let delay_ms = self.settings.retry_ms(self.commit.confirms);
-            self.commit.confirms = self.commit.confirms.saturating_add(1);
-            return out.push(Action::ReadLast { why: Why::Confirm, delay_ms });
+            if self.settings.breaks.leader_reads {
+                self.verify(out);
+            }
+            return;
         }
-        self.commit.confirms = 0;
         out.extend(self.commit.held.drain(..).map(|held| match held {
             Held::Call { entity, request } => Action::Call { entity, request, start_by_boot_ms },
             Held::Cancel(call) => Action::Cancel(call),
@@ -110,8 +115,8 @@ impl Shard {
 
     /// An owner without commits learns of a fence by asking.
     pub(super) fn verify_if_idle(&mut self, now: Now, out: &mut Vec<Action>) {
-        let shown_ms = now.boot_ms.saturating_sub(self.commit.shown_boot_ms);
-        if shown_ms >= self.settings.verify_ms {
+        let asked_ms = now.boot_ms.saturating_sub(self.commit.asked_boot_ms);
+        if asked_ms >= self.settings.verify_ms {
             self.verify(out);
         }
     }
@@ -124,7 +129,8 @@ impl Shard {
         }
     }
 
-    /// The leader's last record, read because calls were late or nothing was committed for long.
+    /// The leader's last record, read because nothing was committed for long, or because another node claims the partition. It
+    /// may show us fenced; that we are not, it cannot show.
     pub(super) fn on_confirmed(
         &mut self,
         now: Now,
@@ -135,11 +141,14 @@ impl Shard {
         self.commit.confirming = false;
         let (known_seq, own) = (self.commit.last.seq, self.commit.last.head.incarnation);
         match last {
-            // A record of our own before the last one comes from a leader that was deposed: it shows nothing.
+            // A record of our own before the last one comes from a leader that was deposed.
             Some((seq, head)) if head.incarnation == own && seq >= known_seq => {
-                self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
+                self.commit.asked_boot_ms = self.commit.asked_boot_ms.max(sent_boot_ms);
                 self.commit.older_reads = 0;
-                self.let_calls_out(now, out);
+                if self.settings.breaks.leader_reads {
+                    self.commit.shown_boot_ms = self.commit.shown_boot_ms.max(sent_boot_ms);
+                    self.let_calls_out(now, out);
+                }
             }
             Some((seq, _)) if seq > known_seq => self.stop(StopReason::Fenced, out),
             _ => {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use bus::{
     BusinessId, Cause, CodecError, EntityId, Header, InboxEntry, Input, Key, PartitionId, Place,
-    ReadLimit, RecordHead,
+    ReadLimit,
 };
 use bytes::Bytes;
 
 use super::{
-    Action, Alarm, Now, Phase, Shard, StopReason, Ticket, Why,
+    Action, Alarm, Now, Phase, Shard, StopReason, Ticket,
     ticket::{Pending, Progress},
 };
 use crate::{call_return, host::Occasion, shard::RESERVED_KINDS};
@@ -51,6 +51,10 @@ impl Intake {
 
     pub(super) fn inputs(&self) -> usize {
         self.inputs
+    }
+
+    pub(super) fn has_gap(&self) -> bool {
+        self.gap.is_some()
     }
 
     pub(super) fn read_through(&self) -> u64 {
@@ -161,7 +165,7 @@ impl Shard {
                     let source_partition = source;
                     let gap = StopReason::ChannelGap { source_partition, expected, number, place };
                     self.intake.gap = Some(gap);
-                    return out.push(Action::ReadLast { why: Why::Gap, delay_ms: 0 });
+                    return;
                 }
             }
         }
@@ -188,17 +192,12 @@ impl Shard {
         self.admit(now, pending, out);
     }
 
-    /// The leader's last record, read because of a gap in a channel. A former owner that does not know it yet meets gaps
-    /// where the new one's checkpoint let the inbox be trimmed: it is fenced, and nothing is wrong.
-    pub(super) fn on_gap_judged(&mut self, last: Option<(u64, RecordHead)>, out: &mut Vec<Action>) {
-        let Some(gap) = self.intake.gap.clone() else { return };
-        match last {
-            Some((_, head)) if head.incarnation == self.commit.last.head.incarnation => {
-                self.alarm(Alarm::ChannelGap, out);
-                self.stop(gap, out);
-            }
-            Some((seq, _)) if seq > self.commit.last.seq => self.stop(StopReason::Fenced, out),
-            _ => self.leader_is_behind(Why::Gap, out),
+    /// A record is stored that was appended after the gap was met. A former owner that does not know it yet meets gaps where
+    /// the new one's checkpoint let the inbox be trimmed: it would have been fenced, and nothing be wrong.
+    pub(super) fn gap_is_proved(&mut self, out: &mut Vec<Action>) {
+        if let Some(gap) = self.intake.gap.clone() {
+            self.alarm(Alarm::ChannelGap, out);
+            self.stop(gap, out);
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct TakeOver {
 struct Claimed {
     link: Link,
     had_owner: bool,
+    /// When the `Epoch` was first sent.
+    sent_boot_ms: u64,
 }
 
 impl TakeOver {
@@ -54,7 +56,12 @@ impl TakeOver {
     pub(crate) async fn run(mut self) -> Result<(Shard, Vec<Alarm>), TakeOverError> {
         let format = self.format_level().await?;
         let claimed = self.claim(format).await?;
-        let (shown_boot_ms, acked_boot_ms) = self.read_back(claimed.link).await?;
+        let (read_boot_ms, acked_boot_ms) = self.read_back(claimed.link).await?;
+        // A deposed leader would show it to be last, too, when it is not any more.
+        let shown_boot_ms = match self.context.settings.shard.breaks.leader_reads {
+            true => read_boot_ms,
+            false => claimed.sent_boot_ms,
+        };
         self.context.executor.taken(self.partition);
         let inbox_last = self.inbox_last().await?;
         let owned = Owned {
@@ -114,8 +121,9 @@ impl TakeOver {
         let record = Record::at(format, head, body)
             .encode()
             .map_err(|error| StopReason::Corrupt(error.to_string()))?;
+        let sent_boot_ms = self.context.clock.boot_ms();
         let seq = self.append_epoch(head, record).await?;
-        Ok(Claimed { link: Link { seq, head }, had_owner: last.is_some() })
+        Ok(Claimed { link: Link { seq, head }, had_owner: last.is_some(), sent_boot_ms })
     }
 
     /// Appends the `Epoch`; an unknown outcome is resolved by writing (design.md 4.2).

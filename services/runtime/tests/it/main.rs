@@ -11,7 +11,9 @@
 mod cluster;
 mod failure;
 mod format;
+mod name;
 mod nats;
 mod node;
+mod separated;
 mod toy;
 mod world;

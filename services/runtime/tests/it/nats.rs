@@ -15,9 +15,9 @@ use crate::{
     world::{append, ask},
 };
 
-const PARTITIONS: u16 = 8;
-const WITHIN: Duration = Duration::from_secs(60);
-const LEASE_MS: u64 = 2_000;
+pub(crate) const PARTITIONS: u16 = 8;
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const LEASE_MS: u64 = 2_000;
 
 fn options(server: &NatsServer) -> Options {
     Options {
@@ -40,7 +40,10 @@ async fn connect(server: &NatsServer) -> Bus {
 }
 
 async fn node(server: &NatsServer, world: &Arc<World>, name: &str) -> Node {
-    let bus = connect(server).await;
+    node_on(connect(server).await, world, name).await
+}
+
+pub(crate) async fn node_on(bus: Bus, world: &Arc<World>, name: &str) -> Node {
     let mut options = NodeOptions::new(bus, Arc::new(ToyHost::default()), world.clone(), name);
     options.settings = Settings {
         placement: Placement::Rendezvous,
@@ -52,11 +55,11 @@ async fn node(server: &NatsServer, world: &Arc<World>, name: &str) -> Node {
     Node::start(options).await.unwrap()
 }
 
-fn own(node: &Node) -> usize {
+pub(crate) fn own(node: &Node) -> usize {
     node.readiness().borrow().serving
 }
 
-fn is_ready(node: &Node) -> bool {
+pub(crate) fn is_ready(node: &Node) -> bool {
     node.readiness().borrow().is_ready()
 }
 
@@ -70,6 +73,20 @@ async fn pair(server: &NatsServer, world: &Arc<World>) -> (Node, Node) {
         .await
         .unwrap();
     (a, b)
+}
+
+/// Partitions move one at a time, so nodes are at rest once none moves for as long as the slowest hand-over takes.
+pub(crate) async fn at_rest(node: &Node) {
+    let clock = Clock::system();
+    let mut last = (0, clock.boot_ms());
+    wait_until(WITHIN, "rest", || {
+        if own(node) != last.0 {
+            last = (own(node), clock.boot_ms());
+        }
+        clock.boot_ms() - last.1 > 2_000
+    })
+    .await
+    .unwrap();
 }
 
 async fn epochs(nodes: [&Node; 2]) -> u64 {
@@ -88,20 +105,8 @@ async fn a_paused_server_makes_both_unready_moves_nothing_and_loses_nothing() {
     let server = installation().await;
     let world = Arc::<World>::default();
     let (a, b) = pair(&server, &world).await;
-    // One at a time, so at rest once nobody hands over for as long as the slowest hand-over takes.
     let clock = Clock::system();
-    let at_rest = async || {
-        let mut last = (0, clock.boot_ms());
-        wait_until(WITHIN, "rest", || {
-            if own(&a) != last.0 {
-                last = (own(&a), clock.boot_ms());
-            }
-            clock.boot_ms() - last.1 > 2_000
-        })
-        .await
-        .unwrap();
-    };
-    at_rest().await;
+    at_rest(&a).await;
     let before = epochs([&a, &b]).await;
     let edge = connect(&server).await;
     let target = account(3, 1, PARTITIONS);
@@ -118,7 +123,7 @@ async fn a_paused_server_makes_both_unready_moves_nothing_and_loses_nothing() {
     wait_until(WITHIN, "both ready", || is_ready(&a) && is_ready(&b)).await.unwrap();
     let reply = ask(&edge, input(100, target, &Command::Add(0), None)).await;
     assert_eq!(reply.result.unwrap(), "20");
-    at_rest().await;
+    at_rest(&a).await;
     assert_eq!(epochs([&a, &b]).await, before, "somebody took something");
     a.stop(Duration::from_secs(30)).await.unwrap();
     assert_eq!(own(&b), usize::from(PARTITIONS));

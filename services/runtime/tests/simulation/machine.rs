@@ -10,7 +10,7 @@ mod store;
 mod take;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -79,6 +79,10 @@ struct Clocks {
 struct World {
     mix: Mix,
     rng: ChaCha8Rng,
+    /// For the leaders that answer reads: a stream of its own, as in [`Mix::everything`].
+    leaders: ChaCha8Rng,
+    /// Owners whom a former leader has just answered.
+    former: BTreeSet<u64>,
     now_ms: u64,
     store: Store,
     owners: BTreeMap<u64, Owner>,
@@ -129,6 +133,8 @@ impl World {
         Self {
             mix: mix.clone(),
             rng: rng(mix.seed, 3),
+            leaders: rng(mix.seed, 15),
+            former: BTreeSet::new(),
             now_ms: 0,
             store: Store::new(checker),
             owners: BTreeMap::new(),

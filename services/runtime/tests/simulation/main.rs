@@ -53,10 +53,12 @@ const SEEN_BY_SHELL: &[&str] = &[
     "entries repeated",
     "inbox full",
     "inputs given up",
+    "late landings",
     "log appends not answered",
     "log conflicts",
     "naps",
     "nodes cut off",
+    "nodes deaf",
     "nodes ended by an input",
     "nodes killed",
     "nodes paused",
@@ -70,6 +72,7 @@ const SEEN_BY_SHELL: &[&str] = &[
     "request faults",
     "saves not answered",
     "signals",
+    "stale last reads",
     "tryings",
 ];
 
@@ -82,6 +85,7 @@ const SEEN_BY_MACHINE: &[&str] = &[
     "clock jumps",
     "dead letters",
     "inputs given up",
+    "late landings",
     "nodes killed",
     "owners paused",
     "partitions taken by force",
@@ -90,6 +94,7 @@ const SEEN_BY_MACHINE: &[&str] = &[
     "releases",
     "replies",
     "signals",
+    "stale last reads",
     "tryings",
 ];
 

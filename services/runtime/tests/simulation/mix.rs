@@ -21,6 +21,8 @@ pub(crate) struct Mix {
     pub(crate) commands: Commands,
     /// Probabilities of request faults are drawn up to this.
     pub(crate) request_faults: f64,
+    /// And that a former leader answers what the last record is, up to this.
+    pub(crate) stale_reads: f64,
     pub(crate) settings: Sizes,
     /// Of the installation.
     pub(crate) format: FormatLevel,
@@ -39,6 +41,8 @@ pub(crate) struct Weights {
     pub(crate) stop: u32,
     pub(crate) pause: u32,
     pub(crate) cut: u32,
+    /// Nodes that are heard and hear nothing.
+    pub(crate) deafen: u32,
     pub(crate) requests: u32,
     pub(crate) skew: u32,
     pub(crate) nap: u32,
@@ -94,6 +98,7 @@ impl Mix {
             stop: often(2),
             pause: often(6),
             cut: often(4),
+            deafen: 0,
             requests: often(10),
             skew: often(3),
             nap: often(1),
@@ -113,8 +118,13 @@ impl Mix {
             large: if rng_large { 10 } else { often(1) },
             repeats: often(20),
         };
-        // Of a random stream of its own, so that what a seed drew before there were elections stays what it was.
-        let weights = Weights { elect: self::rng(seed, 11).random_range(0..=4), ..weights };
+        // Of random streams of their own, so that what a seed drew before there were these stays what it was.
+        let weights = Weights {
+            elect: self::rng(seed, 11).random_range(0..=4),
+            deafen: self::rng(seed, 14).random_range(0..=3),
+            ..weights
+        };
+        let stale_reads = [0.0, 0.1, 0.5][self::rng(seed, 13).random_range(0..3)];
         let mut pick = |from: &[usize]| from[rng.random_range(0..from.len())];
         let settings = Sizes {
             inputs_in_flight_max: pick(&[1, 4, 64, 4_096]),
@@ -135,6 +145,7 @@ impl Mix {
             weights,
             commands,
             request_faults: [0.02, 0.1, 0.3][rng.random_range(0..3)],
+            stale_reads,
             settings,
             format: FormatLevel(self::rng(seed, 12).random_range(1..=FormatLevel::KNOWN.0)),
             breaks: Breaks::default(),
@@ -149,6 +160,7 @@ impl Mix {
         let mut mix = Self::everything(seed);
         mix.weights = Weights { quiet: 1, ..Weights::default() };
         (mix.commands.poison, mix.commands.kill) = (0, 0);
+        mix.stale_reads = 0.0;
         mix
     }
 }

@@ -9,7 +9,10 @@ mod trimmer;
 
 use std::time::Duration;
 
-use bus::{InboxEntry, PartitionId, sim::SimBus};
+use bus::{
+    InboxEntry, PartitionId,
+    sim::{Harm, SimBus},
+};
 use chassis::{
     clock::Clock,
     task::{self, TaskHandle, TaskKind},
@@ -28,8 +31,10 @@ use faults::Scheduler;
 
 const START_MS: u64 = 1_800_000_000_000;
 /// After the healing everything must be done within this time. The longest chain: a call's own time, the
-/// time of an earlier owner's, cancellation, reconciliation, and all of that for a second attempt, at half speed.
-const QUIET_WITHIN_MS: u64 = 400_000;
+/// time of an earlier owner's, cancellation, reconciliation, and all of that for a second attempt, at half speed. And each
+/// input that ends its node does so four times, after each of which the node waits for two seconds: the lease that stands under
+/// its name might be a namesake's.
+const QUIET_WITHIN_MS: u64 = 1_200_000;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Runs one mix in a runtime of its own.
@@ -78,7 +83,10 @@ async fn run_in(mix: &Mix) -> Outcome {
     run.wait(&mut scheduler, &mut cluster, &mut []).await;
     cluster.judge_standing().await;
     run.stop(mix, &cluster).await;
+    let Harm { stale_last_reads, late_landings } = run.sim.harm();
     run.judge.with(|checker| {
+        checker.report.count_many("stale last reads", stale_last_reads);
+        checker.report.count_many("late landings", late_landings);
         if checker.report.broken.is_empty() {
             checker.finish();
         }

@@ -21,10 +21,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Streaming,
     metadata::{Ascii, MetadataValue},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Channel, ClientTlsConfig, Endpoint},
 };
 
 use super::history::{self, History};
+use crate::desk_client::{said, with_causes};
 
 /// The server counts a session as lost after 25 s.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
@@ -44,19 +45,17 @@ pub(super) struct Door {
     pub(super) desk: String,
     pub(super) token: String,
     pub(super) agent: String,
-    /// What its TLS is checked against, PEM.
-    pub(super) ca: Option<Vec<u8>>,
+    /// Where the address begins with `https`.
+    pub(super) tls: Option<ClientTlsConfig>,
 }
 
 impl Door {
     fn endpoint(&self) -> Result<Endpoint, String> {
         let wrong = |error| format!("{} is no address: {error}", self.desk);
         let endpoint = Endpoint::from_shared(self.desk.clone()).map_err(wrong)?;
-        let Some(pem) = self.ca.as_ref().filter(|_| self.desk.starts_with("https")) else {
-            return Ok(endpoint);
-        };
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-        endpoint.tls_config(tls).map_err(|error| format!("the certificate cannot be used: {error}"))
+        let Some(tls) = self.tls.clone() else { return Ok(endpoint) };
+        let unusable = |error| format!("the certificate cannot be used: {}", with_causes(&error));
+        endpoint.tls_config(tls).map_err(unusable)
     }
 }
 
@@ -189,7 +188,7 @@ impl Keeper {
             .keep_alive_timeout(Duration::from_secs(10))
             .connect()
             .await
-            .map_err(|error| broken(&error))?;
+            .map_err(|error| broken(&with_causes(&error)))?;
         let (requests, receiver) = mpsc::channel(ROOM);
         let presence = if self.known { Presence::Unspecified } else { Presence::Available };
         let sign_in = Ask::SignIn(SignIn { presence: presence.into() });
@@ -411,7 +410,7 @@ fn changes_more(event: &DeskEvent) -> bool {
 
 fn ended(status: &tonic::Status) -> End {
     use tonic::Code;
-    let text = format!("{:?}: {}", status.code(), status.message());
+    let text = format!("{:?}: {}", status.code(), said(status));
     match status.code() {
         Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument => End::Over(text),
         _ => End::Broken(text),

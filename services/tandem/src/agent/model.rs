@@ -53,9 +53,15 @@ impl Model {
     pub(super) fn take(&mut self, news: News) -> Vec<String> {
         match news {
             News::Lost(why) => {
-                let text = format!("connection lost ({why}); commands are kept and sent again");
+                let told = match (std::mem::take(&mut self.signed_in), &self.lost) {
+                    (true, _) => {
+                        vec![format!("connection lost ({why}); commands are kept and sent again")]
+                    }
+                    (false, None) => vec![format!("{why}; tried again until it works")],
+                    (false, Some(_)) => Vec::new(),
+                };
                 self.lost = Some(why);
-                if std::mem::take(&mut self.signed_in) { vec![text] } else { Vec::new() }
+                told
             }
             News::Over(why) => {
                 let text = format!("the desk is closed: {why}");

@@ -146,6 +146,10 @@ fn a_lost_connection_is_told_once_and_nothing_is_forgotten() {
     let mut model = offered();
     assert_eq!(model.take(News::Lost("x".to_owned())).len(), 1);
     assert!(model.take(News::Lost("x".to_owned())).is_empty(), "one line for many attempts");
+    let mut never = Model::new("ana");
+    let told = never.take(News::Lost("no connection: x".to_owned()));
+    assert_eq!(told, ["no connection: x; tried again until it works"]);
+    assert!(never.take(News::Lost("x".to_owned())).is_empty(), "nor without a first connection");
     assert!(model.command(&Command::Accept(Some(1)), NOW_MS).is_ok());
     assert_eq!(model.unanswered, 1);
 }

@@ -25,7 +25,7 @@ pub(super) async fn backup(
 ) -> anyhow::Result<ExitCode> {
     let to = std::path::absolute(to).context("cannot tell where that is")?;
     let sealer = crate::keys::of_cluster(config)?;
-    let bus = placement::connect(config).await?;
+    let bus = placement::connect_as(config, "archive").await?;
     let seen = placement::look(config, &bus).await?;
     if let Some((name, node)) =
         seen.nodes.iter().find(|(_, node)| node.lives && !node.owned.is_empty())

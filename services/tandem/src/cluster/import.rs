@@ -120,7 +120,7 @@ impl<'a> Target<'a> {
             "the key in {key_dir} is not the one that everything is sealed with: put {key} there, for every process \
              (nothing is sealed with the other one as long as the cluster is empty), and repeat"
         );
-        let bus = placement::connect(config).await?;
+        let bus = placement::connect_as(config, "router").await?;
         let seen = placement::look(config, &bus).await?;
         if let Some((name, _)) = seen.nodes.iter().find(|(_, node)| node.lives) {
             bail!("router {name} lives: stop every process of the cluster, and repeat");

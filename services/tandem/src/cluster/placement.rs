@@ -1,13 +1,17 @@
 //! Who serves what in a running installation, and moving it: by the leases of its routers and by signals to them.
 
-use std::{cell::Cell, fmt::Write as _, process::ExitCode, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use bus::{Bus, FormatLevel, PartitionId, jetstream};
-use chassis::config::Config;
+use chassis::{clock::Clock, config::Config};
 use runtime::{NodeView, Survey, drain_node, format_level, move_partition, survey};
 
-use super::{nats, options, until_heard};
+use super::{
+    nats, options,
+    stored::{Stored, WAITING_MAX, stored},
+    until_heard,
+};
 use crate::cli::say;
 
 /// Longest a partition may take to arrive where it was moved to.
@@ -15,8 +19,14 @@ const MOVED_WITHIN: Duration = Duration::from_secs(30);
 /// Longest a router may take to hand everything over.
 const DRAINED_WITHIN: Duration = Duration::from_secs(300);
 
+/// By the key of the operator, who looks and asks.
 pub(super) async fn connect(config: &Config) -> anyhow::Result<Bus> {
-    let options = options(config, nats(config)?, "operator");
+    connect_as(config, "operator").await
+}
+
+/// By the key of a role.
+pub(super) async fn connect_as(config: &Config, role: &str) -> anyhow::Result<Bus> {
+    let options = options(config, nats(config)?, role);
     jetstream::connect(options).await.context("cannot use NATS JetStream")
 }
 
@@ -37,11 +47,12 @@ pub(super) async fn status(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(if all_served { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints every partition and its owner.
+/// Prints every partition: its owner, what waits, and what is kept.
 pub(super) async fn partitions(config: &Config) -> anyhow::Result<ExitCode> {
     let bus = connect(config).await?;
     let survey = look(config, &bus).await?;
-    say(partitions_table(&survey, bus.partitions).trim_end());
+    let stored = stored(&bus).await?;
+    say(partitions_table(&survey, &stored, Clock::system().wall_ms()).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -144,25 +155,54 @@ fn list<'a>(partitions: impl IntoIterator<Item = &'a PartitionId>) -> String {
     partitions.into_iter().map(|partition| partition.0.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn partitions_table(survey: &Survey, partitions: u16) -> String {
-    let mut table =
-        format!("{:>9} {:<24} {:>8} {:>8}  {}\n", "partition", "router", "epoch", "lag", "state");
-    for partition in (0..partitions).map(PartitionId) {
-        let handed = survey.nodes.values().find_map(|node| node.handing.get(&partition));
-        let line = match survey.owners.get(&partition) {
-            Some(owner) => {
-                let state = match handed {
-                    Some(to) => format!("on its way to {to}"),
-                    None if owner.serving => "served".to_owned(),
-                    None => "being taken".to_owned(),
-                };
-                format!("{:<24} {:>8} {:>8}  {state}", owner.node, owner.epoch, owner.lag_inputs)
-            }
-            None => format!("{:<24} {:>8} {:>8}  nobody serves it", "-", "-", "-"),
+fn partitions_table(
+    survey: &Survey,
+    stored: &BTreeMap<PartitionId, Stored>,
+    now_ms: u64,
+) -> String {
+    let mut table = format!(
+        "{:>9} {:<24} {:>8} {:>8} {:>8} {:>9} {:>12} {:>12}  {}\n",
+        "partition",
+        "router",
+        "epoch",
+        "read",
+        "waiting",
+        "oldest",
+        "log from",
+        "inbox from",
+        "state"
+    );
+    for (partition, stored) in stored {
+        let handed = survey.nodes.values().find_map(|node| node.handing.get(partition));
+        let owner = survey.owners.get(partition);
+        let state = match (owner, handed) {
+            (Some(_), Some(to)) => format!("on its way to {to}"),
+            (Some(owner), None) if owner.serving => "served".to_owned(),
+            (Some(_), None) => "being taken".to_owned(),
+            (None, _) => "nobody serves it".to_owned(),
         };
-        let _ = writeln!(table, "{:>9} {line}", partition.0);
+        let router = owner.map_or("-", |owner| owner.node.as_str());
+        let read = owner.map(|owner| owner.lag_inputs);
+        let Stored { epoch, log_from, inbox_from, waiting, waits_since_ms } = stored;
+        let more = if *waiting == WAITING_MAX { "+" } else { "" };
+        let waiting = format!("{waiting}{more}");
+        let oldest = waits_since_ms.map(|since_ms| now_ms.saturating_sub(since_ms) / 1_000);
+        let oldest = oldest.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+        let _ = writeln!(
+            table,
+            "{:>9} {router:<24} {:>8} {:>8} {waiting:>8} {oldest:>9} {:>12} {:>12}  {state}",
+            partition.0,
+            or_dash(*epoch),
+            or_dash(read),
+            or_dash((*log_from > 0).then_some(*log_from)),
+            or_dash((*inbox_from > 0).then_some(*inbox_from)),
+        );
     }
     table
+}
+
+fn or_dash(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 #[cfg(test)]
@@ -197,9 +237,27 @@ mod tests {
         assert!(nodes.contains("does not renew its lease"), "{nodes}");
         let nodes = nodes_table(&survey, FormatLevel(2));
         assert!(nodes.contains("lives; knows format levels up to 1 and takes nothing"), "{nodes}");
-        let partitions = partitions_table(&survey, 2);
-        assert!(partitions.contains("on its way to b"), "{partitions}");
-        assert!(partitions.contains("nobody serves it"), "{partitions}");
+        let (zero, one) = (PartitionId(0), PartitionId(1));
+        // A reader that is stuck has read little: what waits is said by the inbox.
+        let stuck = Stored {
+            epoch: Some(7),
+            log_from: 41,
+            inbox_from: 52,
+            waiting: WAITING_MAX,
+            waits_since_ms: Some(1_000),
+        };
+        let free = Stored { epoch: Some(9), log_from: 12, ..Stored::default() };
+        let partitions = partitions_table(&survey, &[(zero, stuck), (one, free)].into(), 13_500);
+        let words = |line: usize| {
+            let line = partitions.lines().nth(line).unwrap();
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            words(0),
+            "partition router epoch read waiting oldest log from inbox from state"
+        );
+        assert_eq!(words(1), "0 a 7 3 1000+ 12 s 41 52 on its way to b");
+        assert_eq!(words(2), "1 - 9 - 0 - 12 - nobody serves it");
     }
 
     #[test]

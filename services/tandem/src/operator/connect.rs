@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use api::v1::admin_client::AdminClient;
 use chassis::config::Config;
 use clap::Args;
 use tonic::{
     Request, Response, Status,
     metadata::{Ascii, MetadataValue},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Channel, Endpoint},
 };
 
 use super::offline::Directory;
+use crate::desk_client::{client_tls, said, with_causes};
 
 /// File in the data directory that says where the running process serves gRPC.
 pub(crate) const ADDRESS_FILE: &str = "desk.address";
@@ -55,8 +56,9 @@ impl Reach {
         let config = self.load()?;
         let endpoint = self.endpoint(&config)?;
         let uri = endpoint.uri().to_string();
-        let channel = endpoint.connect().await.with_context(|| {
-            format!("no process answers at {uri}: start `tandem up`, or give --address")
+        let channel = endpoint.connect().await.map_err(|error| {
+            let why = with_causes(&error);
+            anyhow!("no process answers at {uri} ({why}): start `tandem up`, or give --address")
         })?;
         Connection::new(channel, &token(&config)?, None)
     }
@@ -64,13 +66,16 @@ impl Reach {
     /// Connects to the running process; where none holds the directory, opens it.
     pub(super) async fn running_or_directory(&self) -> anyhow::Result<Connection> {
         let config = self.load()?;
-        if let Ok(channel) = self.endpoint(&config)?.connect().await {
-            return Connection::new(channel, &token(&config)?, None);
-        }
+        let endpoint = self.endpoint(&config)?;
+        let uri = endpoint.uri().to_string();
+        let why = match endpoint.connect().await {
+            Ok(channel) => return Connection::new(channel, &token(&config)?, None),
+            Err(error) => with_causes(&error),
+        };
         if self.address.is_some() {
-            bail!("no process answers at that address");
+            bail!("no process answers at that address: {why}");
         }
-        let directory = Directory::open(config).await?;
+        let directory = Directory::open(config).await.with_context(|| format!("{uri}: {why}"))?;
         let endpoint = Endpoint::from_shared(format!("http://{}", directory.address))?;
         let channel = endpoint.timeout(CALL_WITHIN).connect().await?;
         let token = directory.token.clone();
@@ -90,12 +95,10 @@ impl Reach {
             .with_context(|| format!("{address} is no address: write http://127.0.0.1:8081"))?
             .connect_timeout(CONNECT_WITHIN)
             .timeout(CALL_WITHIN);
-        let Some(tls) = tls.filter(|_| address.starts_with("https")) else { return Ok(endpoint) };
-        // The server's own certificate is trusted: it is the one of this configuration.
-        let pem = std::fs::read(&tls.cert_file)
-            .with_context(|| format!("cannot read {}", tls.cert_file.display()))?;
-        let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-        endpoint.tls_config(config).context("cannot set up TLS")
+        if !address.starts_with("https") {
+            return Ok(endpoint);
+        }
+        endpoint.tls_config(client_tls(&config.desk.client, tls)?).context("cannot set up TLS")
     }
 }
 
@@ -116,7 +119,7 @@ impl Connection {
         request.metadata_mut().insert("authorization", self.bearer.clone());
         match call(&mut self.client, request).await {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => bail!("{}", status.message()),
+            Err(status) => bail!(said(&status)),
         }
     }
 

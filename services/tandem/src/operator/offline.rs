@@ -47,6 +47,7 @@ impl Directory {
         let mut random = [0; 24];
         crate::backup::randomize(&mut random)?;
         let token = crate::backup::hex(&random);
+        let touch = health.component("desk");
         let operator = LocalOperator {
             store: Some(store.clone()),
             bus: bus.clone(),
@@ -73,6 +74,7 @@ impl Directory {
             tokens: Vec::new(),
             options: desk::Options::from_config(&config),
             admin: Some(AdminParts { token: token.clone(), operator: Arc::new(operator) }),
+            touch,
         };
         let desk = Desk::start(parts, &shutdown).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen")?;

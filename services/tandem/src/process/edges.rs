@@ -100,6 +100,7 @@ async fn start_desk(
             token: crate::operator::token(config)?,
             operator: Arc::new(operator),
         }),
+        touch: setting.health.component("desk"),
     };
     let desk = Desk::start(parts, shutdown).await?;
     shutdown.spawn_fallible(TaskKind::Listener, "desk", desk.serve(listener, tls)).detach();

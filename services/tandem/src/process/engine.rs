@@ -3,12 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use chassis::config::Config;
+use chassis::{
+    config::Config,
+    health::Component,
+    task::{Shutdown, TaskKind},
+};
 use router::{
     Executors, RouterHost, bot::BotExecutor, configure, departures::Departures, desks, door::Doors,
     send::SendExecutor,
 };
-use runtime::{Node, NodeOptions, NodeWatch, Settings};
+use runtime::{Node, NodeOptions, NodeWatch, Readiness, Settings};
+use tokio::sync::watch;
 use whatsapp::graph::{GraphClient, GraphConfig};
 
 use super::{
@@ -24,7 +29,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) async fn start(setting: &Setting<'_>, storage: &Storage) -> anyhow::Result<Self> {
-        let Setting { config, clock, shutdown, .. } = setting;
+        let Setting { config, clock, shutdown, health, .. } = setting;
         let (bus, sealer) = (&storage.bus, &storage.sealer);
         let host = RouterHost::new(config, Arc::clone(sealer))?;
         host.watch_flows(shutdown);
@@ -46,6 +51,7 @@ impl Engine {
             ..NodeOptions::new(bus.clone(), Arc::new(host), executor, config.node.clone())
         })
         .await?;
+        tell_readiness(node.readiness(), health.component("router"), shutdown);
         let lease = Duration::from_millis(config.bus.lease_ms);
         desks::watch(config, sealer, bus, clock, lease, shutdown);
         Ok(Self { node, hold })
@@ -86,6 +92,41 @@ impl Engine {
         if let Err(error) = self.node.stop(bound).await {
             tracing::warn!(%error, "the node did not stop in good order");
         }
+    }
+}
+
+/// Keeps `/readyz` at what the node says of itself.
+fn tell_readiness(
+    mut readiness: watch::Receiver<Readiness>,
+    component: Component,
+    shutdown: &Shutdown,
+) {
+    let ending = shutdown.clone();
+    let following = async move {
+        loop {
+            match unready(*readiness.borrow_and_update()) {
+                None => component.ready(),
+                Some(why) => component.not_ready(why),
+            }
+            tokio::select! {
+                changed = readiness.changed() => if changed.is_err() { return },
+                () = ending.begun() => return,
+            }
+        }
+    };
+    shutdown.spawn(TaskKind::Follower, "router readiness", following).detach();
+}
+
+/// Why nothing should be expected of this node. That it is taking a partition just now, as at every move, is no reason.
+fn unready(readiness: Readiness) -> Option<String> {
+    let Readiness { placed, in_touch, cannot_serve, .. } = readiness;
+    match (in_touch, placed, cannot_serve) {
+        (false, true, _) => {
+            Some("the bus does not answer; what is decided waits until it does".to_owned())
+        }
+        (_, false, _) => Some("it has not yet seen who serves what".to_owned()),
+        (true, true, 0) => None,
+        (true, true, n) => Some(format!("{n} partitions cannot be served here; the log says why")),
     }
 }
 

@@ -4,9 +4,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use archive::{
     Floor, Repository, TrimOptions, Trimmer,
-    segments::{Keeper, KeeperOptions, Segments, Shipper},
+    segments::{Keeper, KeeperOptions, Lock, Segments, Shipper},
 };
-use bus::{Checkpoint, CodecError};
+use bus::{Bus, Checkpoint, CodecError};
 use chassis::{
     config::Config,
     health::Health,
@@ -14,7 +14,7 @@ use chassis::{
 };
 use runtime::shard::Retention;
 
-use super::{Role, Setting, Storage};
+use super::{Role, Setting};
 
 /// Gauge: free bytes of the file system of the data directory.
 const DISK_FREE_BYTES: &str = "tandem_disk_free_bytes";
@@ -23,36 +23,38 @@ const DISK_LOW: &str = "tandem_disk_low";
 /// Pause between two looks at the disk.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What was started.
+/// What was started. It is kept for as long as it runs.
 #[derive(Debug)]
 pub(super) struct Keeping {
     segments: Option<Segments>,
     pub(super) trimmer: Option<Trimmer>,
+    /// Nobody else writes segments there.
+    _lock: Option<Lock>,
 }
 
 impl Keeping {
+    /// Runs until the setting's shutdown.
     pub(super) fn start(
         setting: &Setting<'_>,
-        storage: &Storage,
+        bus: &Bus,
         repository: Arc<dyn Repository>,
     ) -> anyhow::Result<Self> {
         let Setting { role, config, clock, shutdown, health } = setting;
-        let (archive, bus) = (&config.archive, &storage.bus);
-        watch_disk(config, shutdown, health);
+        let archive = &config.archive;
         let dir = config.segments_dir();
         if !archive.segments {
             // What was written before is still read: the log may have been trimmed up to it.
-            let segments = dir.exists().then(|| Segments::open(&dir)).transpose()?;
             tracing::warn!("no segments are written: the log is not trimmed and grows");
-            return Ok(Self { segments, trimmer: None });
+            return Self::reading(config);
         }
+        let lock = Lock::take(&dir)?;
         let segments = Segments::open(&dir)?;
         let options = KeeperOptions {
             segment_bytes: archive.segment_bytes,
             segment_age: Duration::from_millis(archive.segment_age_ms),
         };
         // In a cluster one process' read model and segments say nothing of another's: only the archive stores and trims.
-        let is_archive = storage.store.is_some() || *role == Role::Archive;
+        let is_archive = config.bus.nats.is_none() || *role == Role::Archive;
         if is_archive && let Some(bucket) = crate::bucket::open(config)? {
             Shipper::new(segments.clone(), bucket, bus.partitions).start(shutdown, health);
         }
@@ -65,14 +67,14 @@ impl Keeping {
             trimmer.start(shutdown);
             trimmer
         });
-        Ok(Self { segments: Some(segments), trimmer })
+        Ok(Self { segments: Some(segments), trimmer, _lock: Some(lock) })
     }
 
     /// Reads the segments that another process writes.
     pub(super) fn reading(config: &Config) -> anyhow::Result<Self> {
         let dir = config.segments_dir();
         let segments = dir.exists().then(|| Segments::open(&dir)).transpose()?;
-        Ok(Self { segments, trimmer: None })
+        Ok(Self { segments, trimmer: None, _lock: None })
     }
 
     pub(super) fn segments(&self) -> Option<Segments> {
@@ -85,7 +87,8 @@ fn floor(checkpoint: &Checkpoint) -> Result<Floor, CodecError> {
     Ok(Floor { inbox_through, log_through })
 }
 
-fn watch_disk(config: &Config, shutdown: &Shutdown, health: &Health) {
+/// Measures the free disk, and warns where there is little.
+pub(super) fn watch_disk(config: &Config, shutdown: &Shutdown, health: &Health) {
     let (dir, low) = (config.data_dir.clone(), config.archive.warn_free_disk_bytes);
     let (health, ending) = (health.clone(), shutdown.clone());
     let watch = async move {

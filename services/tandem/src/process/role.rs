@@ -42,13 +42,13 @@ impl Role {
         matches!(self, Self::Up | Self::Desk)
     }
 
-    /// Projects the read model and writes segments.
+    /// Projects the read model and writes segments, where it is its turn.
     pub(crate) fn archives(self) -> bool {
-        matches!(self, Self::Up | Self::Archive)
+        matches!(self, Self::Archive)
     }
 
     /// Reads the read model.
     pub(crate) fn reads(self) -> bool {
-        self.archives() || self.serves_desks()
+        matches!(self, Self::Up | Self::Desk)
     }
 }

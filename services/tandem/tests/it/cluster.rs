@@ -4,6 +4,7 @@ mod balancer;
 mod bucket;
 mod fleet;
 mod three;
+mod timings;
 mod upgrade;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use testkit::{
 use super::play::{Play, assert_clean, scenario, seeded, set, times, until_taken};
 use bucket::Bucket;
 use fleet::{Fleet, PARTITIONS};
+use timings::tell_leases;
 
 const SCENARIO: &str = include_str!("../../../../loadtest/scenarios/demo.toml");
 const ROUTERS: [&str; 2] = ["router-1", "router-2"];
@@ -49,6 +51,27 @@ async fn operate(fleet: &Fleet) {
     let said = fleet.operator(&["partitions"]).await;
     let third = said.lines().find(|line| line.trim_start().starts_with("3 ")).unwrap();
     assert!(third.contains("router-1") && third.ends_with("served"), "{said}");
+}
+
+/// The bus stands still: routers and desks say that they are not ready, and are again by themselves once it goes on.
+async fn the_bus_stands_still(fleet: &Fleet, nats: &NatsServer) {
+    let say = async |status: u16, part: &str| {
+        for node in ["router-1", "router-2", "desk-1"] {
+            let says = async || {
+                let (found, body) = fleet.readiness(node).await;
+                (found == status && body.contains(part)).then_some(())
+            };
+            let what = format!("{node} to answer {status} {part}");
+            wait_for(SERVED_WITHIN, &what, says).await.unwrap();
+        }
+    };
+    say(200, "").await;
+    nats.pause().unwrap();
+    say(503, "the bus does not answer").await;
+    nats.resume().unwrap();
+    say(200, "").await;
+    traffic(fleet, 200).await;
+    println!("cluster: the bus stood still, and everybody came back by themselves");
 }
 
 /// Kills the router that serves the most, and starts it again; how long until the other served everything, ms.
@@ -106,7 +129,10 @@ async fn processes_share_an_installation_and_each_may_die() {
     fleet.begin(&members).await;
     traffic(&fleet, 1_500).await;
     fleet.until_shared(&ROUTERS, SHARED_WITHIN).await;
+    let refused = fleet.refused().await;
     operate(&fleet).await;
+    assert!(fleet.refused().await <= refused, "a planned hand-over refused webhooks");
+    the_bus_stands_still(&fleet, &nats).await;
     let mut took_ms = Vec::new();
     for _ in 0..times("TANDEM_CLUSTER_KILLS", 2) {
         traffic(&fleet, rng.random_range(100..300)).await;
@@ -121,10 +147,13 @@ async fn processes_share_an_installation_and_each_may_die() {
     bucket.is_away_when_the_archive_dies(&mut fleet).await;
     traffic(&fleet, 1_000).await;
     println!("cluster: restart of both routers in good order");
-    for node in ["router-1", "router-2"] {
+    let refused = fleet.refused().await;
+    for node in ROUTERS {
         fleet.restart(node).await;
         traffic(&fleet, 200).await;
     }
+    assert!(fleet.refused().await <= refused, "a rolling restart refused webhooks");
+    tell_leases(&fleet, &ROUTERS).await;
     let report = play.rest(fleet.control(), SETTLE).await;
     assert_clean("cluster", &report);
     fleet.end(&[]).await;

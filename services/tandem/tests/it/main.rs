@@ -45,4 +45,5 @@ mod power;
 mod sabotage;
 mod shop;
 mod terminal;
+mod tls;
 mod view;

@@ -49,11 +49,22 @@ impl Cluster {
 
     /// Creates it, as the only role that may.
     async fn init(&self, keys: &RoleKeys) {
-        let operator = keys.seed_file("operator");
-        let environment = [("TANDEM_BUS__NATS__NKEY_SEED_FILE", text(&operator))];
-        let args = ["cluster", "init", "--config", text(&self.config)];
+        let said = self.command_as(keys, "operator", &["init"]).await;
+        assert!(said.is_ok(), "{said:?}");
+    }
+
+    /// A command by the key of another role; what it said, done or not.
+    async fn command_as(
+        &self,
+        keys: &RoleKeys,
+        role: &str,
+        args: &[&str],
+    ) -> Result<String, String> {
+        let seed = keys.seed_file(role);
+        let environment = [("TANDEM_BUS__NATS__NKEY_SEED_FILE", text(&seed))];
+        let args = [&["cluster"], args, &["--config", text(&self.config)]].concat();
         let done = run_with(&args, &environment, BOUND).await;
-        assert!(done.status.success(), "{}", said(&done));
+        if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
     async fn command(&self, args: &[&str]) -> String {
@@ -142,7 +153,9 @@ async fn a_directory_moves_into_a_cluster_and_the_cluster_into_another_one() {
         (listed.contains("waits") && listed.contains("nothing is sent")).then_some(())
     };
     wait_for(Duration::from_secs(30), "a send that waits", waiting).await.unwrap();
-    first.refuses(&["backup", "--to", text(&first.dir.join("early"))], "lives and owns 16").await;
+    let early = first.dir.join("early");
+    let early = first.command_as(&keys, "archive", &["backup", "--to", text(&early)]).await;
+    assert!(early.as_ref().is_err_and(|why| why.contains("lives and owns 16")), "{early:?}");
     let confirmed = succeeds(&["sends", "confirm", "--config", config]).await;
     assert!(confirmed.contains("1 sends ended as unknown"), "{confirmed}");
     assert!(shop.graph.calls().is_empty(), "it was sent while it was held");
@@ -161,10 +174,8 @@ async fn a_directory_moves_into_a_cluster_and_the_cluster_into_another_one() {
     assert_no_errors(&first.dir.join("product.log"), &[]);
 
     let backup = first.dir.join("backup");
-    println!(
-        "backup: {}",
-        first.command(&["backup", "--to", text(&backup), "--include-key"]).await
-    );
+    let args = ["backup", "--to", text(&backup), "--include-key"];
+    println!("backup: {}", first.command_as(&keys, "archive", &args).await.unwrap());
     let server = started(&keys).await;
     let second = Cluster::configured(&shop.config_file(), "second", &server, &keys);
     second.init(&keys).await;

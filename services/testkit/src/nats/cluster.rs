@@ -1,14 +1,14 @@
-//! A cluster of real servers, configured by `deploy/nats/cluster.conf`, with a link between any two of them and
+//! A cluster of real servers, configured by `cluster.conf` and `routes.conf` of `deploy/nats`, with a link between any two of them and
 //! between each and its clients; without links where something is measured.
 
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
 use async_nats::jetstream::{self, stream};
 
-use super::{Link, NatsError, NatsServer, Setup};
-use crate::{TimedOut, free_port, process, wait_for};
+use super::{ANY_PORT, NatsError, NatsServer, Setup, url_at};
+use crate::{Link, TimedOut, free_port, process, wait_for};
 
-/// Most servers: `cluster.conf` names three.
+/// Most servers: `routes.conf` names three.
 const SERVERS_MAX: usize = 3;
 /// Longest an election of all leaders may take after a start.
 const FORMED_WITHIN: Duration = Duration::from_secs(60);
@@ -66,6 +66,34 @@ impl NatsCluster {
     /// As [`NatsCluster::start`].
     pub async fn start_direct(servers: usize, sync_interval: &str) -> Result<Self, NatsError> {
         let servers = servers.clamp(1, SERVERS_MAX);
+        let cluster = match servers {
+            1 => {
+                let alone = NatsServer::start_with(Setup::alone(sync_interval)).await?;
+                Self { servers: vec![alone], clients: Vec::new(), routes: BTreeMap::new() }
+            }
+            _ => Self::meeting(servers, sync_interval, &trial()).await?,
+        };
+        cluster.wait_until_formed().await?;
+        Ok(cluster)
+    }
+
+    /// Starts three servers by `production.conf`, which write to the disk before they acknowledge; `setup` has the keys and
+    /// certificates. Whoever may sign in has to wait until they have formed a cluster.
+    ///
+    /// # Errors
+    /// When a server does not become ready.
+    pub async fn start_production(setup: &Setup) -> Result<Self, NatsError> {
+        let files = Setup::deployed(&["production.conf"]);
+        let setup = Setup { configuration: files.configuration, ..setup.clone() };
+        Self::meeting(SERVERS_MAX, "always", &setup).await
+    }
+
+    /// Servers that meet without links.
+    async fn meeting(
+        servers: usize,
+        sync_interval: &str,
+        setup: &Setup,
+    ) -> Result<Self, NatsError> {
         let mut ports = [0; SERVERS_MAX];
         for port in &mut ports {
             *port = free_port()?;
@@ -73,16 +101,11 @@ impl NatsCluster {
         let mut cluster =
             Self { servers: Vec::new(), clients: Vec::new(), routes: BTreeMap::new() };
         for (number, port) in ports.into_iter().enumerate().take(servers) {
-            let setup = match servers {
-                1 => Setup::alone(sync_interval),
-                // A route that nobody listens on is tried again and again, so each leads somewhere.
-                _ => member(number, sync_interval, &port.to_string(), |to| {
-                    ports.get(to % servers).copied().unwrap_or_default()
-                }),
-            };
+            // A route that nobody listens on is tried again and again, so each leads somewhere.
+            let route = |to| ports.get(to % servers).copied().unwrap_or_default();
+            let setup = member(setup.clone(), number, sync_interval, &port.to_string(), route);
             cluster.servers.push(NatsServer::start_with(setup).await?);
         }
-        cluster.wait_until_formed().await?;
         Ok(cluster)
     }
 
@@ -93,10 +116,9 @@ impl NatsCluster {
                 self.routes.get(&(number, to)).or_else(|| self.routes.get(&(number, number)));
             link.map(Link::port).unwrap_or_default()
         };
-        let mut setup = member(number, sync_interval, "-1", route);
-        let client_port = self.clients.get(number).map_or(0, Link::port);
-        let client = format!("127.0.0.1:{client_port}");
-        let advertise = ["--client_advertise", &client, "--cluster_advertise", NOWHERE];
+        let mut setup = member(trial(), number, sync_interval, "-1", route);
+        // Clients know the servers by the links that they were given, and find no way around one that is cut.
+        let advertise = ["--no_advertise", "--cluster_advertise", NOWHERE];
         setup.arguments = advertise.map(ToOwned::to_owned).to_vec();
         setup
     }
@@ -119,7 +141,32 @@ impl NatsCluster {
         if self.clients.is_empty() {
             return self.servers.iter().map(NatsServer::url).collect();
         }
-        self.clients.iter().map(|link| format!("nats://127.0.0.1:{}", link.port())).collect()
+        self.clients.iter().map(|link| url_at(link.port())).collect()
+    }
+
+    /// A link of its own to every server, for one client: cut, they part it alone from the servers. They lead through those
+    /// of all clients, so that a server that starts again is found.
+    ///
+    /// # Errors
+    /// When the system has no port.
+    pub async fn links(&self) -> io::Result<Vec<Link>> {
+        let mut links = Vec::new();
+        for link in &self.clients {
+            links.push(Link::to(link.port()).await?);
+        }
+        Ok(links)
+    }
+
+    /// Where each server tells what it does.
+    #[must_use]
+    pub fn monitors(&self) -> Vec<String> {
+        self.servers.iter().map(NatsServer::monitor).collect()
+    }
+
+    /// Where each server is met by the others.
+    #[must_use]
+    pub fn route_ports(&self) -> Vec<u16> {
+        self.servers.iter().map(NatsServer::route_port).collect()
     }
 
     /// Number of servers, running or not.
@@ -259,17 +306,24 @@ impl NatsCluster {
     }
 }
 
+/// Servers that anybody may join and use.
+fn trial() -> Setup {
+    Setup::deployed(&["cluster.conf", "routes.conf"])
+}
+
 /// What one of several servers is started with; `route` is the port where it meets the server of a number.
 fn member(
+    setup: Setup,
     number: usize,
     sync_interval: &str,
     cluster_port: &str,
     route: impl Fn(usize) -> u16,
 ) -> Setup {
-    let mut setup = Setup::deployed(&["cluster.conf"])
+    let mut setup = setup
         .with("NATS_NAME", &name(number))
         .with("NATS_HOST", "127.0.0.1")
         .with("NATS_PORT", "-1")
+        .with("NATS_MONITOR", ANY_PORT)
         .with("NATS_CLUSTER_PORT", cluster_port)
         // Without quotes 2m is the number 2,000,000 to the servers.
         .with("NATS_SYNC", &format!("\"{sync_interval}\""));

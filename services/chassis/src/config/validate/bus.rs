@@ -1,6 +1,6 @@
 //! Findings about `[bus]`.
 
-use super::Findings;
+use super::{Findings, is_this_machine};
 use crate::config::{Bus, Nats};
 
 pub(super) fn check(findings: &mut Findings, bus: &Bus) {
@@ -22,14 +22,33 @@ fn servers(findings: &mut Findings, nats: &Nats) {
     if nats.servers.is_empty() {
         findings.add("bus.nats.servers", "name at least one server, such as nats://127.0.0.1:4222");
     }
+    let plain_allowed = nats.requires_tls() || nats.insecure_servers;
     for (n, server) in nats.servers.iter().enumerate() {
-        if !["nats://", "tls://"].iter().any(|scheme| server.starts_with(scheme)) {
-            findings.add(format!("bus.nats.servers[{n}]"), "begin it with nats:// or tls://");
+        let key = format!("bus.nats.servers[{n}]");
+        let plain = server.strip_prefix("nats://");
+        if plain.is_none() && !server.starts_with("tls://") {
+            findings.add(&key, "begin it with nats:// or tls://");
         }
         if server.contains('@') {
             findings.add(
-                format!("bus.nats.servers[{n}]"),
+                &key,
                 "leave name and password out of the address: set bus.nats.user and bus.nats.password",
+            );
+        }
+        if plain.is_some_and(|host| !plain_allowed && !is_this_machine(host)) {
+            findings.add(
+                &key,
+                "a password and what is stored would travel readable; use tls:// or bus.nats.require_tls = true, or set \
+                 bus.nats.insecure_servers = true if the network in between protects it",
+            );
+        }
+    }
+    for (n, address) in nats.monitor.iter().enumerate() {
+        let host = ["http://", "https://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '@', '?', '#'])) {
+            findings.add(
+                format!("bus.nats.monitor[{n}]"),
+                "write scheme, host and port only, as http://host:8222",
             );
         }
     }
@@ -40,7 +59,7 @@ fn servers(findings: &mut Findings, nats: &Nats) {
     if ![1, 3, 5].contains(&nats.replicas) {
         findings.add("bus.nats.replicas", "choose 1, 3 or 5: even numbers bring nothing");
     }
-    findings.range("bus.nats.streams", nats.streams.into(), 0..=256);
+    findings.range("bus.nats.streams", nats.streams.into(), 0..=Nats::STREAMS_MAX.into());
 }
 
 fn sign_in(findings: &mut Findings, nats: &Nats) {

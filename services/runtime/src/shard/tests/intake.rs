@@ -49,14 +49,14 @@ fn a_gap_stops_the_partition_and_is_never_skipped() {
 #[test]
 fn a_gap_before_a_former_owner_only_says_that_it_is_fenced() {
     let mut former = Driver::new(settings());
-    former.hold.insert("last");
+    former.hold.insert("append");
     former.input(vec![message(1, 1, "put a=1"), message(3, 1, "put a=1")]);
-    let read = former.take_held("last").pop().unwrap();
+    let proof = former.take_held("append").pop().unwrap();
     let own = former.store.last().unwrap();
     let new = Driver::over(former.store.clone(), settings(), 2);
     former.store = new.store;
     assert_ne!(former.store.last().unwrap(), own);
-    former.perform_held(read);
+    former.perform_held(proof);
     former.let_go();
     assert_eq!((former.stopped, former.alarms), (Some(StopReason::Fenced), vec![]));
 }

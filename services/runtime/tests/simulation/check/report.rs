@@ -97,7 +97,13 @@ impl Report {
     }
 
     pub(crate) fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+        self.count_many(what, 1);
+    }
+
+    pub(crate) fn count_many(&mut self, what: &'static str, times: u64) {
+        if times > 0 {
+            *self.counts.entry(what).or_default() += times;
+        }
     }
 
     /// Makes something that leaves part of the run's digest.

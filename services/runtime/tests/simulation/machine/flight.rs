@@ -21,21 +21,12 @@ pub(super) struct Flight {
 pub(super) enum What {
     /// Steps of a take-over.
     TakeLast,
-    TakeEpoch {
-        head: RecordHead,
-        record: Bytes,
-        had_owner: bool,
-    },
-    TakeJudge {
-        head: RecordHead,
-        record: Bytes,
-        had_owner: bool,
-    },
+    TakeEpoch(Claim),
+    TakeJudge(Claim),
     TakeReadBack {
-        head: RecordHead,
+        claim: Claim,
         seq: u64,
-        had_owner: bool,
-        sent_boot_ms: Option<u64>,
+        asked_boot_ms: Option<u64>,
     },
     TakeReplay(Owned),
     /// Requests of a machine on their way to the store.
@@ -75,6 +66,17 @@ pub(super) enum What {
     Back(CallReturn),
     /// A request that reaches the store after its sender gave up or ended.
     Landing(Landing),
+    /// The same, of one who gave up.
+    Late(Landing),
+}
+
+/// An `Epoch` that is to be stored.
+pub(super) struct Claim {
+    pub(super) head: RecordHead,
+    pub(super) record: Bytes,
+    pub(super) had_owner: bool,
+    /// When it was first sent, by the clock of its node.
+    pub(super) sent_boot_ms: Option<u64>,
 }
 
 pub(super) enum Landing {
@@ -119,6 +121,10 @@ impl World {
         self.checker();
         match what {
             What::Landing(landing) => self.land(landing),
+            What::Late(landing) => {
+                self.checker().report.count("late landings");
+                self.land(landing);
+            }
             What::Back(returned) => self.call_back(owner, returned),
             _ if !self.owners.contains_key(&owner) => {}
             What::Answer(notice) => self.notice(owner, notice),
@@ -129,14 +135,10 @@ impl World {
                 self.door(owner, entity, request, start_by_boot_ms);
             }
             What::TakeLast => self.take_last(owner),
-            What::TakeEpoch { head, record, had_owner } => {
-                self.take_epoch(owner, head, record, had_owner);
-            }
-            What::TakeJudge { head, record, had_owner } => {
-                self.take_judge(owner, head, record, had_owner);
-            }
-            What::TakeReadBack { head, seq, had_owner, sent_boot_ms } => {
-                self.take_read_back(owner, head, seq, had_owner, sent_boot_ms);
+            What::TakeEpoch(claim) => self.take_epoch(owner, claim),
+            What::TakeJudge(claim) => self.take_judge(owner, claim),
+            What::TakeReadBack { claim, seq, asked_boot_ms } => {
+                self.take_read_back(owner, claim, seq, asked_boot_ms);
             }
             What::TakeReplay(owned) => self.take_replay(owner, owned),
             request => self.request(owner, request),
@@ -153,7 +155,7 @@ impl World {
                 What::Append { expected_last, record, .. } => {
                     Landing::Log(partition, expected_last, record)
                 }
-                What::TakeEpoch { head, record, .. } => {
+                What::TakeEpoch(Claim { head, record, .. }) => {
                     Landing::Log(partition, head.previous_seq, record)
                 }
                 What::Send { target, entry } => Landing::Inbox(target, entry),

@@ -1,6 +1,7 @@
 //! Requests reach the store, or do not, and are answered, or are not.
 
-use bus::PartPut;
+use bus::{PartPut, PartitionId};
+use bytes::Bytes;
 use rand::Rng;
 use runtime::shard::{AppendAnswer, Notice};
 
@@ -8,6 +9,9 @@ use super::{
     World,
     flight::{Landing, What},
 };
+
+/// How long ago a leader that still answers may have been deposed.
+const STALE_MS_MAX: u64 = 10_000;
 
 /// What becomes of one request that changes the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +32,30 @@ impl World {
 
     fn land_late(&mut self, landing: Landing) {
         let delay_ms = self.rng.random_range(0..15_000);
-        self.fly(u64::MAX, delay_ms, What::Landing(landing));
+        self.fly(u64::MAX, delay_ms, What::Late(landing));
+    }
+
+    /// The last record as an owner is told. A former leader knows an older one, and answers once: then the owner is led to its
+    /// successor.
+    pub(super) fn ask_last(&mut self, id: u64, partition: PartitionId) -> Option<(u64, Bytes)> {
+        let last = self.store.last_record(partition);
+        if !self.faulty || self.mix.stale_reads <= 0.0 || self.former.remove(&id) {
+            return last;
+        }
+        let probability = self.leaders.random_range(0.0..=self.mix.stale_reads);
+        if !self.leaders.random_bool(probability) {
+            return last;
+        }
+        self.former.insert(id);
+        let ago_ms = self.leaders.random_range(0..=STALE_MS_MAX);
+        let answer = match self.leaders.random() {
+            true => self.store.last_before_take_over(partition),
+            false => self.store.last_known(partition, self.now_ms.saturating_sub(ago_ms)),
+        };
+        if answer != last {
+            self.checker().report.count("stale last reads");
+        }
+        answer
     }
 
     fn answer(&mut self, id: u64, notice: Notice) {
@@ -61,7 +88,7 @@ impl World {
             }
             What::ReadLast(why) => {
                 let failed = self.chance();
-                let last = self.store.last_record(partition);
+                let last = self.ask_last(id, partition);
                 let answer = if failed { Err("refused".to_owned()) } else { Ok(last) };
                 self.answer(id, Notice::Last { why, answer, sent_boot_ms });
             }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bus::{
-    Checkpoint, EntityId, PartName, PartPut, PartitionId, ReadLimit, SavedPart, sim::Applied,
+    Checkpoint, EntityId, PartName, PartPut, PartitionId, ReadLimit, Record, RecordBody, SavedPart,
+    sim::Applied,
 };
 use bytes::Bytes;
 
@@ -19,6 +20,8 @@ pub(super) struct Store {
     parts: BTreeMap<(EntityId, PartName), SavedPart>,
     checkpoints: BTreeMap<PartitionId, Checkpoint>,
     seq: u64,
+    /// When each record was stored.
+    stored_ms: BTreeMap<u64, u64>,
     pub(super) checker: Checker,
 }
 
@@ -30,7 +33,8 @@ fn after(entries: &Entries, partition: PartitionId, after: u64) -> &[(u64, Bytes
 impl Store {
     pub(super) fn new(checker: Checker) -> Self {
         let (inbox, log, parts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { inbox, log, parts, checkpoints: BTreeMap::new(), seq: 0, checker }
+        let (checkpoints, stored_ms) = (BTreeMap::new(), BTreeMap::new());
+        Self { inbox, log, parts, checkpoints, seq: 0, stored_ms, checker }
     }
 
     pub(super) fn append_inbox(&mut self, partition: PartitionId, entry: Bytes) -> u64 {
@@ -65,12 +69,33 @@ impl Store {
         }
         self.seq += 1;
         self.checker.on_applied(Applied::Log(partition, self.seq, &record));
+        self.stored_ms.insert(self.seq, self.checker.now_ms);
         self.log.entry(partition).or_default().push((self.seq, record));
         Some(self.seq)
     }
 
     pub(super) fn last_record(&self, partition: PartitionId) -> Option<(u64, Bytes)> {
         after(&self.log, partition, 0).last().cloned()
+    }
+
+    /// What a leader answers that was deposed then, and before the last record.
+    pub(super) fn last_known(
+        &self,
+        partition: PartitionId,
+        deposed_ms: u64,
+    ) -> Option<(u64, Bytes)> {
+        let is_known = |(seq, _): &&(u64, Bytes)| self.stored_ms[seq] <= deposed_ms;
+        after(&self.log, partition, 0).iter().rev().skip(1).find(is_known).cloned()
+    }
+
+    /// The same, just before the partition was last taken.
+    pub(super) fn last_before_take_over(&self, partition: PartitionId) -> Option<(u64, Bytes)> {
+        let is_epoch = |(_, bytes): &&(u64, Bytes)| {
+            matches!(Record::decode(bytes).unwrap().body, RecordBody::Epoch { .. })
+        };
+        let mut records = after(&self.log, partition, 0).iter().rev();
+        records.find(is_epoch);
+        records.next().cloned()
     }
 
     pub(super) fn records_after(&self, partition: PartitionId, last: u64) -> Vec<(u64, Bytes)> {

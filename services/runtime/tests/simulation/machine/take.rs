@@ -5,7 +5,10 @@ use bytes::Bytes;
 use rand::Rng;
 use runtime::shard::{Action, Link, Owned, Recovery, StopReason, Verdict, judge, own_entity};
 
-use super::{World, flight::What};
+use super::{
+    World,
+    flight::{Claim, What},
+};
 
 /// Wait before a request of a take-over is repeated.
 const AGAIN_MS: u64 = 50;
@@ -18,7 +21,7 @@ impl World {
     pub(super) fn take_last(&mut self, id: u64) {
         let owner = &self.owners[&id];
         let (partition, node) = (owner.partition, owner.node);
-        let last = head_of(self.store.last_record(partition).as_ref());
+        let last = head_of(self.ask_last(id, partition).as_ref());
         let head = RecordHead {
             generation: 1,
             epoch: last.map_or(0, |(_, head)| head.epoch) + 1,
@@ -29,66 +32,80 @@ impl World {
         let now_ms = self.clocks(node).wall_ms;
         let body = RecordBody::Epoch { node: format!("n{node}"), now_ms };
         let record = Record::at(self.mix.format, head, body).encode().unwrap();
-        self.fly(id, 0, What::TakeEpoch { head, record, had_owner: last.is_some() });
+        let had_owner = last.is_some();
+        let claim = Claim { head, record, had_owner, sent_boot_ms: None };
+        self.fly(id, 0, What::TakeEpoch(claim));
     }
 
     fn last_epoch(&self, partition: PartitionId) -> u64 {
         head_of(self.store.last_record(partition).as_ref()).map_or(0, |(_, head)| head.epoch)
     }
 
-    pub(super) fn take_epoch(&mut self, id: u64, head: RecordHead, record: Bytes, had_owner: bool) {
-        let partition = self.owners[&id].partition;
+    pub(super) fn take_epoch(&mut self, id: u64, mut claim: Claim) {
+        let owner = &self.owners[&id];
+        let (partition, boot_ms) = (owner.partition, self.clocks(owner.node).boot_ms);
+        claim.sent_boot_ms.get_or_insert(boot_ms);
         let lost = self.chance();
         let unanswered = self.chance();
         if !lost {
-            let appended = self.store.append_log(partition, head.previous_seq, record.clone());
+            let previous_seq = claim.head.previous_seq;
+            let appended = self.store.append_log(partition, previous_seq, claim.record.clone());
             match appended {
                 _ if unanswered => {}
                 Some(seq) => {
-                    let sent_boot_ms = None;
-                    let what = What::TakeReadBack { head, seq, had_owner, sent_boot_ms };
+                    let what = What::TakeReadBack { claim, seq, asked_boot_ms: None };
                     return self.fly(id, 0, what);
                 }
-                None => return self.fly(id, 0, What::TakeJudge { head, record, had_owner }),
+                None => return self.fly(id, 0, What::TakeJudge(claim)),
             }
         }
-        self.fly(id, AGAIN_MS, What::TakeEpoch { head, record, had_owner });
+        self.fly(id, AGAIN_MS, What::TakeEpoch(claim));
     }
 
-    pub(super) fn take_judge(&mut self, id: u64, head: RecordHead, record: Bytes, had_owner: bool) {
-        let last = head_of(self.store.last_record(self.owners[&id].partition).as_ref());
+    pub(super) fn take_judge(&mut self, id: u64, claim: Claim) {
+        let partition = self.owners[&id].partition;
+        let last = head_of(self.ask_last(id, partition).as_ref());
         let found = last.as_ref().map(|(seq, head)| (*seq, head));
+        let head = claim.head;
         match judge(head.incarnation, head.number, head.previous_seq, found) {
             Verdict::Worked(seq) => {
-                let sent_boot_ms = None;
-                self.fly(id, 0, What::TakeReadBack { head, seq, had_owner, sent_boot_ms });
+                self.fly(id, 0, What::TakeReadBack { claim, seq, asked_boot_ms: None });
             }
             Verdict::Fenced => self.owner_ends(id, &StopReason::Fenced),
             Verdict::SendAgain | Verdict::Older => {
-                self.fly(id, AGAIN_MS, What::TakeEpoch { head, record, had_owner });
+                self.fly(id, AGAIN_MS, What::TakeEpoch(claim));
             }
         }
     }
 
-    /// First the moment of sending, then the moment of the answer.
+    /// First the moment of asking, then the moment of the answer.
     pub(super) fn take_read_back(
         &mut self,
         id: u64,
-        head: RecordHead,
+        claim: Claim,
         seq: u64,
-        had_owner: bool,
-        sent_boot_ms: Option<u64>,
+        asked_boot_ms: Option<u64>,
     ) {
         let owner = &self.owners[&id];
-        let (partition, boot_ms) = (owner.partition, self.clocks(owner.node).boot_ms);
-        let Some(shown_boot_ms) = sent_boot_ms else {
-            let sent_boot_ms = Some(boot_ms);
-            return self.fly(id, 0, What::TakeReadBack { head, seq, had_owner, sent_boot_ms });
+        let (partition, node) = (owner.partition, owner.node);
+        let boot_ms = self.clocks(node).boot_ms;
+        let Some(asked_boot_ms) = asked_boot_ms else {
+            let asked_boot_ms = Some(boot_ms);
+            return self.fly(id, 0, What::TakeReadBack { claim, seq, asked_boot_ms });
         };
-        let last = head_of(self.store.last_record(partition).as_ref());
+        let last = head_of(self.ask_last(id, partition).as_ref());
+        if last.is_none_or(|(found, _)| found < seq) {
+            // Older than what was acknowledged.
+            return self.fly(id, AGAIN_MS, What::TakeReadBack { claim, seq, asked_boot_ms: None });
+        }
+        let Claim { head, had_owner, sent_boot_ms, .. } = claim;
         if last != Some((seq, head)) {
             return self.owner_ends(id, &StopReason::Fenced);
         }
+        let shown_boot_ms = match self.mix.breaks.leader_reads {
+            true => asked_boot_ms,
+            false => sent_boot_ms.unwrap_or_default(),
+        };
         let owned = Owned {
             partition,
             partitions: self.mix.partitions,

@@ -282,6 +282,18 @@ impl Cluster {
         }
     }
 
+    /// What it sends arrives, and nothing comes back.
+    pub(crate) fn deafen(&self, index: usize, deaf: bool) {
+        let machine = &self.machines[index];
+        self.judge.note(|| format!("{} deaf: {deaf}", machine.name));
+        if deaf {
+            self.judge.count("nodes deaf");
+        }
+        if !*machine.paused.borrow() {
+            self.sim.set_link(&machine.name, if deaf { Link::Deaf } else { Link::Up });
+        }
+    }
+
     pub(crate) fn skew(&self, index: usize, delta_ms: i64) {
         let machine = &self.machines[index];
         self.judge.note(|| format!("{}'s clock jumps by {delta_ms} ms", machine.name));

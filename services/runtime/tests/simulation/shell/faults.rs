@@ -28,6 +28,7 @@ enum Mend {
     Start(usize),
     Resume(usize),
     Connect(usize),
+    Undeafen(usize),
     Requests,
     Unspoil,
     /// A stream has a leader again.
@@ -52,6 +53,8 @@ pub(crate) struct Scheduler {
     judge: Judge,
     clock: Clock,
     rng: ChaCha8Rng,
+    /// For the leaders that answer reads: a stream of its own, as in [`Mix::everything`].
+    leaders: ChaCha8Rng,
     due: BTreeMap<(u64, u64), Mend>,
     mends: u64,
     skews: BTreeMap<usize, i64>,
@@ -61,10 +64,11 @@ pub(crate) struct Scheduler {
 
 impl Scheduler {
     pub(crate) fn new(mix: &Mix, sim: SimBus, judge: Judge, clock: Clock) -> Self {
-        let rng = rng(mix.seed, 2);
+        let (rng, leaders) = (rng(mix.seed, 2), rng(mix.seed, 15));
         let (due, skews) = (BTreeMap::new(), BTreeMap::new());
         let (mends, spoiled, silence) = (0, false, Silence::default());
-        Self { mix: mix.clone(), sim, judge, clock, rng, due, mends, skews, spoiled, silence }
+        let mix = mix.clone();
+        Self { mix, sim, judge, clock, rng, leaders, due, mends, skews, spoiled, silence }
     }
 
     fn later(&mut self, from_ms: u64, to_ms: u64, mend: Mend) {
@@ -109,6 +113,7 @@ impl Scheduler {
             Mend::Start(index) => cluster.start(index).await,
             Mend::Resume(index) => cluster.pause(index, false),
             Mend::Connect(index) => cluster.cut(index, false),
+            Mend::Undeafen(index) => cluster.deafen(index, false),
             Mend::Requests => self.sim.set_faults(Faults::default()),
             Mend::Unspoil => cluster.unspoil_all(),
             Mend::Elected(stream) => self.silence(stream, false),
@@ -131,9 +136,11 @@ impl Scheduler {
             elect,
             spoil,
             quiet,
+            deafen,
         } = self.mix.weights;
-        let weights =
-            [quiet, kill, take, release, stop, pause, cut, requests, skew, nap, elect, spoil];
+        let weights = [
+            quiet, kill, take, release, stop, pause, cut, requests, skew, nap, elect, spoil, deafen,
+        ];
         match pick(&mut self.rng, &weights) {
             0 => {}
             1 => cluster.kill(index),
@@ -162,14 +169,12 @@ impl Scheduler {
                 cluster.skew(index, to_ms - *skew);
                 *skew = to_ms;
             }
-            9 => {
-                let ms = self.rng.random_range(100..20_000);
-                self.judge.note(|| format!("everything sleeps for {ms} ms"));
-                self.judge.count("naps");
-                cluster.nap(ms);
-                self.clock.suspend(ms);
-            }
+            9 => self.nap(cluster),
             10 => self.elect(),
+            12 => {
+                cluster.deafen(index, true);
+                self.later(100, 10_000, Mend::Undeafen(index));
+            }
             _ => {
                 let n = self.rng.random_range(0..self.mix.accounts);
                 cluster.spoil(toy::account(partition.0, n, self.mix.partitions));
@@ -177,6 +182,14 @@ impl Scheduler {
                 self.later(100, 10_000, Mend::Unspoil);
             }
         }
+    }
+
+    fn nap(&mut self, cluster: &Cluster) {
+        let ms = self.rng.random_range(100..20_000);
+        self.judge.note(|| format!("everything sleeps for {ms} ms"));
+        self.judge.count("naps");
+        cluster.nap(ms);
+        self.clock.suspend(ms);
     }
 
     /// One stream loses its leader, or all of them do, each for its own time.
@@ -216,6 +229,10 @@ impl Scheduler {
             full: draw(),
             unavailable: draw(),
             signal_lost: draw(),
+            stale: match self.leaders.random_ratio(1, 2) {
+                true => self.leaders.random_range(0.0..=self.mix.stale_reads),
+                false => 0.0,
+            },
             ..Faults::default()
         }
     }

@@ -184,7 +184,8 @@ pub(crate) struct Seen {
     /// Streams that ended.
     pub(crate) broken: AtomicU64,
     pub(crate) replies: AtomicU64,
-    pub(crate) refused: AtomicU64,
+    /// Refusals by what they said.
+    pub(crate) refused: Mutex<BTreeMap<String, u64>>,
     /// Conversation and when its offer came, microseconds of the boot clock.
     pub(crate) offers: Mutex<Vec<(String, u64)>>,
     /// Text and when the reply was asked for, microseconds of the boot clock.
@@ -215,11 +216,11 @@ impl Agents {
     /// Prints what became of their commands so far.
     pub(crate) fn tell(&self) {
         let asked = self.seen.asked.lock().unwrap().len();
-        let (replies, refused) =
-            (self.seen.replies.load(Ordering::Relaxed), self.seen.refused.load(Ordering::Relaxed));
+        let replies = self.seen.replies.load(Ordering::Relaxed);
         let broken = self.seen.broken.load(Ordering::Relaxed);
+        let refused = self.seen.refused.lock().unwrap();
         println!(
-            "replies asked for {asked}, taken on {replies}, refused {refused}; streams broken {broken}"
+            "replies asked for {asked}, taken on {replies}, refused {refused:?}; streams broken {broken}"
         );
     }
 
@@ -351,11 +352,14 @@ impl Agent {
             Some(Event::CommandResult(result)) => {
                 use api::v1::command_result::Result as R;
                 match result.result {
-                    Some(R::SendTaken(_)) => &self.seen.replies,
-                    Some(R::Refused(_)) => &self.seen.refused,
-                    _ => return Vec::new(),
+                    Some(R::SendTaken(_)) => {
+                        self.seen.replies.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Some(R::Refused(why)) => {
+                        *self.seen.refused.lock().unwrap().entry(why.text).or_default() += 1;
+                    }
+                    _ => {}
                 }
-                .fetch_add(1, Ordering::Relaxed);
                 Vec::new()
             }
             _ => Vec::new(),

@@ -12,7 +12,7 @@ use testkit::{nats::RoleKeys, wait_for};
 use super::balancer::Balancer;
 use crate::{
     command::{BOUND, run_with, said, text},
-    play::{assert_no_errors, get, programs},
+    play::{assert_no_errors, get, http, programs, times},
 };
 
 /// Of every installation here.
@@ -26,7 +26,7 @@ pub(crate) enum Build {
     /// This one.
     #[default]
     New,
-    /// One that knows the first format level only: the program that `TANDEM_OLD_PROGRAM` names, or this one as a rehearsal.
+    /// The program that `TANDEM_OLD_PROGRAM` names, or this one as a rehearsal; told to know the first format level only.
     Old,
 }
 
@@ -58,8 +58,9 @@ impl Fleet {
         let key_dir = dir.join("keys");
         std::fs::create_dir_all(&key_dir).unwrap();
         let product_toml = format!(
-            "key_dir = {:?}\npartitions = 16\n{more}\n[bus.nats]\nservers = {servers:?}\nreplicas = {}\nallow_data_loss = true\n",
+            "key_dir = {:?}\npartitions = 16\n{}\n{more}\n[bus.nats]\nservers = {servers:?}\nreplicas = {}\nallow_data_loss = true\n",
             key_dir.display().to_string(),
+            lease(),
             if servers.len() >= 3 { 3 } else { 1 },
         );
         let stage = Stage::open_with(programs(), dir, scenario, &[], &product_toml).await.unwrap();
@@ -125,10 +126,9 @@ impl Fleet {
         let signs_in = self.signs_in(role);
         let mut environment = borrowed(&signs_in);
         let mut program = self.stage.programs().tandem.clone();
-        match (build, old_program()) {
-            (Build::New, _) => {}
-            (Build::Old, Some(old)) => program = old,
-            (Build::Old, None) => environment.push(("TANDEM_FORMAT_KNOWN", "1")),
+        if build == Build::Old {
+            program = old_program().unwrap_or(program);
+            environment.push(("TANDEM_FORMAT_KNOWN", "1"));
         }
         let process = self.stage.start_role(&program, role, node, &environment).await?;
         self.members.insert(node, Member { role, build, process });
@@ -200,13 +200,6 @@ impl Fleet {
         self.start_build(build, role, node).await.unwrap();
     }
 
-    /// SIGTERM, and it does not come back.
-    pub(crate) async fn dismiss(&mut self, node: &str) {
-        self.stop(node).await;
-        self.members.remove(node);
-        self.balance();
-    }
-
     async fn stop(&mut self, node: &str) {
         let status = self.process(node).stop(STOPPED_WITHIN).await.unwrap();
         assert!(status.success(), "{node} ended with {status}");
@@ -218,12 +211,36 @@ impl Fleet {
         self.start_again(node).await;
     }
 
+    /// The metrics of one process.
+    pub(crate) async fn metrics(&self, node: &str) -> String {
+        let admin = self.members[node].process.admin;
+        get(&format!("http://{admin}/metrics")).await
+    }
+
+    /// What `/readyz` of one process answers.
+    pub(crate) async fn readiness(&self, node: &str) -> (u16, String) {
+        let admin = self.members[node].process.admin;
+        let answer = http().get(format!("http://{admin}/readyz")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
     /// A counter or gauge of one process, all its lines added up.
     pub(crate) async fn metric(&self, node: &str, name: &str) -> f64 {
-        let admin = self.members[node].process.admin;
-        let text = get(&format!("http://{admin}/metrics")).await;
-        let lines = text.lines().filter(|line| line.starts_with(name));
-        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        let text = self.metrics(node).await;
+        sum(text.lines().filter(|line| line.starts_with(name)))
+    }
+
+    /// Webhooks that the gateways, since they started, have answered with something else than 200. A connection that breaks is
+    /// none: Meta has to live with those.
+    pub(crate) async fn refused(&self) -> f64 {
+        let mut refused = 0.0;
+        for gateway in self.nodes("gateway") {
+            let text = self.metrics(gateway).await;
+            let answered =
+                text.lines().filter(|line| line.starts_with("tandem_gateway_posts_total{"));
+            refused += sum(answered.filter(|line| !line.contains("result=\"accepted\"")));
+        }
+        refused
     }
 
     /// Ends everybody in good order and looks at what they logged.
@@ -248,8 +265,21 @@ impl Fleet {
 }
 
 /// A program of an earlier commit (scripts/upgrade-rehearsal.sh), where there is one.
-pub(crate) fn old_program() -> Option<PathBuf> {
+fn old_program() -> Option<PathBuf> {
     std::env::var_os("TANDEM_OLD_PROGRAM").map(PathBuf::from)
+}
+
+/// The lease period that a measurement asks for; the product's own where none is.
+fn lease() -> String {
+    match times("TANDEM_CLUSTER_LEASE_MS", 0) {
+        0 => String::new(),
+        lease_ms => format!("bus.lease_ms = {lease_ms}\nbus.renew_ms = {}", lease_ms / 6),
+    }
+}
+
+/// The values of these lines of metrics.
+fn sum<'a>(lines: impl Iterator<Item = &'a str>) -> f64 {
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
 /// What a command said that must have succeeded.

@@ -4,12 +4,17 @@
 use std::{collections::VecDeque, time::Duration};
 
 use chassis::clock::Clock;
-use rand::{Rng as _, rngs::StdRng, seq::SliceRandom as _};
+use rand::{
+    Rng as _,
+    rngs::StdRng,
+    seq::{IndexedRandom as _, SliceRandom as _},
+};
 use testkit::{nats::NatsCluster, postgres::PostgresServer, wait_for};
 
 use super::{
     SERVED_WITHIN, SETTLE,
     fleet::{Fleet, PARTITIONS},
+    timings::tell_leases,
     traffic,
 };
 use crate::play::{Play, assert_clean, scenario, seeded, set, times};
@@ -23,7 +28,7 @@ const BETWEEN: std::ops::Range<u64> = 50..250;
 /// What is told by ERROR while servers are gone: the client of NATS, of a server that closes a connection before it has greeted.
 const EXPECTED: [&str; 1] = ["expected INFO, got nothing"];
 
-/// What strikes.
+/// What strikes; of processes, any one of the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Strike {
     /// kill -9 of a process, and a start a moment later.
@@ -34,34 +39,45 @@ enum Strike {
     Restart(&'static str),
     /// kill -9 of any server of NATS.
     KillServer,
-    /// Of the one that leads the leases, or a log.
+    /// Of the one that leads a stream.
     KillLeader(&'static str),
     /// SIGSTOP of a server for a while.
     PauseServer,
+    /// A server and its clients see each other, and nobody of the others, for a while.
+    IsolateServer,
     /// kill -9 of Postgres.
     KillDatabase,
+    /// SIGSTOP of Postgres for a while.
+    PauseDatabase,
 }
 
-/// One of each, which every run has.
-const STRIKES: [Strike; 13] = [
-    Strike::Kill("router-1"),
-    Strike::Kill("router-2"),
-    Strike::Kill("gateway-1"),
-    Strike::Kill("desk-1"),
-    Strike::Kill("archive-1"),
-    Strike::Pause("router-3"),
-    Strike::Pause("gateway-2"),
-    Strike::Pause("desk-2"),
-    Strike::Restart("router-1"),
+/// One of each, which every run has, in any order.
+const STRIKES: [Strike; 20] = [
+    Strike::Kill("router"),
+    Strike::Kill("gateway"),
+    Strike::Kill("desk"),
+    Strike::Kill("archive"),
+    Strike::Pause("router"),
+    Strike::Pause("gateway"),
+    Strike::Pause("desk"),
+    Strike::Pause("archive"),
+    Strike::Restart("router"),
+    Strike::Restart("gateway"),
+    Strike::Restart("desk"),
+    Strike::Restart("archive"),
     Strike::KillServer,
     Strike::KillLeader("TANDEM_LEASES"),
     Strike::KillLeader("TANDEM_LOG_0"),
+    Strike::KillLeader("TANDEM_INBOX_0"),
+    Strike::PauseServer,
+    Strike::IsolateServer,
     Strike::KillDatabase,
+    Strike::PauseDatabase,
 ];
-/// Strikes of the short run, each once: three minutes of CI; the long one goes round and round.
-const STRIKES_SHORT: u64 = 13;
+/// Strikes of the short run, each once; the long one goes round and round.
+const STRIKES_SHORT: u64 = 20;
 /// Longest pause of a process in the short run and in the long one.
-const PAUSE_SHORT_MS: u64 = 8_000;
+const PAUSE_SHORT_MS: u64 = 5_000;
 const PAUSE_LONG_MS: u64 = 20_000;
 
 /// The installation and what it stands on.
@@ -114,39 +130,54 @@ impl World {
             (self.clock.boot_ms(), self.rng.random_range(500..=self.pause_max_ms));
         let pause = Duration::from_millis(pause_ms);
         match strike {
-            Strike::Kill(node) => {
+            Strike::Kill(role) => {
+                let node = self.any(role);
                 self.fleet.process(node).kill().await.unwrap();
                 let others: Vec<_> = ROUTERS.into_iter().filter(|router| *router != node).collect();
                 if others.len() < ROUTERS.len() {
                     let took_ms = self.until_served(&others).await;
-                    println!("cluster of three: served by the others after {took_ms} ms");
+                    println!(
+                        "cluster of three: {node} is killed, the others serve everything after {took_ms} ms"
+                    );
                 }
                 self.fleet.start_again(node).await;
             }
-            Strike::Pause(node) => {
+            Strike::Pause(role) => {
+                let node = self.any(role);
                 self.fleet.process(node).freeze().unwrap();
                 tokio::time::sleep(pause).await;
                 self.fleet.process(node).thaw().unwrap();
             }
-            Strike::Restart(node) => self.fleet.restart(node).await,
+            Strike::Restart(role) => {
+                let node = self.any(role);
+                self.fleet.restart(node).await;
+            }
             Strike::KillServer => {
-                let number = self.rng.random_range(0..self.servers.size());
+                let number = self.any_server();
                 self.kill_server(number).await;
             }
-            Strike::KillLeader(stream) => {
-                let number = self.servers.leader_of(stream).await.unwrap();
-                self.kill_server(number).await;
-            }
+            Strike::KillLeader(stream) => self.kill_leader(stream).await,
             Strike::PauseServer => {
-                let number = self.rng.random_range(0..self.servers.size());
+                let number = self.any_server();
                 self.servers.pause(number).unwrap();
                 tokio::time::sleep(pause).await;
                 self.servers.resume(number).unwrap();
+            }
+            Strike::IsolateServer => {
+                let number = self.any_server();
+                self.servers.isolate(number);
+                tokio::time::sleep(pause).await;
+                self.servers.rejoin(number);
             }
             Strike::KillDatabase => {
                 self.database.kill().unwrap();
                 traffic(&self.fleet, 50).await;
                 self.database.restart().await.unwrap();
+            }
+            Strike::PauseDatabase => {
+                self.database.pause().unwrap();
+                tokio::time::sleep(pause).await;
+                self.database.resume().unwrap();
             }
         }
         let struck_ms = self.clock.boot_ms() - began_ms;
@@ -156,10 +187,38 @@ impl World {
         );
     }
 
+    /// Any process of a role.
+    fn any(&mut self, role: &str) -> &'static str {
+        self.fleet.nodes(role).choose(&mut self.rng).unwrap()
+    }
+
+    fn any_server(&mut self) -> usize {
+        self.rng.random_range(0..self.servers.size())
+    }
+
     async fn kill_server(&mut self, number: usize) {
         self.servers.kill(number).unwrap();
         traffic(&self.fleet, 50).await;
         self.servers.restart(number).await.unwrap();
+    }
+
+    async fn kill_leader(&mut self, stream: &str) {
+        let leader = self.servers.leader_of(stream).await.unwrap();
+        let began_ms = self.clock.boot_ms();
+        self.servers.kill(leader).unwrap();
+        // The others name the dead one until they have elected.
+        let elected = async || {
+            let led_by = self.servers.leader_of(stream).await.unwrap();
+            (led_by != leader).then_some(())
+        };
+        wait_for(SERVED_WITHIN, "another leader", elected).await.unwrap();
+        let elected_ms = self.clock.boot_ms() - began_ms;
+        traffic(&self.fleet, 50).await;
+        let taken_ms = self.clock.boot_ms() - began_ms;
+        println!(
+            "cluster of three: the leader of {stream} is killed: another one leads after {elected_ms} ms, 50 webhooks more are taken after {taken_ms} ms"
+        );
+        self.servers.restart(leader).await.unwrap();
     }
 
     /// A router that stood still while others took its partitions: it finds that out, says so once for each, and neither
@@ -204,9 +263,6 @@ async fn servers_and_processes_are_killed_paused_and_restarted() {
     for _ in 0..strikes {
         if left.is_empty() {
             let mut round = STRIKES.to_vec();
-            if world.pause_max_ms == PAUSE_LONG_MS {
-                round.push(Strike::PauseServer);
-            }
             round.shuffle(&mut world.rng);
             left.extend(round);
         }
@@ -216,6 +272,7 @@ async fn servers_and_processes_are_killed_paused_and_restarted() {
         world.strike(strike).await;
     }
     traffic(&world.fleet, 300).await;
+    tell_leases(&world.fleet, &ROUTERS).await;
     let report = play.rest(world.fleet.control(), SETTLE).await;
     assert_clean("cluster-of-three", &report);
     world.fleet.end(&EXPECTED).await;
