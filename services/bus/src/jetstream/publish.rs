@@ -84,7 +84,8 @@ pub(super) async fn publish(
     }
 }
 
-fn unavailable(why: impl ToString) -> BusError {
+/// A failure that is worth asking again.
+pub(super) fn unavailable(why: impl ToString) -> BusError {
     BusError::Unavailable(why.to_string())
 }
 

@@ -9,7 +9,7 @@ use chassis::task::{TaskKind, spawn};
 use futures::StreamExt;
 use tokio::{sync::broadcast, time::timeout};
 
-use super::{ANSWER_WITHIN, names::Names};
+use super::{ANSWER_WITHIN, names::Names, publish::unavailable};
 use crate::{
     BusError, Signal, SignalStream, Signals,
     local::{LocalSignalStream, SIGNALS_BEHIND_MAX, check_topic},
@@ -42,10 +42,6 @@ impl JetSignals {
             }
         }
     }
-}
-
-fn unavailable(why: impl ToString) -> BusError {
-    BusError::Unavailable(why.to_string())
 }
 
 #[async_trait]
