@@ -52,6 +52,7 @@ pub(crate) struct Report {
     scenario: String,
     seed: u64,
     inbound: u64,
+    held_back: u64,
     acked: u64,
     /// Acknowledged customer messages found in the product's threads; absent before a verdict.
     decided: Option<usize>,
@@ -118,6 +119,7 @@ pub(crate) fn report(sim: &Sim, judged: Option<&Judged>) -> Report {
             scenario: sim.scenario.name.clone(),
             seed: sim.scenario.seed,
             inbound: stats.inbound,
+            held_back: stats.held_back,
             acked: stats.acked,
             decided: judged.map(|judged| judged.decided),
             bot_answered: stats.bot_answered,

@@ -57,6 +57,9 @@ pub(crate) struct Traffic {
     pub(crate) shared_share: f64,
     /// Webhooks under way at once, at most. What Meta's bound is, if there is one, is not known.
     pub(crate) webhooks_at_once: usize,
+    /// While so many webhooks wait for the product's 200, nobody begins to write; 0 is no bound. Without one, a product on a
+    /// machine that is slower than this traffic falls behind for ever, and hears of everything long after it happened.
+    pub(crate) unacked_max: usize,
 }
 
 impl Default for Traffic {
@@ -75,6 +78,7 @@ impl Default for Traffic {
             hidden_share: 0.1,
             shared_share: 0.05,
             webhooks_at_once: 48,
+            unacked_max: 0,
         }
     }
 }

@@ -6,6 +6,8 @@ use hdrhistogram::Histogram;
 #[derive(Clone, Debug)]
 pub(crate) struct Stats {
     pub(crate) inbound: u64,
+    /// Times that a customer did not begin to write, because the product had too many webhooks before it.
+    pub(crate) held_back: u64,
     /// Customer messages whose webhook was answered with 200.
     pub(crate) acked: u64,
     pub(crate) bot_answered: u64,
@@ -57,6 +59,7 @@ impl Stats {
     pub(crate) fn new() -> Self {
         Self {
             inbound: 0,
+            held_back: 0,
             acked: 0,
             bot_answered: 0,
             offers: 0,

@@ -87,9 +87,16 @@ impl State {
         let (factor, _) = self.storming(now_us).unwrap_or((1.0, 0));
         let gap_us = self.gap_us(self.scenario.traffic.inbound_per_s * factor);
         self.agenda.add(due_us + gap_us, Event::Arrival);
-        if let Some(chat) = self.pick_chat() {
+        if self.is_held_back() {
+            self.stats.held_back += 1;
+        } else if let Some(chat) = self.pick_chat() {
             self.begin_to_write(chat, now_us);
         }
+    }
+
+    fn is_held_back(&self) -> bool {
+        let unacked_max = self.scenario.traffic.unacked_max;
+        unacked_max > 0 && self.outbox.unacked() >= unacked_max
     }
 
     fn pick_chat(&mut self) -> Option<ChatId> {
@@ -259,6 +266,9 @@ impl State {
         }
         let gap_us = self.gap_us(self.scenario.traffic.phone_per_s);
         self.agenda.add(due_us + gap_us, Event::PhoneWrites);
+        if self.is_held_back() {
+            return;
+        }
         let world = Arc::clone(&self.world);
         let phones = world.numbers.iter().filter(|(_, number)| number.mode == Mode::Coexistence);
         let chats: Vec<ChatId> =

@@ -380,3 +380,25 @@ fn phones_write_unasked_and_everyone_goes_on_after_a_pause() {
     assert!(counts[1].1 == counts[0].1, "silent while paused: {counts:?}");
     assert!(counts[2].0 > counts[1].0 + 150 && counts[2].1 > counts[1].1 + 300, "{counts:?}");
 }
+
+#[test]
+fn nobody_begins_to_write_while_too_many_webhooks_wait() {
+    let run = |unacked_max| {
+        let mut lab = Lab::with(None, |scenario| {
+            scenario.traffic.inbound_per_s = 10.0;
+            scenario.traffic.phone_per_s = 10.0;
+            scenario.traffic.unacked_max = unacked_max;
+        });
+        lab.state.talk(true, 0);
+        lab.state.advance(30 * S);
+        let waiting = lab.state.outbox.unacked();
+        let taken = lab.webhooks(30 * S).len();
+        lab.state.advance(31 * S);
+        (waiting, taken, lab.state.stats.held_back, lab.state.outbox.unacked())
+    };
+    let (waiting, taken, held_back, later) = run(40);
+    assert!((40..60).contains(&waiting) && held_back > 100, "{waiting} wait, {held_back}");
+    assert!(taken >= waiting && later > 0, "taken {taken}, then {later} wait: it goes on");
+    let (waiting, _, held_back, _) = run(0);
+    assert!(waiting > 200 && held_back == 0, "{waiting} wait, {held_back}");
+}

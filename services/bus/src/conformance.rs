@@ -11,13 +11,14 @@ mod states;
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
+use futures::future::LocalBoxFuture;
 
 pub use inbox::*;
 pub use log::*;
 pub use presence::*;
 pub use states::*;
 
-use crate::{BusError, EntityId, ReadLimit};
+use crate::{Bus, BusError, EntityId, ReadLimit};
 
 /// Partitions that a case may use.
 pub const PARTITIONS: u16 = 4;
@@ -49,7 +50,10 @@ pub async fn check(name: &str, case: impl Future<Output = Verdict>) {
 #[macro_export]
 macro_rules! conformance_suite {
     (#[$test:meta], $make:path) => {
-        $crate::conformance_suite!(@cases #[$test], $make;
+        $crate::conformance_suite!(@list @cases #[$test], $make;);
+    };
+    (@list $($then:tt)*) => {
+        $crate::conformance_suite! { $($then)*
             inbox_sequences_rise, inbox_reads_what_was_appended, inbox_read_wakes,
             inbox_read_is_cancelled_safely, inbox_read_keeps_its_limits, inbox_limits_its_entries,
             inbox_takes_concurrent_appends, inbox_keeps_partitions_apart, inbox_is_trimmed,
@@ -62,7 +66,10 @@ macro_rules! conformance_suite {
             states_keep_the_newest_checkpoint, states_keep_partitions_apart, states_are_scanned,
             signals_reach_their_topic, signals_reach_a_prefix, signals_count_what_a_slow_reader_lost,
             leases_rise_and_end,
-        );
+        }
+    };
+    (@named $($case:ident),* $(,)?) => {
+        vec![$(named(stringify!($case), $case)),*]
     };
     (@cases #[$test:meta], $make:path; $($case:ident),* $(,)?) => {
         $(
@@ -73,6 +80,22 @@ macro_rules! conformance_suite {
             }
         )*
     };
+}
+
+/// A case that is yet to run.
+pub type Case = Box<dyn FnOnce(Bus) -> LocalBoxFuture<'static, Verdict>>;
+
+/// Every case by its name, for who runs them in a way of its own.
+#[must_use]
+pub fn cases() -> Vec<(&'static str, Case)> {
+    crate::conformance_suite! { @list @named }
+}
+
+fn named<F: Future<Output = Verdict> + 'static>(
+    name: &'static str,
+    case: impl FnOnce(Bus) -> F + 'static,
+) -> (&'static str, Case) {
+    (name, Box::new(move |bus| Box::pin(case(bus))))
 }
 
 /// Fails the case with a sentence unless the condition holds.

@@ -11,9 +11,10 @@
 //! entries to readers: they lie in memory, have no acknowledgements, count what they deliver, and
 //! are rebuilt when a number is missing or neither a message nor a heartbeat comes. Every request has
 //! its own deadline; an unanswered publish is `Unknown`, and so is every refusal that is not a comparison with
-//! what is stored (`codes.rs`). Publishes of inputs, of records, reads, trimming, and the rest
-//! travel on connections of their own.
+//! what is stored (`codes.rs`). Publishes of inputs, of records, reads, trimming, leases, and the rest
+//! travel on connections of their own; leases in a thread of their own, too (`apart.rs`).
 
+mod apart;
 mod check;
 mod codes;
 mod connection;
@@ -61,6 +62,7 @@ pub async fn connect(options: Options) -> Result<Bus, ConnectError> {
         options.recent_bytes,
     ));
     let rest = connections.rest;
+    let leases = leases::JetLeases::open(options, Arc::clone(&names)).await?;
     Ok(Bus {
         inbox: Arc::new(writes::JetInbox {
             ingress: connections.ingress,
@@ -68,7 +70,7 @@ pub async fn connect(options: Options) -> Result<Bus, ConnectError> {
         }),
         log: Arc::new(writes::JetLog { commit: connections.commit, reads }),
         states: Arc::new(states::JetStates::new(rest.clone(), Arc::clone(&names), partitions)),
-        leases: Arc::new(leases::JetLeases { client: rest.clone(), names: Arc::clone(&names) }),
+        leases: Arc::new(leases),
         signals: Arc::new(signals::JetSignals { client: rest, names }),
         partitions,
     })

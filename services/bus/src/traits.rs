@@ -120,7 +120,8 @@ pub trait Log: Send + Sync {
     ) -> Result<u64, LogAppendError>;
     /// The last record, from the leader.
     async fn last(&self, partition: PartitionId) -> Result<Option<(u64, Bytes)>, BusError>;
-    /// Records after `after`, in order; empty when there is none.
+    /// Records after `after`, in order; empty only when there is none. A page may end before the limit and before the log
+    /// does: who wants everything reads on until a page is empty.
     async fn read(
         &self,
         partition: PartitionId,

@@ -1,8 +1,11 @@
-//! The bus on three real NATS servers: the conformance suite, and leaders that are killed in the middle.
+//! The bus on three real NATS servers: the conformance suite, on a quiet cluster and while leaders are killed, and what
+//! was acknowledged before a kill.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside a test function")]
 
 #[path = "jetstream_cluster/patient.rs"]
 mod patient;
+#[path = "jetstream_cluster/storm.rs"]
+mod storm;
 
 use std::{
     collections::BTreeMap,
@@ -33,9 +36,9 @@ fn options(servers: Vec<String>) -> Options {
         partitions: PARTITIONS,
         streams: 1,
         replicas: 3,
-        recent_bytes: 64 * 1024,
         // They write to the disk when the system likes.
         allow_data_loss: true,
+        recent_bytes: 64 * 1024,
         trimmer: Some(Auth::None),
         ..Options::default()
     }
@@ -88,7 +91,7 @@ async fn make() -> (Bus, Arc<Shared>) {
     let init = async || jetstream::init(options.clone()).await.ok();
     wait_for(WITHIN, "the streams of a case", init).await.unwrap();
     let bus = jetstream::connect(options).await.unwrap();
-    (patient::patient(bus), shared)
+    (patient::patient(bus, Arc::default()), shared)
 }
 
 bus::conformance_suite!(#[tokio::test], make);

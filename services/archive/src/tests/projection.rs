@@ -166,7 +166,7 @@ async fn an_answer_its_statuses_and_its_echo_come_to_the_same_end_in_any_order(k
     ];
     let mut first = None;
     for order in permutations(&facts) {
-        model.repository.clear().await.unwrap();
+        model.empty().await;
         let mut log = Log::new(0);
         log.step(1, &[asked(sent, 90, "hello")]);
         let repeated = [order.as_slice(), &order[..2]].concat();
@@ -196,7 +196,7 @@ async fn a_late_answer_does_not_move_a_message_in_its_thread(kind: Kind) {
         ended(unknown, SendOutcome::Unknown),
     ];
     for order in permutations(&facts) {
-        model.repository.clear().await.unwrap();
+        model.empty().await;
         let mut log = Log::new(0);
         log.step(1, &[inbound(1, 4_000, "hi"), asked(sent, 4_200, "hello")]);
         log.step(1, &[asked(unknown, 4_300, "yes")]);

@@ -229,6 +229,10 @@ impl Model {
         Self { repository, archive: projector.archive(sealer()), tables }
     }
 
+    pub(super) async fn empty(&self) {
+        self.tables.empty().await;
+    }
+
     pub(super) async fn dump(&self) -> BTreeMap<String, Vec<String>> {
         self.tables.dump().await
     }

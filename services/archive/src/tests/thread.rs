@@ -68,7 +68,7 @@ async fn threads_that_became_one_are_one_whichever_log_is_read_first(kind: Kind)
     higher.step(10, &[inbound(4, 40, "at the top")]);
     let mut first = None;
     for order in interleavings(lower.records.len(), higher.records.len()) {
-        model.repository.clear().await.unwrap();
+        model.empty().await;
         let (mut low, mut high) = (lower.records.iter(), higher.records.iter());
         for takes_lower in &order {
             let (partition, record) = match takes_lower {

@@ -22,7 +22,7 @@ pub(super) struct Connections {
     pub(super) commit: Client,
     /// Consumers and reads of inboxes and logs.
     pub(super) reads: Client,
-    /// States, leases, signals.
+    /// States and signals.
     pub(super) rest: Client,
     /// Purges, with credentials of their own.
     pub(super) trimmer: Option<Client>,

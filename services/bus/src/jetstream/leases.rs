@@ -8,15 +8,25 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    apart::Apart,
+    connection,
     names::Names,
+    options::{ConnectError, Options},
     publish::{Refusal, next_of, publish},
     streams,
 };
 use crate::{BusError, FORMAT_VERSION, Leases, NodeLease, decode, encode};
 
 pub(super) struct JetLeases {
-    pub(super) client: Client,
-    pub(super) names: Arc<Names>,
+    apart: Apart,
+    at: At,
+}
+
+/// Where leases are kept.
+#[derive(Clone)]
+struct At {
+    client: Client,
+    names: Arc<Names>,
 }
 
 /// A renewal as it is stored; `info` is `None` where the lease was given up.
@@ -28,18 +38,27 @@ struct Renewal {
 }
 
 impl JetLeases {
+    /// With a connection of their own.
+    pub(super) async fn open(options: Options, names: Arc<Names>) -> Result<Self, ConnectError> {
+        let apart = Apart::start()?;
+        let opened = apart.run(async move { connection::open(&options, "leases").await }).await;
+        let ended = |error| ConnectError::Thread { source: std::io::Error::other(error) };
+        let client = opened.map_err(ended)??;
+        Ok(Self { apart, at: At { client, names } })
+    }
+
     async fn write(&self, node: &str, info: Option<Bytes>) -> Result<u64, BusError> {
-        let renewal = Renewal { version: FORMAT_VERSION, node: node.to_owned(), info };
-        let payload = encode(&renewal).map_err(|error| BusError::Unavailable(error.to_string()))?;
-        let (stream, subject) = (self.names.leases_stream(), self.names.lease(node));
-        publish(&self.client, &stream, subject, None, payload).await.map_err(Refusal::unavailable)
+        let (at, node) = (self.at.clone(), node.to_owned());
+        self.apart.run(async move { at.write(node, info).await }).await?
     }
 }
 
-#[async_trait]
-impl Leases for JetLeases {
-    async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
-        self.write(node, Some(info)).await
+impl At {
+    async fn write(&self, node: String, info: Option<Bytes>) -> Result<u64, BusError> {
+        let (stream, subject) = (self.names.leases_stream(), self.names.lease(&node));
+        let renewal = Renewal { version: FORMAT_VERSION, node, info };
+        let payload = encode(&renewal).map_err(|error| BusError::Unavailable(error.to_string()))?;
+        publish(&self.client, &stream, subject, None, payload).await.map_err(Refusal::unavailable)
     }
 
     async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
@@ -67,6 +86,18 @@ impl Leases for JetLeases {
             }
         }
         Ok(leases)
+    }
+}
+
+#[async_trait]
+impl Leases for JetLeases {
+    async fn renew(&self, node: &str, info: Bytes) -> Result<u64, BusError> {
+        self.write(node, Some(info)).await
+    }
+
+    async fn list(&self) -> Result<BTreeMap<String, NodeLease>, BusError> {
+        let at = self.at.clone();
+        self.apart.run(async move { at.list().await }).await?
     }
 
     async fn release(&self, node: &str) -> Result<(), BusError> {

@@ -157,6 +157,12 @@ pub enum ConnectError {
         /// What the last one said.
         source: async_nats::ConnectError,
     },
+    /// The system gave no thread for the leases.
+    #[error("no thread for the leases: {source}")]
+    Thread {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The servers' monitoring cannot be asked.
     #[error("the monitoring of the servers cannot be asked: {why}")]
     Monitor {

@@ -175,6 +175,7 @@ pub(crate) async fn settled<T: PartialEq>(read: impl AsyncFn() -> T) -> T {
 pub(crate) fn assert_clean(name: &str, report: &Value) {
     let keys = [
         "inbound",
+        "held_back",
         "acked",
         "decided",
         "sends",
