@@ -390,7 +390,7 @@ fn nobody_begins_to_write_while_too_many_webhooks_wait() {
             scenario.traffic.unacked_max = unacked_max;
         });
         lab.state.talk(true, 0);
-        lab.state.advance(30 * S);
+        (0..=300).for_each(|tenth| lab.state.advance(tenth * S / 10));
         let waiting = lab.state.outbox.unacked();
         let taken = lab.webhooks(30 * S).len();
         lab.state.advance(31 * S);

@@ -1,4 +1,4 @@
-//! The bus on three real NATS servers: the conformance suite, on a quiet cluster and while leaders are killed, and what
+//! The bus on three real NATS servers: the conformance suite while leaders are killed, and what
 //! was acknowledged before a kill.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside a test function")]
 
@@ -10,7 +10,7 @@ mod storm;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,7 +24,6 @@ use bus::{
 };
 use bytes::Bytes;
 use testkit::{nats::NatsCluster, wait_for, wait_until};
-use tokio::runtime::{Builder, Runtime};
 
 const P0: PartitionId = PartitionId(0);
 /// Longer than elections take (4 to 9 s), several times.
@@ -43,58 +42,6 @@ fn options(servers: Vec<String>) -> Options {
         ..Options::default()
     }
 }
-
-/// A cluster that all cases share while any of them runs, in a runtime of its own: those of the cases end with
-/// them. Each case has an installation of its own.
-struct Shared {
-    servers: Vec<String>,
-    cluster: Option<NatsCluster>,
-    runtime: Option<Runtime>,
-}
-
-static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
-static CASES: AtomicU64 = AtomicU64::new(0);
-
-impl Shared {
-    fn get() -> Arc<Self> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = shared.upgrade() {
-            return running;
-        }
-        // The runtime that waits for this one must not be that of a case.
-        let started = std::thread::spawn(|| {
-            let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-            let runtime = runtime.unwrap();
-            let cluster = runtime.block_on(NatsCluster::start(3)).unwrap();
-            Self { servers: cluster.urls(), cluster: Some(cluster), runtime: Some(runtime) }
-        });
-        let started = Arc::new(started.join().unwrap());
-        *shared = Arc::downgrade(&started);
-        started
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        drop(self.cluster.take());
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-async fn make() -> (Bus, Arc<Shared>) {
-    let shared = tokio::task::spawn_blocking(Shared::get).await.unwrap();
-    let prefix = format!("case-{}", CASES.fetch_add(1, Ordering::Relaxed));
-    let options = Options { prefix, ..options(shared.servers.clone()) };
-    // Creating streams wants a leader of the cluster, and it may be electing one.
-    let init = async || jetstream::init(options.clone()).await.ok();
-    wait_for(WITHIN, "the streams of a case", init).await.unwrap();
-    let bus = jetstream::connect(options).await.unwrap();
-    (patient::patient(bus, Arc::default()), shared)
-}
-
-bus::conformance_suite!(#[tokio::test], make);
 
 fn body(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
