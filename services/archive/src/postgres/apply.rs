@@ -26,11 +26,12 @@ use crate::{
 /// A writer whose client vanished holds its turn so long at the most. Longer than a client waits for an answer, so that it
 /// is the client that gives up first. A commit waits for the disk, or for the standbys, as the server is set: where it loses
 /// commits all the same, what it lost is projected again from the position that went with it. Every statement finds its rows by
-/// an index, and is planned once for all its executions.
+/// an index, and is planned each time, by the size that the tables have then: a plan that is kept from when they were empty takes
+/// any index that has the business in it, and reads all of that business.
 const TURN_SETTINGS: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'; \
      SET LOCAL lock_timeout = '30s'; \
      SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-     SET LOCAL plan_cache_mode = force_generic_plan";
+     SET LOCAL plan_cache_mode = force_custom_plan";
 const TURN: &str = "SELECT fingerprint FROM installation FOR UPDATE";
 const POSITIONS: &str = "SELECT * FROM positions WHERE partition = ANY($1)";
 const ALL_POSITIONS: &str = "SELECT * FROM positions";

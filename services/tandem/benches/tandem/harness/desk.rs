@@ -39,6 +39,8 @@ use super::{programs, world::World};
 
 /// Requests of a program under way at once.
 const AT_ONCE: usize = 64;
+/// Longest a read model may take for what was written to it.
+const LISTED_WITHIN: Duration = Duration::from_secs(60);
 /// Messages of one `Outbound.Submit`.
 const SUBMITTED: u32 = 100;
 /// What agents' replies begin with; the rest makes each its own.
@@ -79,10 +81,21 @@ pub(crate) async fn conversations(world: &World) -> BTreeMap<String, Conversatio
     found
 }
 
+/// As [`conversations`], once customers `0..customers`, who all wrote before, are among them: a read model may stand still for a
+/// while and still have something to do.
+async fn conversations_of(world: &World, customers: u32) -> BTreeMap<String, Conversation> {
+    let all = async || {
+        let found = conversations(world).await;
+        let is_there = |customer| found.contains_key(&super::webhook::phone(customer));
+        (0..customers).all(is_there).then_some(found)
+    };
+    testkit::wait_for(LISTED_WITHIN, "every customer in the read model", all).await.unwrap()
+}
+
 /// Gives customers `0..customers` to the agents of their business, one after the other, as a supervisor does. Each must have
 /// written before.
 pub(crate) async fn assign_all(world: &World, customers: u32) {
-    let (channel, all) = (connect(world).await, conversations(world).await);
+    let (channel, all) = (connect(world).await, conversations_of(world, customers).await);
     let assign = |customer: u32| {
         let mut client = ConversationsClient::new(channel.clone());
         let conversation_id = all[&super::webhook::phone(customer)].conversation_id.clone();
@@ -105,7 +118,7 @@ pub(crate) async fn assign_all(world: &World, customers: u32) {
 
 /// A program sends `sends` texts at `rate` per second, its customers one after the other.
 pub(crate) async fn send_all(world: &World, customers: u32, sends: u32, rate: u32) {
-    let (channel, all) = (connect(world).await, conversations(world).await);
+    let (channel, all) = (connect(world).await, conversations_of(world, customers).await);
     let begun_us = world.clock.boot_us();
     let send = |n: u32| {
         let mut client = ConversationsClient::new(channel.clone());
