@@ -21,11 +21,12 @@ use bus::{
     VALUE_BYTES_MAX,
 };
 use bytes::Bytes;
+use testkit::wait_until;
 use tokio::time::sleep;
 
+use super::WITHIN;
+
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// How often a read looks whether the entries it found are acknowledged.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The same bus with patience, which counts the requests that it had to make again; signals are best effort as they are.
 pub(crate) fn patient(bus: Bus, repeated: Arc<AtomicU64>) -> Bus {
@@ -206,7 +207,9 @@ impl Inbox for Patient {
                 found.extend(ask!(self, self.bus.inbox.read(partition, *last, wider))?);
             }
             if self.is_open(partition, &found) || (!has_doubts && self.has_doubts(partition)) {
-                sleep(LOOK_EVERY).await;
+                let settled = || !self.is_open(partition, &found);
+                let settled = wait_until(WITHIN, "an acknowledgement of what was found", settled);
+                settled.await.map_err(|late| BusError::Unavailable(late.to_string()))?;
                 continue;
             }
             let last = found.last().map_or(after, |(seq, _)| *seq);
