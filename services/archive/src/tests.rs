@@ -4,6 +4,7 @@ mod bucket;
 mod duty;
 mod marks;
 mod moved;
+mod plans;
 mod postgres;
 mod projection;
 mod projector;

@@ -1,13 +1,8 @@
 //! The bus on a real NATS server (one per test) against the conformance suite.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside a test function")]
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+#[path = "jetstream/leases.rs"]
+mod leases;
 
 use bus::{
     AppendError, Bus, LogAppendError, PartitionId, ReadLimit,
@@ -15,12 +10,7 @@ use bus::{
     jetstream::{self, Auth, ConnectError, Level, Options},
 };
 use bytes::Bytes;
-use chassis::{
-    clock::Clock,
-    task::{AbortOnDrop, TaskKind, spawn_abort_on_drop},
-};
 use testkit::nats::{NatsServer, Setup};
-use tokio::task::yield_now;
 
 fn options(server: &NatsServer) -> Options {
     Options {
@@ -266,61 +256,4 @@ async fn waiting_reads_go_on_over_a_killed_server() {
     let bus = jetstream::connect(options(&server)).await.unwrap();
     assert_eq!(bus.inbox.last(P0).await.unwrap(), last);
     assert_eq!(bus.log.last(P0).await.unwrap(), Some((log, body("record"))));
-}
-
-/// Runs on a thread that does other work for `HOGGED_MS` before it looks at anything that is ready, and counts how often it did.
-struct Hog {
-    rounds: Arc<AtomicU64>,
-    _task: AbortOnDrop<()>,
-}
-
-impl Hog {
-    const HOGGED_MS: u64 = 10;
-
-    fn start() -> Self {
-        let rounds = Arc::<AtomicU64>::default();
-        let counted = Arc::clone(&rounds);
-        let hog = async move {
-            let clock = Clock::system();
-            loop {
-                let until_ms = clock.boot_ms() + Self::HOGGED_MS;
-                while clock.boot_ms() < until_ms {
-                    std::hint::spin_loop();
-                }
-                counted.fetch_add(1, Ordering::Relaxed);
-                yield_now().await;
-            }
-        };
-        Self { rounds, _task: spawn_abort_on_drop(TaskKind::Core, "hog", hog) }
-    }
-
-    /// Rounds that go by until `work` is done.
-    async fn rounds(&self, work: impl Future<Output = ()>) -> u64 {
-        let before = self.rounds.load(Ordering::Relaxed);
-        work.await;
-        self.rounds.load(Ordering::Relaxed) - before
-    }
-}
-
-#[tokio::test]
-async fn leases_do_not_wait_behind_the_work_of_their_process() {
-    const NODES: u64 = 40;
-    let (bus, _server) = make().await;
-    for node in 0..NODES {
-        bus.leases.renew(&format!("node-{node}"), body("here")).await.unwrap();
-    }
-    let hog = Hog::start();
-    let listed = hog.rounds(async {
-        assert_eq!(bus.leases.list().await.unwrap().len(), 40);
-    });
-    let listed = listed.await;
-    // As many requests as the list takes, on a connection that this thread serves.
-    let read = hog.rounds(async {
-        for _ in 0..NODES {
-            assert!(bus.log.last(P0).await.unwrap().is_none());
-        }
-    });
-    let read = read.await;
-    println!("{NODES} leases listed in {listed} rounds, as many reads made in {read}");
-    assert!(listed < NODES && read >= NODES, "listed in {listed} rounds, read in {read}");
 }

@@ -3,26 +3,25 @@
 //! sides.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
 
-#[path = "jetstream_roles/authority.rs"]
-mod authority;
 #[path = "jetstream_roles/production.rs"]
 mod production;
 
 use std::{
     fs,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_nats::{Client, ConnectOptions};
-use authority::Authority;
 use bus::{
     Bus, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart,
-    jetstream::{self, Auth, ConnectError, Options, Tls},
+    jetstream::{self, Auth, ClientCertificate, ConnectError, Options, Tls},
 };
 use bytes::Bytes;
 use futures::StreamExt;
 use testkit::{
+    certificates::Authority,
     nats::{NatsServer, ROLES, RoleKeys, Setup},
     temp_dir, wait_until,
 };
@@ -33,6 +32,22 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// Where answers to a role come.
 fn inbox_prefix(role: &str) -> String {
     format!("_INBOX_{}", role.to_uppercase())
+}
+
+/// A certificate for loopback, in files of this name.
+fn certificate(authority: &Authority, folder: &Path, name: &str) -> ClientCertificate {
+    let pair = authority.issue(folder, name, &["localhost", "127.0.0.1"]).unwrap();
+    ClientCertificate { certificate_file: pair.cert_file, key_file: pair.key_file }
+}
+
+/// Gives a server a certificate; the variables are `NATS_{kind}_CERT`, `_KEY` and `_CA`.
+fn equip(authority: &Authority, setup: Setup, folder: &Path, kind: &str) -> Setup {
+    let ClientCertificate { certificate_file, key_file } = certificate(authority, folder, kind);
+    let ca_file = authority.write(folder, &format!("{kind}.ca")).unwrap();
+    let files = [("CERT", certificate_file), ("KEY", key_file), ("CA", ca_file)];
+    files.into_iter().fold(setup, |setup, (what, file)| {
+        setup.with(&format!("NATS_{kind}_{what}"), &format!("\"{}\"", file.display()))
+    })
 }
 
 struct Installation {
@@ -147,6 +162,8 @@ async fn every_role_can_do_what_it_must() {
     let desk = nats.bus("desk").await;
     desk.leases.renew("desk-0", body("here")).await.unwrap();
     assert_eq!(desk.leases.list().await.unwrap().len(), 2);
+    // May make no consumer, and asks for each.
+    assert_eq!(gateway.leases.list().await.unwrap().len(), 2);
     desk.inbox.append(P0, body("command")).await.unwrap();
     let mut signals = desk.signals.subscribe("desk.>").await.unwrap();
     router.signals.publish("desk.0", body("offer")).await.unwrap();
@@ -273,16 +290,13 @@ async fn a_wrong_or_missing_key_says_so() {
 #[tokio::test]
 async fn connections_are_encrypted_by_certificates_of_both_sides() {
     let folder = temp_dir().unwrap();
-    let ours = Authority::new();
-    let ca = ours.ca_file(folder.path(), "ours");
-    let setup = Setup::deployed(&["users.conf", "tls.conf"]);
-    let setup = ours.equip(setup, folder.path(), "TLS");
-    let client = ours.certificate(folder.path(), "client");
-    let foreign = Authority::new();
-    let (foreign_ca, foreign_client) = (
-        foreign.ca_file(folder.path(), "foreign"),
-        foreign.certificate(folder.path(), "foreign-client"),
-    );
+    let ours = Authority::new("ours").unwrap();
+    let ca = ours.write(folder.path(), "ours").unwrap();
+    let setup = equip(&ours, Setup::deployed(&["users.conf", "tls.conf"]), folder.path(), "TLS");
+    let client = certificate(&ours, folder.path(), "client");
+    let foreign = Authority::new("foreign").unwrap();
+    let foreign_ca = foreign.write(folder.path(), "foreign").unwrap();
+    let foreign_client = certificate(&foreign, folder.path(), "foreign-client");
     let good = Tls { required: true, server_ca: Some(ca), client: Some(client) };
     let nats = installation(setup, folder, good.clone()).await;
 

@@ -58,6 +58,16 @@ impl Authority {
         &self.pem
     }
 
+    /// Writes its certificate to `file.pem` of `dir`; what is there is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, dir: &Path, file: &str) -> io::Result<PathBuf> {
+        let file = dir.join(format!("{file}.pem"));
+        fs::write(&file, &self.pem)?;
+        Ok(file)
+    }
+
     /// A certificate for these host names and addresses, in `file.pem` and `file.key` of `dir`; what is there is replaced.
     ///
     /// # Errors

@@ -24,10 +24,10 @@ use crate::{
     Repository,
 };
 
-const BOUND: Duration = Duration::from_secs(40);
+pub(super) const BOUND: Duration = Duration::from_secs(40);
 
 /// Numbers that repeat.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn below(&mut self, end: u64) -> u64 {
@@ -49,7 +49,7 @@ impl Dice {
     }
 
     /// An event of the conversation `who`, among few messages and requests, so that they meet.
-    fn event(&mut self, who: u8) -> ConversationEvent {
+    pub(super) fn event(&mut self, who: u8) -> ConversationEvent {
         let (n, at_ms) = (1 + self.small(12), self.at_ms());
         let request = request(1 + self.small(3), 1 + self.below(4));
         let item = item(who, u32::from(self.small(2)));
@@ -484,57 +484,4 @@ async fn the_connection_is_encrypted_and_the_servers_certificate_checked() {
     assert!(of_another.contains("certificate"), "{of_another}");
     let in_the_clear = asked(&by_name, PostgresTls::Off).await.unwrap_err();
     assert!(in_the_clear.contains("no encryption"), "{in_the_clear}");
-}
-
-/// Tables that were read from end to end, with how many rows; and how often `messages` was read by an index.
-async fn scans(url: &str) -> (Vec<(String, i64)>, i64) {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-    let work = async move {
-        // A connection tells its counts when it ends.
-        let others = "SELECT count(*) FROM pg_stat_activity
-            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        let alone = async || {
-            let others: i64 = client.query_one(others, &[]).await.unwrap().get(0);
-            (others == 0).then_some(())
-        };
-        testkit::wait_for(BOUND, "the projection's connections to end", alone).await.unwrap();
-        // The making of an index reads a table, too, while it is empty.
-        let read =
-            "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE seq_tup_read > 0";
-        let found = client.query(read, &[]).await.unwrap();
-        let by_index = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'messages'";
-        let by_index: i64 = client.query_one(by_index, &[]).await.unwrap().get(0);
-        (found.iter().map(|row| (row.get(0), row.get(1))).collect(), by_index)
-    };
-    let (ended, found) = tokio::join!(connection, work);
-    ended.unwrap();
-    found
-}
-
-/// Statements are planned while the tables are small, when reading all of them looks cheap; the tables grow, the plans stay.
-#[tokio::test]
-async fn the_projection_finds_its_rows_by_indexes_from_the_first_one() {
-    let server = PostgresServer::start().await.unwrap();
-    let url = server.url("postgres");
-    let (mut dice, mut log, mut done) = (Dice(7), Log::new(0), 0);
-    let scratch = Model::new(Kind::Sqlite).await;
-    let repository = postgres(&url);
-    for _ in 0..20 {
-        for _ in 0..4 {
-            let events: Vec<_> = (0..3).map(|_| dice.event(1)).collect();
-            log.step_of(SHOP, 1, &events);
-        }
-        let batch = scratch.batch(log.partition, &log.records[done..]).await;
-        done = log.records.len();
-        assert_eq!(scratch.repository.apply(batch.clone()).await.unwrap(), Applied::Done);
-        assert_eq!(repository.apply(batch).await.unwrap(), Applied::Done);
-    }
-    drop(repository);
-    let (from_end_to_end, by_index) = scans(&url).await;
-    assert!(by_index >= 20, "the statements were not seen: {by_index}");
-    // The one row of the installation, and the versions of the tables, are all there is of theirs.
-    let small = ["installation", "tandem_schema"];
-    let large: Vec<_> =
-        from_end_to_end.iter().filter(|(table, _)| !small.contains(&table.as_str())).collect();
-    assert!(large.is_empty(), "{large:?}");
 }

@@ -1,4 +1,4 @@
-//! A position in one subject of a stream: a consumer that carries entries here, and the watch over it.
+//! A position in one subject of a stream, or in several: a consumer that carries entries here, and the watch over it.
 //!
 //! The consumer pulls in rounds. Each delivery carries its number; a missing number, silence without a
 //! heartbeat, or any status that is not the plain end of a round means that something was lost
@@ -18,7 +18,7 @@ use futures::StreamExt;
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
-use super::{ANSWER_WITHIN, streams};
+use super::{ANSWER_WITHIN, publish::wall_ms, streams};
 
 /// Messages and bytes of one round.
 const ROUND_MESSAGES: usize = 256;
@@ -38,6 +38,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 pub(super) struct Entry {
     pub(super) seq: u64,
     pub(super) body: Bytes,
+    /// When it was stored, by the leader's wall clock.
+    pub(super) stored_ms: Option<u64>,
     /// Entries of the subject behind this one, as the consumer's server knew then.
     pub(super) pending: u64,
 }
@@ -54,7 +56,7 @@ pub(super) enum Next {
 #[error("the consumer is lost: {0}")]
 pub(super) struct Lost(String);
 
-fn lost(why: impl ToString) -> Lost {
+pub(super) fn lost(why: impl ToString) -> Lost {
     Lost(why.to_string())
 }
 
@@ -188,10 +190,11 @@ impl Cursor {
             )));
         }
         let (seq, pending) = (info.stream_sequence, info.pending);
+        let stored_ms = wall_ms(info.published);
         self.delivered += 1;
         self.position = seq;
         self.credit = self.credit.saturating_sub(1);
-        Ok(Entry { seq, body: message.message.payload, pending })
+        Ok(Entry { seq, body: message.message.payload, stored_ms, pending })
     }
 
     fn on_status(&mut self, status: StatusCode, delivery: &Message) -> Result<(), Lost> {

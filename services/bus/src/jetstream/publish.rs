@@ -3,6 +3,7 @@
 use async_nats::{
     Client, HeaderMap, Request,
     client::RequestErrorKind,
+    datetime::DateTime,
     jetstream::{
         Context,
         message::StreamMessage,
@@ -87,6 +88,11 @@ pub(super) async fn publish(
 /// A failure that is worth asking again.
 pub(super) fn unavailable(why: impl ToString) -> BusError {
     BusError::Unavailable(why.to_string())
+}
+
+/// A date of the servers, in milliseconds of the wall clock; `None` before 1970.
+pub(super) fn wall_ms(date: DateTime) -> Option<u64> {
+    u64::try_from(date.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
 /// The last message of a subject, from the stream's leader.

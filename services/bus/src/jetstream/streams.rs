@@ -24,7 +24,7 @@ use super::{
 pub(super) const PARTITIONS_KEY: &str = "tandem-partitions";
 pub(super) const STREAMS_KEY: &str = "tandem-streams";
 /// A lease nobody renewed for a day belongs to a node that is long gone.
-const LEASE_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LEASE_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The servers' own default; no message of ours has an id that would need it.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 

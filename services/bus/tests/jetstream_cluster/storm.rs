@@ -65,11 +65,7 @@ impl Suite {
             let enough = timeout(CASE_WITHIN, begun.wait_for(|begun| begun.len() >= count));
             let name = *enough.await.unwrap().unwrap().last().unwrap();
             let stream = format!("{}_{kind}", name.to_ascii_uppercase());
-            let killed = cluster.leader_of(&stream).await.unwrap();
-            cluster.kill(killed).unwrap();
-            let elected =
-                async || cluster.leader_of(&stream).await.ok().filter(|new| *new != killed);
-            wait_for(WITHIN, "another leader", elected).await.unwrap();
+            let killed = cluster.kill_leader(&stream).await.unwrap();
             cluster.restart(killed).await.unwrap();
         }
     }

@@ -7,6 +7,7 @@ use bus::{
     jetstream::{self, Auth, ClientCertificate, Level, Options, Tls},
 };
 use testkit::{
+    certificates::Authority,
     nats::{NatsCluster, RoleKeys, Setup},
     temp_dir, wait_for,
 };
@@ -23,7 +24,7 @@ use tokio_rustls::{
     },
 };
 
-use super::{authority::Authority, body, inbox_prefix};
+use super::{body, certificate, equip, inbox_prefix};
 
 /// Longer than elections take (4 to 9 s), several times.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -55,22 +56,23 @@ async fn is_greeted(port: u16, ca_file: &Path, shown: Option<&ClientCertificate>
 #[tokio::test]
 async fn the_production_configuration_keeps_strangers_out_and_passes_the_check() {
     let folder = temp_dir().unwrap();
-    let (clients, servers) = (Authority::new(), Authority::new());
-    let setup = clients.equip(Setup::default(), folder.path(), "TLS");
-    let setup = servers.equip(setup, folder.path(), "ROUTES");
+    let (clients, servers) =
+        (Authority::new("clients").unwrap(), Authority::new("servers").unwrap());
+    let setup = equip(&clients, Setup::default(), folder.path(), "TLS");
+    let setup = equip(&servers, setup, folder.path(), "ROUTES");
     let keys = RoleKeys::create(folder.path()).unwrap();
     let cluster = NatsCluster::start_production(&keys.known_to(setup)).await.unwrap();
     chassis::listener::install_crypto_provider();
-    let ca = servers.ca_file(folder.path(), "servers");
-    let client = clients.certificate(folder.path(), "client");
-    let server = servers.certificate(folder.path(), "server");
+    let ca = servers.write(folder.path(), "servers").unwrap();
+    let client = certificate(&clients, folder.path(), "client");
+    let server = certificate(&servers, folder.path(), "server");
     for port in cluster.route_ports() {
         assert!(is_greeted(port, &ca, Some(&server)).await);
         assert!(!is_greeted(port, &ca, None).await, "a server without a certificate joins");
         assert!(!is_greeted(port, &ca, Some(&client)).await, "a client joins as a server");
     }
 
-    let server_ca = Some(clients.ca_file(folder.path(), "clients"));
+    let server_ca = Some(clients.write(folder.path(), "clients").unwrap());
     let tls = Tls { required: true, server_ca, client: Some(client) };
     let options = |role: &str| Options {
         servers: cluster.urls(),

@@ -5,7 +5,8 @@ use super::tls::read_chain;
 use super::*;
 use crate::config::Tls;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use testkit::certificates::{Authority, Pair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -107,44 +108,36 @@ fn unusable_files_are_named() {
     }
 }
 
-/// A server certificate for `localhost` of an authority made here, written below `dir`; and the authority.
-fn issue(
-    dir: &Path,
-    authority: &rcgen::Issuer<'_, rcgen::KeyPair>,
-) -> (rcgen::Certificate, rcgen::KeyPair) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
-    std::fs::write(dir.join("cert.pem"), certificate.pem()).unwrap();
-    std::fs::write(dir.join("key.pem"), key.serialize_pem()).unwrap();
-    (certificate, key)
+/// Issues a certificate for `localhost` into `dir`, where the server of [`settings`] finds it.
+fn issue(authority: &Authority, dir: &Path) -> Pair {
+    authority.issue(dir, "server", &["localhost"]).unwrap()
 }
 
-fn authority(name: &str) -> (rcgen::Certificate, rcgen::Issuer<'static, rcgen::KeyPair>) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    let certificate = params.self_signed(&key).unwrap();
-    (certificate, rcgen::Issuer::new(params, key))
+/// A server with a new certificate of `authority` in `dir`, which takes only the clients of `clients` where that is given.
+fn settings(authority: &Authority, clients: Option<&Authority>, dir: &Path) -> Tls {
+    let Pair { cert_file, key_file } = issue(authority, dir);
+    let client_ca_file = clients.map(|clients| clients.write(dir, "clients").unwrap());
+    Tls { cert_file, key_file, client_ca_file }
 }
 
-type ClientPair = (rcgen::Certificate, rcgen::KeyPair);
+fn certificate(pair: &Pair) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(&pair.cert_file).unwrap()
+}
 
 /// Connects, and answers with the certificate that the server showed; an error when the server turned us away.
 async fn shown(
     address: SocketAddr,
-    trusted: &rcgen::Certificate,
-    client: Option<&ClientPair>,
+    trusted: &Authority,
+    client: Option<&Pair>,
 ) -> std::io::Result<Vec<u8>> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(trusted.der().clone()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
     let builder = rustls::ClientConfig::builder().with_root_certificates(roots);
     let config = match client {
         None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-            builder.with_client_auth_cert(vec![certificate.der().clone()], key).unwrap()
+        Some(pair) => {
+            let key = PrivateKeyDer::from_pem_file(&pair.key_file).unwrap();
+            builder.with_client_auth_cert(vec![certificate(pair)], key).unwrap()
         }
     };
     let stream = TcpStream::connect(address).await?;
@@ -173,80 +166,59 @@ async fn greeting(acceptor: Acceptor) -> SocketAddr {
     address
 }
 
+/// New files are looked at from time to time.
+async fn reloaded(is_seen: impl AsyncFnMut() -> Option<()>) {
+    let bound = std::time::Duration::from_secs(30);
+    testkit::wait_for(bound, "the new files to count", is_seen).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_new_certificate_counts_without_a_restart_and_a_broken_one_does_not() {
     install_crypto_provider();
     let dir = tempfile::tempdir().unwrap();
-    let (root, issuer) = authority("root");
-    let (first, _) = issue(dir.path(), &issuer);
-    let tls = Tls {
-        cert_file: dir.path().join("cert.pem"),
-        key_file: dir.path().join("key.pem"),
-        client_ca_file: None,
-    };
+    let authority = Authority::new("ours").unwrap();
+    let tls = settings(&authority, None, dir.path());
+    let first = CertificateDer::from_pem_file(&tls.cert_file).unwrap();
     let address = greeting(Acceptor::open(&tls, HTTP1).unwrap()).await;
-    assert_eq!(shown(address, &root, None).await.unwrap(), first.der().to_vec());
-    std::fs::write(dir.path().join("key.pem"), "no key").unwrap();
-    let (second, _) = issue(dir.path(), &issuer);
-    let renewed = async {
-        while shown(address, &root, None).await.unwrap() != second.der().to_vec() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(30), renewed).await.unwrap();
+    assert_eq!(shown(address, &authority, None).await.unwrap(), first.to_vec());
+    std::fs::write(&tls.key_file, "no key").unwrap();
+    let second = certificate(&issue(&authority, dir.path())).to_vec();
+    let now = async || shown(address, &authority, None).await.unwrap();
+    reloaded(async || (now().await == second).then_some(())).await;
     // Written badly: what was read before stays.
-    std::fs::write(dir.path().join("cert.pem"), "no certificate").unwrap();
-    assert_eq!(shown(address, &root, None).await.unwrap(), second.der().to_vec());
+    std::fs::write(&tls.cert_file, "no certificate").unwrap();
+    assert_eq!(now().await, second);
 }
 
 #[tokio::test]
 async fn with_mutual_tls_only_clients_of_the_authority_come_in() {
     install_crypto_provider();
-    let dir = tempfile::tempdir().unwrap();
-    let (root, issuer) = authority("root");
-    let (_, stranger) = authority("stranger");
-    issue(dir.path(), &issuer);
-    let ca = dir.path().join("ca.pem");
-    std::fs::write(&ca, root.pem()).unwrap();
-    let tls = Tls {
-        cert_file: dir.path().join("cert.pem"),
-        key_file: dir.path().join("key.pem"),
-        client_ca_file: Some(ca),
-    };
+    let (dir, clients) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let authority = Authority::new("ours").unwrap();
+    let tls = settings(&authority, Some(&authority), dir.path());
     let address = greeting(Acceptor::open(&tls, HTTP2).unwrap()).await;
-    let clients = tempfile::tempdir().unwrap();
-    let known = issue(clients.path(), &issuer);
-    let unknown = issue(clients.path(), &stranger);
-    assert!(shown(address, &root, Some(&known)).await.is_ok());
-    assert!(shown(address, &root, Some(&unknown)).await.is_err());
-    assert!(shown(address, &root, None).await.is_err());
+    let known = authority.issue(clients.path(), "known", &["localhost"]).unwrap();
+    let another = Authority::new("another").unwrap();
+    let stranger = another.issue(clients.path(), "stranger", &["localhost"]).unwrap();
+    assert!(shown(address, &authority, Some(&known)).await.is_ok());
+    assert!(shown(address, &authority, Some(&stranger)).await.is_err());
+    assert!(shown(address, &authority, None).await.is_err());
 }
 
 #[tokio::test]
 async fn a_new_authority_of_clients_counts_without_a_restart() {
     install_crypto_provider();
     let (dir, clients) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (root, issuer) = authority("root");
-    let (next_root, next_issuer) = authority("next");
-    issue(dir.path(), &issuer);
-    let ca = dir.path().join("ca.pem");
-    std::fs::write(&ca, root.pem()).unwrap();
-    let tls = Tls {
-        cert_file: dir.path().join("cert.pem"),
-        key_file: dir.path().join("key.pem"),
-        client_ca_file: Some(ca.clone()),
-    };
+    let authority = Authority::new("ours").unwrap();
+    let next = Authority::new("next").unwrap();
+    let tls = settings(&authority, Some(&authority), dir.path());
     let address = greeting(Acceptor::open(&tls, HTTP2).unwrap()).await;
-    let former = issue(clients.path(), &issuer);
-    let newcomer = issue(clients.path(), &next_issuer);
-    assert!(shown(address, &root, Some(&former)).await.is_ok());
-    assert!(shown(address, &root, Some(&newcomer)).await.is_err());
-    std::fs::write(&ca, next_root.pem()).unwrap();
-    let renewed = async {
-        while shown(address, &root, Some(&newcomer)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(30), renewed).await.unwrap();
-    assert!(shown(address, &root, Some(&former)).await.is_err(), "it is of the former authority");
+    let former = authority.issue(clients.path(), "former", &["localhost"]).unwrap();
+    let newcomer = next.issue(clients.path(), "newcomer", &["localhost"]).unwrap();
+    assert!(shown(address, &authority, Some(&former)).await.is_ok());
+    assert!(shown(address, &authority, Some(&newcomer)).await.is_err());
+    next.write(dir.path(), "clients").unwrap();
+    reloaded(async || shown(address, &authority, Some(&newcomer)).await.ok().map(drop)).await;
+    let refused = shown(address, &authority, Some(&former)).await;
+    assert!(refused.is_err(), "it is of the former authority");
 }

@@ -173,6 +173,8 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Li
 mod tests {
     use std::{fs::File, path::Path};
 
+    use testkit::certificates::{Authority, Pair};
+
     use super::*;
 
     fn write(path: &Path, text: &str, at: SystemTime) {
@@ -183,12 +185,11 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_read_again_although_it_did_not_change() {
         let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str| dir.path().join(name);
-        let tls = Tls { cert_file: file("c"), key_file: file("k"), client_ca_file: None };
-        let pair = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (first, second) = (pair(), pair());
-        std::fs::write(&tls.cert_file, first.cert.pem()).unwrap();
-        std::fs::write(&tls.key_file, first.signing_key.serialize_pem()).unwrap();
+        let authority = Authority::new("ours").unwrap();
+        let issue = |file: &str| authority.issue(dir.path(), file, &["localhost"]).unwrap();
+        let Pair { cert_file, key_file } = issue("first");
+        let tls = Tls { cert_file, key_file, client_ca_file: None };
+        let (certificate, key) = issue("second").read().unwrap();
         let used = stamps(&tls);
         // Outside a runtime nobody else looks.
         let reloading = Acceptor::open(&tls, HTTP1).unwrap().0;
@@ -199,8 +200,7 @@ mod tests {
 
         // As after a read that failed: the same files, of which nothing could be made.
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let key = second.signing_key.serialize_pem();
-        std::fs::write(&tls.cert_file, second.cert.pem()).unwrap();
+        std::fs::write(&tls.cert_file, certificate).unwrap();
         write(&tls.key_file, &"x".repeat(key.len()), at);
         assert!(!files.renew(&reloading) && Arc::ptr_eq(&before, &in_use()), "the old pair stays");
         let refused = stamps(&tls);

@@ -17,11 +17,7 @@ use super::world::*;
 async fn serving(authority: &Authority, clients: Option<&Authority>) -> World {
     let dir = testkit::temp_dir().unwrap();
     let pair = authority.issue(dir.path(), "server", &["localhost"]).unwrap();
-    let client_ca_file = clients.map(|clients| {
-        let file = dir.path().join("clients.pem");
-        std::fs::write(&file, clients.pem()).unwrap();
-        file
-    });
+    let client_ca_file = clients.map(|clients| clients.write(dir.path(), "clients").unwrap());
     let tls = Tls { cert_file: pair.cert_file, key_file: pair.key_file, client_ca_file };
     let tls = Some(Acceptor::open(&tls, HTTP2).unwrap());
     World::open(Setup { tls, ..Setup::default() }).await

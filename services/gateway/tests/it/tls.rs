@@ -17,11 +17,7 @@ const SHOP: &str = "200000000000202";
 async fn serving(authority: &Authority, clients: Option<&Authority>) -> Fixture {
     let dir = testkit::temp_dir().unwrap();
     let pair = authority.issue(dir.path(), "server", &["localhost"]).unwrap();
-    let client_ca_file = clients.map(|clients| {
-        let file = dir.path().join("clients.pem");
-        std::fs::write(&file, clients.pem()).unwrap();
-        file
-    });
+    let client_ca_file = clients.map(|clients| clients.write(dir.path(), "clients").unwrap());
     let tls = Tls { cert_file: pair.cert_file, key_file: pair.key_file, client_ca_file };
     let acceptor = Acceptor::open(&tls, HTTP1).unwrap();
     Fixture::over(limits(), Duration::from_secs(10), Some(acceptor)).await

@@ -287,6 +287,20 @@ impl NatsCluster {
         .await
     }
 
+    /// Kills the server that leads a stream, and waits until another one leads it. Answers which one is down.
+    ///
+    /// # Errors
+    /// When it has no leader before or after, or the system refuses.
+    pub async fn kill_leader(&mut self, stream: &str) -> Result<usize, NatsError> {
+        let killed = self.leader_of(stream).await.map_err(NatsError::NoCluster)?;
+        self.kill(killed)?;
+        let what = format!("another leader of {stream}");
+        // The others name the dead one until they have elected.
+        let elected = async || self.leader_of(stream).await.ok().filter(|led_by| *led_by != killed);
+        wait_for(FORMED_WITHIN, &what, elected).await.map_err(NatsError::NoCluster)?;
+        Ok(killed)
+    }
+
     /// A stream that has as many copies as there are servers can be made: everybody knows everybody.
     async fn wait_until_formed(&self) -> Result<(), NatsError> {
         let copies = self.size();

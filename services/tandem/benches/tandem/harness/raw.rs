@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, PartitionId, RECORD_BYTES_MAX, ReadLimit};
+use bus::{Bus, LogAppendError, PartitionId, RECORD_BYTES_MAX, ReadLimit};
 use bytes::Bytes;
 use chassis::{
     clock::Clock,
@@ -105,7 +105,21 @@ async fn own(bus: Bus, partition: PartitionId, work: Work, entries: u32) {
         after = read.last().unwrap().0;
         seen += u32::try_from(read.len()).unwrap();
         let record = Bytes::from(value.repeat(read.len()));
-        last = bus.log.append(partition, last, record).await.unwrap();
+        last = append(&bus, partition, last, record).await;
+    }
+}
+
+/// What may not be stored is sent again (design.md 4.2); nobody else appends.
+async fn append(bus: &Bus, partition: PartitionId, expected_last: u64, record: Bytes) -> u64 {
+    loop {
+        match bus.log.append(partition, expected_last, record.clone()).await {
+            Ok(seq) => return seq,
+            Err(LogAppendError::Unknown(_)) => {}
+            Err(LogAppendError::Conflict) => {
+                return bus.log.last(partition).await.unwrap().unwrap().0;
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

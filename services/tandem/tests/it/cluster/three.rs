@@ -203,22 +203,15 @@ impl World {
     }
 
     async fn kill_leader(&mut self, stream: &str) {
-        let leader = self.servers.leader_of(stream).await.unwrap();
         let began_ms = self.clock.boot_ms();
-        self.servers.kill(leader).unwrap();
-        // The others name the dead one until they have elected.
-        let elected = async || {
-            let led_by = self.servers.leader_of(stream).await.unwrap();
-            (led_by != leader).then_some(())
-        };
-        wait_for(SERVED_WITHIN, "another leader", elected).await.unwrap();
+        let killed = self.servers.kill_leader(stream).await.unwrap();
         let elected_ms = self.clock.boot_ms() - began_ms;
         traffic(&self.fleet, 50).await;
         let taken_ms = self.clock.boot_ms() - began_ms;
         println!(
             "cluster of three: the leader of {stream} is killed: another one leads after {elected_ms} ms, 50 webhooks more are taken after {taken_ms} ms"
         );
-        self.servers.restart(leader).await.unwrap();
+        self.servers.restart(killed).await.unwrap();
     }
 
     /// A router that stood still while others took its partitions: it finds that out, says so once for each, and neither
