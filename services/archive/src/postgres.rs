@@ -4,7 +4,7 @@
 //! written by one statement a table. Writers take turns. While the database is down, whoever asks gets
 //! [`ArchiveError::Unreachable`] within bounds.
 
-mod apply;
+pub(crate) mod apply;
 mod codes;
 mod database;
 mod dump;

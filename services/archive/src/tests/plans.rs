@@ -1,6 +1,6 @@
 //! How Postgres finds what a batch names: statements are planned while tables are small or empty, and the tables grow.
 
-use bus::{RecordBody, Steps};
+use bus::{PartitionId, RecordBody, Steps};
 use domain::{
     Hash16, MessageId, RequestId,
     conversation::{ConversationEvent, MessageRecord, StatusKind},
@@ -12,7 +12,10 @@ use super::{
     support::*,
     tables::{Kind, postgres},
 };
-use crate::{Applied, Repository};
+use crate::{
+    Applied, Repository,
+    postgres::apply::{TURN, TURN_SETTINGS},
+};
 
 /// How the tables of a database were read so far.
 #[derive(Debug)]
@@ -155,4 +158,29 @@ async fn the_projection_reads_no_more_of_a_business_than_a_batch_names() {
     // Each turn names one conversation, one message, one request and one status, and some are read to be written, too.
     let bound = 20 * i64::try_from(turns).unwrap();
     assert!(reads.entries() <= bound, "{reads:?}");
+}
+
+/// The cost that stands for "never", of a table that has no index, is above the one from which the server compiles a statement.
+#[tokio::test]
+async fn no_statement_is_compiled_for_a_single_run() {
+    let server = PostgresServer::start().await.unwrap();
+    let url = server.url("postgres");
+    // Makes the tables.
+    postgres(&url).cursor(PartitionId(0)).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let work = async move {
+        let compiles = async |settings: &str| {
+            client.batch_execute(&format!("BEGIN; {settings}")).await.unwrap();
+            let plan = client.query(&format!("EXPLAIN {TURN}"), &[]).await.unwrap();
+            client.batch_execute("ROLLBACK").await.unwrap();
+            plan.iter().any(|line| line.get::<_, &str>(0).starts_with("JIT"))
+        };
+        assert!(!compiles(TURN_SETTINGS).await);
+        let can_compile: bool =
+            client.query_one("SELECT pg_jit_available()", &[]).await.unwrap().get(0);
+        let naive = TURN_SETTINGS.replace("SET LOCAL jit = off;", "");
+        assert_eq!(compiles(&naive).await, can_compile);
+    };
+    let (ended, ()) = tokio::join!(connection, work);
+    ended.unwrap();
 }

@@ -86,14 +86,14 @@ pub(crate) async fn paced(
     at(address, requests, Arc::new(due_us)).await
 }
 
-/// Posts each request at its time, whatever became of the others, so that a slow answer delays nothing it should not. The
-/// time of an answer counts from when its request was due.
+/// Posts each request at its time, whatever became of the others, so that a slow answer delays nothing it should not: there are
+/// more connections than requests that wait for an answer. The time of an answer counts from when its request was due.
 pub(crate) async fn at(
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
     due_us: Arc<Vec<u64>>,
 ) -> Histogram<u64> {
-    const CONNECTIONS: usize = 64;
+    const CONNECTIONS: usize = 512;
     let clock = Clock::system();
     let workers: Vec<_> = (0..CONNECTIONS)
         .map(|worker| {
