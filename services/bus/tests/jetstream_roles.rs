@@ -15,7 +15,7 @@ use std::{
 
 use async_nats::{Client, ConnectOptions};
 use bus::{
-    Bus, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart,
+    Bus, Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart,
     jetstream::{self, Auth, ClientCertificate, ConnectError, Options, Tls},
 };
 use bytes::Bytes;
@@ -241,6 +241,37 @@ async fn no_role_hears_the_answers_to_another() {
             nats.refuses_to_tell(role, &format!("{}.>", inbox_prefix(other))).await;
         }
     }
+}
+
+/// The servers check the subject of what a client publishes, not the one that it asks to be answered on. An answer comes into the
+/// account of the roles, and there are no streams.
+#[tokio::test]
+async fn no_role_can_have_an_answer_stored() {
+    let nats = Installation::open().await;
+    jetstream::init(nats.options("operator")).await.unwrap();
+    let router = nats.bus("router").await;
+    let entry = router.inbox.append(P0, body("entry")).await.unwrap();
+    let record = router.log.append(P0, 0, body("record")).await.unwrap();
+    let position = Position { generation: 1, seq: record, index: 0 };
+    let checkpoint = Checkpoint { position, bytes: body("checkpoint") };
+    router.states.put_checkpoint(P0, checkpoint.clone()).await.unwrap();
+    router.leases.renew("router-0", body("here")).await.unwrap();
+    let lease = format!("tandem.lease.n{}", hex::encode("router-0"));
+    let stored = ["tandem.inbox.0.0", "tandem.log.0.0", "tandem.state.0.0.checkpoint", &lease];
+    for role in ROLES {
+        let (client, _) = nats.client(role).await;
+        let question = "$JS.API.STREAM.INFO.TANDEM_LOG_0";
+        for subject in stored {
+            let asked = client.publish_with_reply(question, subject.to_owned(), "".into());
+            asked.await.unwrap();
+        }
+        // Is answered after those.
+        client.request(question, "".into()).await.unwrap();
+    }
+    assert_eq!(router.inbox.last(P0).await.unwrap(), entry);
+    assert_eq!(router.log.last(P0).await.unwrap(), Some((record, body("record"))));
+    assert_eq!(router.states.checkpoint(P0).await.unwrap(), Some(checkpoint));
+    assert_eq!(router.leases.list().await.unwrap()["router-0"].info, body("here"));
 }
 
 #[tokio::test]
