@@ -69,9 +69,8 @@ impl Looks {
 
     /// Every lease that is not released. A look that is given up costs the next one a new consumer.
     pub(super) async fn look(&self) -> Result<Leases, BusError> {
-        let asked = self.last().await?;
+        let mut end = self.last().await?;
         let mut view = self.left().take().unwrap_or_default();
-        let mut end = asked;
         if end < view.roll.position() {
             // A look that began later was faster; or the stream was made anew, or has lost everything for its age.
             end = self.last().await?;
@@ -83,7 +82,7 @@ impl Looks {
             self.follow(&mut view, end).await;
         }
         if !view.roll.shows(end) {
-            self.ask_the_leader(&mut view.roll).await?;
+            self.ask_the_leader(&mut view).await?;
         }
         let leases = view.roll.leases();
         let mut left = self.left();
@@ -146,7 +145,10 @@ impl Looks {
         Ok(())
     }
 
-    async fn ask_the_leader(&self, roll: &mut Roll) -> Result<(), BusError> {
+    async fn ask_the_leader(&self, view: &mut View) -> Result<(), BusError> {
+        let View { roll, cursor } = view;
+        // It would bring again what is known from here on.
+        *cursor = None;
         loop {
             let next = next_of(&self.context, &self.stream, EVERY, roll.position() + 1).await?;
             let Some(message) = next else { break };
