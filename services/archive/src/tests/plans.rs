@@ -10,7 +10,7 @@ use testkit::postgres::PostgresServer;
 use super::{
     postgres::{BOUND, Dice},
     support::*,
-    tables::{Kind, postgres},
+    tables::{Kind, connected, postgres},
 };
 use crate::{
     Applied, Repository,
@@ -37,8 +37,7 @@ impl Reads {
 }
 
 async fn reads(url: &str) -> Reads {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-    let work = async move {
+    connected(url, async |client| {
         // A connection tells its counts when it ends.
         let others = "SELECT count(*) FROM pg_stat_activity
             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
@@ -58,10 +57,8 @@ async fn reads(url: &str) -> Reads {
             from_end_to_end: sequential.iter().map(|row| (row.get(0), row.get(1))).collect(),
             by_index: indexes.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect(),
         }
-    };
-    let (ended, found) = tokio::join!(connection, work);
-    ended.unwrap();
-    found
+    })
+    .await
 }
 
 /// Applies to an empty database what each of `turns` writes into a log, one batch a turn, and tells what that read.
@@ -167,8 +164,7 @@ async fn no_statement_is_compiled_for_a_single_run() {
     let url = server.url("postgres");
     // Makes the tables.
     postgres(&url).cursor(PartitionId(0)).await.unwrap();
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    let work = async move {
+    connected(&url, async |client| {
         let compiles = async |settings: &str| {
             client.batch_execute(&format!("BEGIN; {settings}")).await.unwrap();
             let plan = client.query(&format!("EXPLAIN {TURN}"), &[]).await.unwrap();
@@ -180,7 +176,6 @@ async fn no_statement_is_compiled_for_a_single_run() {
             client.query_one("SELECT pg_jit_available()", &[]).await.unwrap().get(0);
         let naive = TURN_SETTINGS.replace("SET LOCAL jit = off;", "");
         assert_eq!(compiles(&naive).await, can_compile);
-    };
-    let (ended, ()) = tokio::join!(connection, work);
-    ended.unwrap();
+    })
+    .await;
 }

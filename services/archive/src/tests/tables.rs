@@ -10,6 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 use testkit::postgres::PostgresServer;
+use tokio_postgres::Client;
 
 use super::support::sealer;
 use crate::{
@@ -116,11 +117,15 @@ pub(super) async fn schema(server: &PostgresServer) -> String {
 
 /// Statements on a connection of their own.
 pub(super) async fn execute(url: &str, sql: &str) {
+    connected(url, async |client| client.batch_execute(sql).await.unwrap()).await;
+}
+
+/// What is done on a connection of its own, which ends with its client.
+pub(super) async fn connected<T>(url: &str, work: impl AsyncFnOnce(Client) -> T) -> T {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-    // The connection ends with its client.
-    let work = async move { client.batch_execute(sql).await.unwrap() };
-    let (ended, ()) = tokio::join!(connection, work);
+    let (ended, done) = tokio::join!(connection, work(client));
     ended.unwrap();
+    done
 }
 
 pub(super) fn options(url: &str) -> PostgresOptions {

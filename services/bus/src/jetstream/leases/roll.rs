@@ -15,8 +15,8 @@ pub(super) type Leases = BTreeMap<String, NodeLease>;
 pub(super) struct Roll {
     leases: Leases,
     position: u64,
-    /// Renewals behind the last one taken, as who brought it knew then.
-    behind: u64,
+    /// Whether something is behind the last renewal taken.
+    goes_on: bool,
 }
 
 impl Roll {
@@ -27,16 +27,17 @@ impl Roll {
 
     /// Whether this is what the stream held at a moment when it had come as far as `end`.
     pub(super) fn shows(&self, end: u64) -> bool {
-        self.position >= end && self.behind == 0
+        self.position >= end && !self.goes_on
     }
 
-    /// Takes the next message of the stream, and how many were behind it. What cannot be read moves nothing.
+    /// Takes the next message of the stream. Whoever brought it knows, or must find out, whether it goes on behind it. What cannot be
+    /// read moves nothing.
     pub(super) fn take(
         &mut self,
         renewal: u64,
         renewed_wall_ms: Option<u64>,
         payload: &[u8],
-        behind: u64,
+        goes_on: bool,
     ) -> Result<(), BusError> {
         let found: Renewal =
             decode(payload).map_err(|error| BusError::Corrupt(format!("a lease: {error}")))?;
@@ -48,13 +49,13 @@ impl Roll {
             }
             None => drop(self.leases.remove(&node)),
         }
-        (self.position, self.behind) = (renewal, behind);
+        (self.position, self.goes_on) = (renewal, goes_on);
         Ok(())
     }
 
     /// Nothing is behind the last renewal taken.
     pub(super) fn ends(&mut self) {
-        self.behind = 0;
+        self.goes_on = false;
     }
 
     /// The leases that the stream still holds. Nobody is told what it forgets for its age; the newest renewal's date says it.
@@ -91,30 +92,30 @@ mod tests {
     #[test]
     fn the_newest_renewal_of_a_node_counts_and_a_released_lease_is_gone() {
         let mut roll = Roll::default();
-        roll.take(3, Some(1), &renewal("a", Some(b"old")), 0).unwrap();
-        roll.take(4, Some(2), &renewal("b", Some(b"here")), 0).unwrap();
-        roll.take(7, Some(3), &renewal("a", Some(b"new")), 0).unwrap();
+        roll.take(3, Some(1), &renewal("a", Some(b"old")), false).unwrap();
+        roll.take(4, Some(2), &renewal("b", Some(b"here")), false).unwrap();
+        roll.take(7, Some(3), &renewal("a", Some(b"new")), false).unwrap();
         let info = Bytes::from_static(b"new");
         let newest = NodeLease { node: "a".to_owned(), info, renewal: 7, renewed_wall_ms: Some(3) };
         assert_eq!(roll.leases().get("a"), Some(&newest));
-        roll.take(9, Some(4), &renewal("b", None), 0).unwrap();
+        roll.take(9, Some(4), &renewal("b", None), false).unwrap();
         assert_eq!((names(&mut roll), roll.position()), (vec!["a".to_owned()], 9));
     }
 
     #[test]
     fn what_cannot_be_read_moves_nothing() {
         let mut roll = Roll::default();
-        roll.take(3, Some(1), &renewal("a", Some(b"here")), 0).unwrap();
-        assert!(matches!(roll.take(4, Some(2), b"{}", 0), Err(BusError::Corrupt(_))));
+        roll.take(3, Some(1), &renewal("a", Some(b"here")), false).unwrap();
+        assert!(matches!(roll.take(4, Some(2), b"{}", false), Err(BusError::Corrupt(_))));
         assert_eq!((names(&mut roll), roll.position()), (vec!["a".to_owned()], 3));
     }
 
     #[test]
     fn a_lease_goes_a_day_before_the_newest_renewal() {
         let mut roll = Roll::default();
-        roll.take(1, Some(1_000), &renewal("old", Some(b"here")), 0).unwrap();
-        roll.take(2, Some(1_001), &renewal("older than most", Some(b"here")), 0).unwrap();
-        roll.take(3, Some(DAY_MS + 1_001), &renewal("new", Some(b"here")), 0).unwrap();
+        roll.take(1, Some(1_000), &renewal("old", Some(b"here")), false).unwrap();
+        roll.take(2, Some(1_001), &renewal("older than most", Some(b"here")), false).unwrap();
+        roll.take(3, Some(DAY_MS + 1_001), &renewal("new", Some(b"here")), false).unwrap();
         assert_eq!(names(&mut roll), ["new", "older than most"]);
     }
 
@@ -132,11 +133,11 @@ mod tests {
             self.kept.insert(self.last, node);
         }
 
-        /// What a consumer brings after `position`, and how many are behind it.
-        fn next(&self, position: u64) -> Option<(u64, u8, u64)> {
+        /// What a consumer brings after `position`, and whether it goes on behind it.
+        fn next(&self, position: u64) -> Option<(u64, u8, bool)> {
             let mut later = self.kept.range(position + 1..);
             let (seq, node) = later.next()?;
-            Some((*seq, *node, u64::try_from(later.count()).unwrap()))
+            Some((*seq, *node, later.next().is_some()))
         }
 
         fn holds(&self) -> BTreeSet<(String, u64)> {
@@ -159,9 +160,9 @@ mod tests {
                     moments = vec![stream.holds()];
                     stream.last
                 });
-                if let Some((seq, node, behind)) = stream.next(roll.position()) {
+                if let Some((seq, node, goes_on)) = stream.next(roll.position()) {
                     let info = renewal(&node.to_string(), Some(b"here"));
-                    roll.take(seq, None, &info, behind).unwrap();
+                    roll.take(seq, None, &info, goes_on).unwrap();
                 }
                 if is_enough(&roll, end) {
                     if !moments.contains(&seen(&mut roll)) {

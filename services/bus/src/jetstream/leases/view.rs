@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -55,7 +55,7 @@ struct View {
 }
 
 impl Looks {
-    pub(super) fn new(client: Client, names: &Arc<Names>) -> Self {
+    pub(super) fn new(client: Client, names: &Names) -> Self {
         Self {
             context: streams::context(&client),
             client,
@@ -137,7 +137,8 @@ impl Looks {
         };
         while !roll.shows(end) {
             if let Next::Entry(entry) = following.next().await? {
-                let taken = roll.take(entry.seq, entry.stored_ms, &entry.body, entry.pending);
+                let goes_on = entry.pending > 0;
+                let taken = roll.take(entry.seq, entry.stored_ms, &entry.body, goes_on);
                 taken.map_err(lost)?;
             }
         }
@@ -152,7 +153,7 @@ impl Looks {
         loop {
             let next = next_of(&self.context, &self.stream, EVERY, roll.position() + 1).await?;
             let Some(message) = next else { break };
-            roll.take(message.sequence, wall_ms(message.time), &message.payload, 1)?;
+            roll.take(message.sequence, wall_ms(message.time), &message.payload, true)?;
         }
         roll.ends();
         Ok(())
