@@ -6,8 +6,9 @@
 //! | `TANDEM_KILLS` | random kills in `kill` | 6 |
 //! | `TANDEM_CUTS` | power cuts in `power` | 5 |
 //! | `TANDEM_CLUSTER_KILLS` | fail-overs of killed routers in `cluster`, each timed | 2 |
-//! | `TANDEM_CLUSTER_STRIKES` | kills, pauses and restarts in `cluster::three`; more than 13: pauses of up to 20 s | 13 |
+//! | `TANDEM_CLUSTER_STRIKES` | kills, pauses and restarts in `cluster::three`; more than 20: pauses of up to 20 s | 20 |
 //! | `TANDEM_CLUSTER_INBOUND_PER_S` | messages per second that customers begin there | 200 |
+//! | `TANDEM_CLUSTER_UNACKED_MAX` | while so many webhooks wait there, nobody begins to write; 0: customers never wait | the scenario's |
 //! | `TANDEM_OLD_PROGRAM` | program of an earlier commit that is upgraded from in `cluster::upgrade` | this one, as a rehearsal |
 //! | `TANDEM_DEMO_SECONDS` | length of `endurance`; memory is judged from 300 | 15 |
 //! | `TANDEM_TEST_SEED` | when and where to strike | the time; it is printed |

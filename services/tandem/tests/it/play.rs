@@ -112,8 +112,13 @@ pub(crate) fn set(table: &mut Table, section: &str, key: &str, value: impl Into<
 
 /// How often, from the environment.
 pub(crate) fn times(variable: &str, default: u64) -> u64 {
+    told(variable).unwrap_or(default)
+}
+
+/// A number from the environment.
+pub(crate) fn told(variable: &str) -> Option<u64> {
     let told = std::env::var(variable).ok();
-    told.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
+    told.map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
 }
 
 /// The generator of this run's strikes; it says how to repeat it.

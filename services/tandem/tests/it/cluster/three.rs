@@ -17,7 +17,7 @@ use super::{
     timings::tell_leases,
     traffic,
 };
-use crate::play::{Play, assert_clean, scenario, seeded, set, times};
+use crate::play::{Play, assert_clean, count, scenario, seeded, set, times, told};
 
 const SCENARIO: &str = include_str!("../../../../../loadtest/scenarios/cluster.toml");
 const ROUTERS: [&str; 3] = ["router-1", "router-2", "router-3"];
@@ -98,6 +98,9 @@ impl World {
         let per_s = times("TANDEM_CLUSTER_INBOUND_PER_S", 200);
         let scenario = scenario(SCENARIO, |table| {
             set(table, "traffic", "inbound_per_s", f64::from(u32::try_from(per_s).unwrap()));
+            if let Some(unacked_max) = told("TANDEM_CLUSTER_UNACKED_MAX") {
+                set(table, "traffic", "unacked_max", i64::try_from(unacked_max).unwrap());
+            }
         });
         let mut fleet = Fleet::open(play.dir(), &scenario, &servers.urls(), None, &more).await;
         let members = [
@@ -214,6 +217,22 @@ impl World {
         self.servers.restart(killed).await.unwrap();
     }
 
+    /// What customers have written so far, and when that is, ms.
+    async fn written(&self) -> (u64, u64) {
+        let report = self.fleet.control().report().await.unwrap();
+        (count(&report, "inbound"), self.clock.boot_ms())
+    }
+
+    /// Prints what they wrote since then: on a machine that is slower than the traffic, less than they would (`held_back`).
+    async fn tell_pace(&self, (before, began_ms): (u64, u64)) {
+        let (inbound, now_ms) = self.written().await;
+        let (wrote, took_s) = (inbound - before, (now_ms - began_ms) as f64 / 1e3);
+        println!(
+            "cluster of three: customers wrote {wrote} messages in {took_s:.0} s, {:.0} a second",
+            wrote as f64 / took_s
+        );
+    }
+
     /// A router that stood still while others took its partitions: it finds that out, says so once for each, and neither
     /// writes nor calls. The judge at the end sees whether it did.
     async fn a_paused_owner_wakes_too_late(&mut self) {
@@ -252,6 +271,7 @@ async fn servers_and_processes_are_killed_paused_and_restarted() {
     traffic(&world.fleet, 500).await;
     world.fleet.until_shared(&ROUTERS, SHARED_WITHIN).await;
     world.a_paused_owner_wakes_too_late().await;
+    let since = world.written().await;
     let mut left = VecDeque::new();
     for _ in 0..strikes {
         if left.is_empty() {
@@ -265,6 +285,7 @@ async fn servers_and_processes_are_killed_paused_and_restarted() {
         world.strike(strike).await;
     }
     traffic(&world.fleet, 300).await;
+    world.tell_pace(since).await;
     tell_leases(&world.fleet, &ROUTERS).await;
     let report = play.rest(world.fleet.control(), SETTLE).await;
     assert_clean("cluster-of-three", &report);
