@@ -16,7 +16,7 @@ use std::{
 use async_nats::{Client, ConnectOptions};
 use bus::{
     Bus, Checkpoint, EntityId, PartName, PartPut, PartitionId, Position, ReadLimit, SavedPart,
-    jetstream::{self, Auth, ClientCertificate, ConnectError, Options, Tls},
+    jetstream::{self, Auth, ClientCertificate, ConnectError, Level, Options, Tls},
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -272,6 +272,26 @@ async fn no_role_can_have_an_answer_stored() {
     assert_eq!(router.log.last(P0).await.unwrap(), Some((record, body("record"))));
     assert_eq!(router.states.checkpoint(P0).await.unwrap(), Some(checkpoint));
     assert_eq!(router.leases.list().await.unwrap()["router-0"].info, body("here"));
+}
+
+/// As in the configuration of somebody who gave the roles their subjects and left the streams where the roles are.
+#[tokio::test]
+async fn the_check_warns_of_roles_beside_the_streams() {
+    let mut setup = Setup::alone("always");
+    let one_account =
+        "accounts { ONE { jetstream: enabled, users: [{ nkey: $NATS_NKEY_OPERATOR }] } }";
+    setup.configuration.as_mut().unwrap().push_str(one_account);
+    let nats = installation(setup, temp_dir().unwrap(), Tls::default()).await;
+    let options = Options { monitor: vec![nats.server.monitor()], ..nats.options("operator") };
+    let warned = |report: &jetstream::Report| {
+        let warnings = report.only(Level::Warning).to_string();
+        assert!(
+            warnings.contains("signed in to the account ONE, in which the streams"),
+            "{report}"
+        );
+    };
+    warned(&jetstream::init(options.clone()).await.unwrap().check);
+    warned(&jetstream::check(options).await.unwrap());
 }
 
 #[tokio::test]

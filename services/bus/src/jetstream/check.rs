@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_nats::{Client, ServerInfo};
 
 use super::{
-    ConnectError, Level, Options, Report, connection,
+    Auth, ConnectError, Level, Options, Report, connection,
     findings::{self, Server},
     monitor,
     names::Names,
@@ -65,6 +65,7 @@ pub async fn init(options: Options) -> Result<InitReport, ConnectError> {
     }
     of_streams(&mut check, &client, &names, &options).await?;
     refuse(&check)?;
+    of_account(&mut check, &names, &options).await?;
     Ok(InitReport { created, existing, check })
 }
 
@@ -95,6 +96,7 @@ pub async fn check(options: Options) -> Result<Report, ConnectError> {
         }
         done => done?,
     }
+    of_account(&mut report, &names, &options).await?;
     Ok(report)
 }
 
@@ -151,6 +153,22 @@ async fn of_streams(
     }
     if let Some((ahead_ms, error_ms)) = clock {
         findings::of_clock(report, ahead_ms, error_ms);
+    }
+    Ok(())
+}
+
+/// Looks who is signed in beside the streams. Where nobody signs in, anybody may write anything, and there is nothing to look at.
+async fn of_account(
+    report: &mut Report,
+    names: &Names,
+    options: &Options,
+) -> Result<(), ConnectError> {
+    if matches!(options.auth, Auth::None) {
+        return Ok(());
+    }
+    let account = monitor::account_of(&names.leases_stream(), options).await?;
+    if let Some(account) = account {
+        findings::of_account(report, &account);
     }
     Ok(())
 }

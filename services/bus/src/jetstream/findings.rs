@@ -7,7 +7,9 @@ mod streams;
 
 use std::fmt;
 
-pub(super) use servers::{Fsync, Server, of_clock, of_cluster, of_fsync, of_server};
+pub(super) use servers::{
+    Fsync, Server, StreamsAccount, of_account, of_clock, of_cluster, of_fsync, of_server,
+};
 pub(super) use streams::{of_copies, of_stream};
 
 /// How bad a finding is.

@@ -3,9 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::{Certificate, Client};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{ANSWER_WITHIN, ConnectError, Level, Options, Report, findings::Fsync};
+use super::{
+    ANSWER_WITHIN, ConnectError, Level, Options, Report,
+    findings::{Fsync, StreamsAccount},
+};
 
 /// The part of `/varz` that says when the server writes to the disk.
 #[derive(Deserialize)]
@@ -40,6 +43,38 @@ impl Varz {
     }
 }
 
+/// The part of `/jsz` that says in which account a stream lies.
+#[derive(Deserialize)]
+struct Jsz {
+    #[serde(default)]
+    account_details: Vec<Account>,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    id: String,
+    #[serde(default)]
+    stream_detail: Vec<Stream>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    name: String,
+}
+
+impl Jsz {
+    fn account_of(self, stream: &str) -> Option<String> {
+        let holds = |account: &Account| account.stream_detail.iter().any(|of| of.name == stream);
+        self.account_details.into_iter().find(holds).map(|account| account.id)
+    }
+}
+
+/// The part of `/connz` that says how many clients there are.
+#[derive(Deserialize)]
+struct Connz {
+    total: u64,
+}
+
 /// When each server whose monitoring is named writes to the disk, by the id that it greets with.
 pub(super) async fn fsync_policies(
     report: &mut Report,
@@ -51,7 +86,7 @@ pub(super) async fn fsync_policies(
     }
     let client = client(options).await?;
     for address in &options.monitor {
-        match ask(&client, address).await {
+        match ask::<Varz>(&client, address, "varz", &[]).await {
             Ok(varz) => policies.extend(varz.fsync().map(|fsync| (varz.server_id, fsync))),
             Err(error) => {
                 let what = format!("the monitoring at {address} does not tell");
@@ -64,9 +99,38 @@ pub(super) async fn fsync_policies(
     Ok(policies)
 }
 
-async fn ask(client: &Client, address: &str) -> Result<Varz, reqwest::Error> {
+/// The account in which a stream lies, and who is signed in to it, by the servers whose monitoring is named; `None` where none
+/// of them holds the stream, or tells.
+pub(super) async fn account_of(
+    stream: &str,
+    options: &Options,
+) -> Result<Option<StreamsAccount>, ConnectError> {
+    let client = client(options).await?;
+    let mut name = None;
+    for address in &options.monitor {
+        let asked = ask::<Jsz>(&client, address, "jsz", &[("accounts", "1"), ("streams", "1")]);
+        // Who does not answer was told of with the policies.
+        name = name.or(asked.await.ok().and_then(|jsz| jsz.account_of(stream)));
+    }
+    let Some(name) = name else { return Ok(None) };
+    let mut clients = 0;
+    for address in &options.monitor {
+        let asked =
+            ask::<Connz>(&client, address, "connz", &[("acc", &name), ("limit", "1")]).await;
+        clients += asked.map_or(0, |connz| connz.total);
+    }
+    Ok(Some(StreamsAccount { name, clients }))
+}
+
+async fn ask<T: DeserializeOwned>(
+    client: &Client,
+    address: &str,
+    page: &str,
+    query: &[(&str, &str)],
+) -> Result<T, reqwest::Error> {
     let address = address.trim_end_matches('/');
-    client.get(format!("{address}/varz")).send().await?.error_for_status()?.json().await
+    let asked = client.get(format!("{address}/{page}")).query(query).send();
+    asked.await?.error_for_status()?.json().await
 }
 
 /// With the same authority as the bus, where one is named.
@@ -95,6 +159,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_account_of_a_stream_is_read_as_the_servers_write_it() {
+        let text = r#"{"streams":2,"account_details":[{"name":"of A","id":"A"},
+            {"name":"B","id":"B","stream_detail":[{"name":"X"},{"name":"TANDEM_LEASES"}]}]}"#;
+        let read = || serde_json::from_str::<Jsz>(text).unwrap();
+        assert_eq!(read().account_of("TANDEM_LEASES").as_deref(), Some("B"));
+        assert_eq!(read().account_of("OTHER_LEASES"), None);
+        assert!(serde_json::from_str::<Jsz>("{}").unwrap().account_details.is_empty());
+    }
 
     #[test]
     fn the_policy_is_read_as_the_servers_write_it() {

@@ -91,6 +91,7 @@ async fn the_production_configuration_keeps_strangers_out_and_passes_the_check()
         3,
         "{created}"
     );
+    assert!(created.contains("nobody signs in to the account TANDEM_STREAMS"), "{created}");
     let unknown = Options { monitor: Vec::new(), ..options("operator") };
     let report = jetstream::check(unknown).await.unwrap();
     let refused = report.only(Level::Refused).to_string();

@@ -33,6 +33,14 @@ pub(in crate::jetstream) enum Fsync {
     Within(Duration),
 }
 
+/// The account in which the streams lie, as the servers' monitoring says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::jetstream) struct StreamsAccount {
+    pub(in crate::jetstream) name: String,
+    /// Clients that are signed in to it.
+    pub(in crate::jetstream) clients: u64,
+}
+
 /// Major, minor and patch, and whether it is a release.
 fn parse(version: &str) -> Option<((u32, u32, u32), bool)> {
     let (numbers, is_release) = match version.split_once('-') {
@@ -127,6 +135,22 @@ pub(in crate::jetstream) fn of_fsync(
             "name its monitoring in bus.nats.monitor, such as http://SERVER:8222, or set allow_data_loss",
         ),
     }
+}
+
+/// Looks at who may write past the permissions of the roles (docs/decisions/0019-streams-in-an-account-of-their-own.md).
+pub(in crate::jetstream) fn of_account(report: &mut Report, account: &StreamsAccount) {
+    let StreamsAccount { name, clients } = account;
+    if *clients == 0 {
+        return report
+            .ok(format!("nobody signs in to the account {name}, in which the streams lie"));
+    }
+    report.add(
+        Level::Warning,
+        format!("{clients} clients are signed in to the account {name}, in which the streams lie"),
+        "servers do not check where a client wants its answers: who may ask anything there can have one stored in a log, or \
+         over a saved state",
+        "give the streams an account of their own, as in deploy/nats/users.conf",
+    );
 }
 
 /// Looks at the cluster as a whole. `servers`: how many answered that store something.
@@ -226,6 +250,15 @@ mod tests {
             let mut report = Report::default();
             of_fsync(&mut report, "n1", fsync, allowed);
             assert_eq!(report.worst(), level, "{fsync:?} {allowed}");
+        }
+    }
+
+    #[test]
+    fn nobody_signs_in_where_the_streams_lie() {
+        for (clients, level) in [(0, Level::Ok), (1, Level::Warning)] {
+            let mut report = Report::default();
+            of_account(&mut report, &StreamsAccount { name: "A".to_owned(), clients });
+            assert_eq!(report.worst(), level, "{clients}");
         }
     }
 
