@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::format::{EntityId, PartName, PartitionId, Position};
+use crate::format::{EntityId, FormatLevel, PartName, PartitionId, Position};
 
 /// A request the bus could not serve. Nothing was changed by it; asking again is right.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -217,7 +217,7 @@ pub trait States: Send + Sync {
 }
 
 /// One live node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeLease {
     /// Node name.
     pub node: String,
@@ -228,6 +228,8 @@ pub struct NodeLease {
     /// When the bus itself stored that renewal, wall time in ms; `None` where the bus has no clock of its own. It tells
     /// a node whether its own clock is right (design.md 4.1); liveness is never judged by it.
     pub renewed_wall_ms: Option<u64>,
+    /// Newest format level that the process knows; the first where its build does not say it.
+    pub format_known: FormatLevel,
 }
 
 /// Which nodes live. Liveness only: ownership is fenced by the log, never by a lease.

@@ -144,7 +144,7 @@ mod tests {
         let lease = |(node, desk, renewal): &(&str, u64, u64)| {
             let info = persist::encode(&DeskLease { desk: DeskId(*desk) }).unwrap().into();
             let node = lease_name(node);
-            (node.clone(), NodeLease { node, info, renewal: *renewal, renewed_wall_ms: None })
+            (node.clone(), NodeLease { node, info, renewal: *renewal, ..NodeLease::default() })
         };
         list.iter().map(lease).collect()
     }

@@ -25,7 +25,7 @@ pub use chassis::failpoint;
 pub use format_level::{begin_format_level, format_level, store_format_level};
 pub use node::{
     Node, NodeError, NodeOptions, NodeView, NodeWatch, Owners, PartitionOwner, PartitionStatus,
-    Readiness, Survey, drain_node, move_partition, raise_format_level, survey,
+    ProcessView, Readiness, Survey, drain_node, move_partition, raise_format_level, survey,
 };
 pub use random::Random;
 pub use settings::{Breaks, Placement, Settings, ShardSettings};

@@ -29,7 +29,7 @@ use crate::{
 pub use owners::{Owners, PartitionOwner};
 use placement::Event;
 use root::{Root, RootMsg};
-pub use survey::{NodeView, Survey, survey};
+pub use survey::{NodeView, ProcessView, Survey, survey};
 pub use word::{drain_node, move_partition, raise_format_level};
 
 /// How long a shard may take to say how it stands.

@@ -17,7 +17,10 @@ use chassis::{
 };
 use clap::{Subcommand, ValueEnum};
 
-use crate::cli::{ConfigArgs, say};
+use crate::{
+    cli::{ConfigArgs, say},
+    format::known,
+};
 pub(crate) use ask::{HEARD_WITHIN, until_heard};
 pub(crate) use import::MOVED_FILE;
 
@@ -52,8 +55,8 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Shows the installation's format level and what each router knows; `raise` raises it, once every process runs the new
-    /// program. There is no way back from that but a backup. Also for the directory of a stopped `tandem up`.
+    /// Shows the installation's format level and what each router, desk and archive knows; `raise` raises it, once every process
+    /// runs the new program. There is no way back from that but a backup. Also for the directory of a stopped `tandem up`.
     Format {
         /// Raises the level; without it nothing is changed.
         action: Option<FormatAction>,
@@ -201,6 +204,7 @@ pub(crate) fn options(config: &Config, nats: &Nats, purpose: &str) -> Options {
         auth,
         trimmer: trimmer.or(anyone),
         tls: Tls { required: nats.requires_tls(), server_ca: nats.ca_file.clone(), client },
+        format_known: known(config),
         ..Options::default()
     }
 }

@@ -126,7 +126,7 @@ mod tests {
             let said = ArchiveLease { life: life.parse().unwrap(), first: *first };
             let info = persist::encode(&said).unwrap().into();
             let node = lease_name(node);
-            (node.clone(), NodeLease { node, info, renewal: *renewal, renewed_wall_ms: None })
+            (node.clone(), NodeLease { node, info, renewal: *renewal, ..NodeLease::default() })
         };
         list.iter().map(lease).collect()
     }
@@ -221,13 +221,14 @@ mod tests {
         let mut found = leases(&[("a", 4, 5)]);
         for (name, info) in [("desk:x", "x"), ("router-1", "y")] {
             let (node, info) = (name.to_owned(), bytes::Bytes::from_static(info.as_bytes()));
-            found.insert(node.clone(), NodeLease { node, info, renewal: 1, renewed_wall_ms: None });
+            found
+                .insert(node.clone(), NodeLease { node, info, renewal: 1, ..NodeLease::default() });
         }
         order.observe(0, 0, &found);
         assert_eq!((order.before(4), order.before(9)), (None, Some("archive:a")));
         let node = lease_name("newer");
         let info = bytes::Bytes::from_static(b"newer");
-        found.insert(node.clone(), NodeLease { node, info, renewal: 90, renewed_wall_ms: None });
+        found.insert(node.clone(), NodeLease { node, info, renewal: 90, ..NodeLease::default() });
         order.observe(500, 500, &found);
         assert_eq!(order.before(4), Some("archive:newer"));
     }

@@ -17,7 +17,7 @@ use super::{
     options::{ConnectError, Options},
     publish::{Refusal, publish, unavailable},
 };
-use crate::{BusError, FORMAT_VERSION, Leases, NodeLease, encode};
+use crate::{BusError, FORMAT_VERSION, FormatLevel, Leases, NodeLease, encode};
 use view::Looks;
 
 pub(super) struct JetLeases {
@@ -25,6 +25,7 @@ pub(super) struct JetLeases {
     client: Client,
     names: Arc<Names>,
     looks: Arc<Looks>,
+    format_known: FormatLevel,
 }
 
 /// A renewal as it is stored; `info` is `None` where the lease was given up.
@@ -33,21 +34,25 @@ struct Renewal {
     version: u16,
     node: String,
     info: Option<Bytes>,
+    /// Newest format level that the process knows; builds that do not say it know the first.
+    #[serde(default)]
+    format_known: FormatLevel,
 }
 
 impl JetLeases {
     /// With a connection of their own.
     pub(super) async fn open(options: Options, names: Arc<Names>) -> Result<Self, ConnectError> {
-        let apart = Apart::start()?;
+        let (apart, format_known) = (Apart::start()?, options.format_known);
         let opened = apart.run(async move { connection::open(&options, "leases").await }).await;
         let ended = |error| ConnectError::Thread { source: std::io::Error::other(error) };
         let client = opened.map_err(ended)??;
         let looks = Arc::new(Looks::new(client.clone(), &names));
-        Ok(Self { apart, client, names, looks })
+        Ok(Self { apart, client, names, looks, format_known })
     }
 
     async fn write(&self, node: &str, info: Option<Bytes>) -> Result<u64, BusError> {
-        let renewal = Renewal { version: FORMAT_VERSION, node: node.to_owned(), info };
+        let (version, format_known) = (FORMAT_VERSION, self.format_known);
+        let renewal = Renewal { version, node: node.to_owned(), info, format_known };
         let payload = encode(&renewal).map_err(unavailable)?;
         let (stream, subject) = (self.names.leases_stream(), self.names.lease(node));
         let client = self.client.clone();

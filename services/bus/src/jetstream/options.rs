@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Report;
+use crate::FormatLevel;
 
 /// Streams that inboxes, logs and states are spread over (each) where nothing is said.
 const STREAMS_DEFAULT: u16 = 8;
@@ -39,6 +40,8 @@ pub struct Options {
     pub trimmer: Option<Auth>,
     /// How the connections are encrypted.
     pub tls: Tls,
+    /// Newest format level that this process knows: its lease says so.
+    pub format_known: FormatLevel,
     /// Bytes of recent entries kept in memory per partition that is read here, for the inbox and
     /// for the log each.
     pub recent_bytes: usize,
@@ -59,6 +62,7 @@ impl Default for Options {
             inbox_prefix: "_INBOX".to_owned(),
             trimmer: None,
             tls: Tls::default(),
+            format_known: FormatLevel::KNOWN,
             recent_bytes: 2 * 1024 * 1024,
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{BusError, Leases, NodeLease};
+use crate::{BusError, FormatLevel, Leases, NodeLease};
 
 #[derive(Debug, Default)]
 struct Table {
@@ -34,7 +34,13 @@ impl LocalLeases {
         table.renewals += 1;
         let renewal = table.renewals;
         // The clock of this machine is everybody's: there is none to compare with.
-        let lease = NodeLease { node: node.to_owned(), info, renewal, renewed_wall_ms: None };
+        let lease = NodeLease {
+            node: node.to_owned(),
+            info,
+            renewal,
+            renewed_wall_ms: None,
+            format_known: FormatLevel::KNOWN,
+        };
         table.nodes.insert(node.to_owned(), lease);
         renewal
     }

@@ -8,7 +8,7 @@ use chassis::task::TaskKind;
 use metrics::counter;
 use tokio::sync::mpsc;
 
-use super::{neighbours::Member, placement::Event};
+use super::placement::Event;
 use crate::{format_level, metrics::ALARMS_TOTAL, shell::context::Context};
 
 /// The level as this node knows it.
@@ -78,18 +78,18 @@ impl Format {
         }
     }
 
-    /// Why the level must not be raised to this one, if so.
+    /// Why the level must not be raised to this one, if so; `others`: what each other process knows that lives.
     pub(super) fn refuses(
         &self,
         level: FormatLevel,
-        others: &BTreeMap<String, Member>,
+        others: &BTreeMap<&str, FormatLevel>,
     ) -> Option<String> {
-        let (known, behind) = (self.known, |member: &Member| member.info.format_known < level);
+        let known = self.known;
         if known < level {
             return Some(format!("this node knows levels up to {known}"));
         }
-        let (node, member) = others.iter().find(|(_, member)| behind(member))?;
-        Some(format!("{node} knows levels up to {}", member.info.format_known))
+        let (process, known) = others.iter().find(|(_, known)| **known < level)?;
+        Some(format!("{process} knows levels up to {known}"))
     }
 }
 
@@ -124,14 +124,6 @@ mod tests {
 
     const SECOND: FormatLevel = FormatLevel(2);
 
-    fn others(known: &[(&str, FormatLevel)]) -> BTreeMap<String, Member> {
-        let member = |(node, format_known): &(&str, FormatLevel)| {
-            let info = NodeInfo { format_known: *format_known, ..NodeInfo::new() };
-            ((*node).to_owned(), Member { info, settled: true })
-        };
-        known.iter().map(member).collect()
-    }
-
     #[test]
     fn nothing_is_taken_before_the_level_is_known_nor_at_one_that_this_build_does_not_know() {
         let mut format = Format::new(FormatLevel::FIRST);
@@ -150,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn a_raise_is_refused_while_a_node_lives_that_does_not_know_the_level() {
+    fn a_raise_is_refused_while_a_process_lives_that_does_not_know_the_level() {
         let format = Format::new(SECOND);
-        assert_eq!(format.refuses(SECOND, &others(&[("b", SECOND)])), None);
-        let why = format.refuses(SECOND, &others(&[("b", SECOND), ("c", FormatLevel::FIRST)]));
+        assert_eq!(format.refuses(SECOND, &[("b", SECOND)].into()), None);
+        let why = format.refuses(SECOND, &[("b", SECOND), ("c", FormatLevel::FIRST)].into());
         assert_eq!(why.unwrap(), "c knows levels up to 1");
         let why = format.refuses(FormatLevel(3), &BTreeMap::new());
         assert_eq!(why.unwrap(), "this node knows levels up to 2");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bus::NodeLease;
+use bus::{FormatLevel, NodeLease};
 
 use super::info::NodeInfo;
 
@@ -27,7 +27,9 @@ struct Seen {
     changed_ms: u64,
     /// Since when it lives without a break.
     alive_since_ms: u64,
-    info: NodeInfo,
+    /// `None`: another kind of process.
+    info: Option<NodeInfo>,
+    format_known: FormatLevel,
 }
 
 /// Another node that lives.
@@ -71,12 +73,12 @@ impl Neighbours {
         self.observed_ms = boot_ms;
         self.seen.retain(|node, _| leases.contains_key(node));
         for (node, lease) in leases.iter().filter(|(node, _)| node.as_str() != me) {
-            let Ok(info) = NodeInfo::decode(&lease.info) else { continue };
             let first = || Seen {
                 renewal: lease.renewal,
                 changed_ms: boot_ms,
                 alive_since_ms: boot_ms,
-                info: NodeInfo::default(),
+                info: None,
+                format_known: lease.format_known,
             };
             let seen = self.seen.entry(node.clone()).or_insert_with(first);
             if seen.renewal != lease.renewal {
@@ -85,7 +87,10 @@ impl Neighbours {
                     seen.alive_since_ms = boot_ms;
                 }
             }
-            seen.info = info;
+            seen.info = NodeInfo::decode(&lease.info).ok();
+            // Nodes say it in their own information: builds that have levels, but none in the lease itself, do so, too.
+            let by_node = seen.info.as_ref().map(|info| info.format_known);
+            seen.format_known = by_node.unwrap_or(lease.format_known);
         }
     }
 
@@ -104,9 +109,15 @@ impl Neighbours {
     pub(super) fn living(&self, boot_ms: u64) -> BTreeMap<String, Member> {
         let member = |(node, seen): (&String, &Seen)| {
             let settled = boot_ms.saturating_sub(seen.alive_since_ms) >= self.settle_ms;
-            (node.clone(), Member { info: seen.info.clone(), settled })
+            Some((node.clone(), Member { info: seen.info.clone()?, settled }))
         };
-        self.seen.iter().filter(|(node, _)| self.lives(boot_ms, node)).map(member).collect()
+        self.seen.iter().filter(|(node, _)| self.lives(boot_ms, node)).filter_map(member).collect()
+    }
+
+    /// The newest format level that each other process knows that lives, of whatever kind.
+    pub(super) fn formats(&self, boot_ms: u64) -> BTreeMap<&str, FormatLevel> {
+        let living = self.seen.iter().filter(|(node, _)| self.lives(boot_ms, node));
+        living.map(|(node, seen)| (node.as_str(), seen.format_known)).collect()
     }
 }
 
@@ -122,7 +133,7 @@ mod tests {
             info.owned.insert(PartitionId(3));
             let info = info.encode().unwrap();
             let node = (*node).to_owned();
-            (node.clone(), NodeLease { node, info, renewal: *renewal, renewed_wall_ms: None })
+            (node.clone(), NodeLease { node, info, renewal: *renewal, ..NodeLease::default() })
         };
         list.iter().map(lease).collect()
     }
@@ -189,5 +200,25 @@ mod tests {
         list.get_mut("desk").unwrap().info = bus::encode(&7_u64).unwrap();
         neighbours.observe(20, 20, "me", &list);
         assert_eq!(living(&neighbours, 20), []);
+    }
+
+    #[test]
+    fn a_process_of_any_kind_says_what_it_knows_while_it_lives() {
+        let known = |desk: FormatLevel| {
+            let mut list = leases(&[("me", 1), ("node", 7), ("desk", 7)]);
+            let lease = list.get_mut("desk").unwrap();
+            (lease.info, lease.format_known) = (bus::encode(&7_u64).unwrap(), desk);
+            let info = NodeInfo { format_known: FormatLevel(3), ..NodeInfo::new() };
+            list.get_mut("node").unwrap().info = info.encode().unwrap();
+            list
+        };
+        let mut neighbours = Neighbours::new(100, 0, false);
+        neighbours.observe(0, 0, "me", &known(FormatLevel::FIRST));
+        let first = [("desk", FormatLevel::FIRST), ("node", FormatLevel(3))];
+        assert_eq!(neighbours.formats(50), first.into());
+        neighbours.observe(60, 60, "me", &known(FormatLevel(2)));
+        assert_eq!(neighbours.formats(60)["desk"], FormatLevel(2));
+        neighbours.observe(120, 120, "me", &known(FormatLevel(2)));
+        assert_eq!(neighbours.formats(120), [].into(), "nobody has renewed");
     }
 }

@@ -225,7 +225,8 @@ impl Follower {
         if !self.in_touch {
             return;
         }
-        match self.format.refuses(level, &self.others) {
+        let others = self.neighbours.formats(self.context.clock.boot_ms());
+        match self.format.refuses(level, &others) {
             Some(why) => tracing::warn!(%level, why, "the format level is not raised"),
             None if level > self.format.level() => {
                 format::read(&self.context, Some(level), self.tell.clone());

@@ -21,8 +21,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Survey {
     /// Nodes by name.
     pub nodes: BTreeMap<String, NodeView>,
+    /// Processes of other kinds, by the names of their leases.
+    pub others: BTreeMap<String, ProcessView>,
     /// Owners by partition, as the nodes that live name themselves; what nobody holds is missing.
     pub owners: Owners,
+}
+
+/// A process that owns no partitions: a desk, an archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessView {
+    /// Whether it renewed its lease while it was watched.
+    pub lives: bool,
+    /// Newest format level it knows.
+    pub format_known: FormatLevel,
 }
 
 /// One node.
@@ -65,7 +76,7 @@ impl NodeView {
 }
 
 /// Looks who lives: whoever renews its lease within `within`, which should be a lease period. It is back sooner when everybody
-/// has. Other processes than routers have leases too; theirs are passed over.
+/// has.
 ///
 /// # Errors
 /// When the leases cannot be read.
@@ -74,7 +85,7 @@ pub async fn survey(bus: &Bus, within: Duration) -> Result<Survey, NodeError> {
     let mut leases = first.clone();
     let looks = within.as_millis() / LOOK_EVERY.as_millis();
     for _ in 0..looks {
-        if leases.values().filter(|lease| is_node(lease)).all(|lease| renewed(&first, lease)) {
+        if leases.values().all(|lease| renewed(&first, lease)) {
             break;
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -83,28 +94,26 @@ pub async fn survey(bus: &Bus, within: Duration) -> Result<Survey, NodeError> {
     Ok(read(&leases, |lease| renewed(&first, lease)))
 }
 
-fn is_node(lease: &NodeLease) -> bool {
-    NodeInfo::decode(&lease.info).is_ok()
-}
-
 /// Whether it was renewed since it was first seen; one that was not there at first is young.
 fn renewed(first: &BTreeMap<String, NodeLease>, lease: &NodeLease) -> bool {
     first.get(&lease.node).is_none_or(|seen| seen.renewal != lease.renewal)
 }
 
 fn read(leases: &BTreeMap<String, NodeLease>, lives: impl Fn(&NodeLease) -> bool) -> Survey {
-    let infos: BTreeMap<&str, (NodeInfo, bool)> = leases
-        .iter()
-        .filter_map(|(node, lease)| {
-            Some((node.as_str(), (NodeInfo::decode(&lease.info).ok()?, lives(lease))))
-        })
-        .collect();
-    let living = infos.iter().filter(|(_, (_, lives))| *lives);
-    let owners = owners::of(living.map(|(node, (info, _))| (*node, info)));
-    let view = |(node, (info, lives)): (&&str, &(NodeInfo, bool))| {
-        ((*node).to_owned(), NodeView::new(info, *lives))
-    };
-    Survey { nodes: infos.iter().map(view).collect(), owners }
+    let mut infos = BTreeMap::new();
+    let mut survey = Survey::default();
+    for (name, lease) in leases {
+        let lives = lives(lease);
+        if let Ok(info) = NodeInfo::decode(&lease.info) {
+            survey.nodes.insert(name.clone(), NodeView::new(&info, lives));
+            infos.extend(lives.then_some((name.as_str(), info)));
+        } else {
+            let format_known = lease.format_known;
+            survey.others.insert(name.clone(), ProcessView { lives, format_known });
+        }
+    }
+    survey.owners = owners::of(infos.iter().map(|(node, info)| (*node, info)));
+    survey
 }
 
 #[cfg(test)]
@@ -114,7 +123,7 @@ mod tests {
 
     fn lease(node: &str, renewal: u64, info: bytes::Bytes) -> (String, NodeLease) {
         let node = node.to_owned();
-        (node.clone(), NodeLease { node, info, renewal, renewed_wall_ms: None })
+        (node.clone(), NodeLease { node, info, renewal, ..NodeLease::default() })
     }
 
     fn serving(partition: u16, epoch: u64) -> bytes::Bytes {
@@ -136,10 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn leases_of_other_processes_are_passed_over() {
+    fn processes_of_other_kinds_are_named_apart() {
         let desk = bus::encode(&7_u64).unwrap();
         let leases = [lease("a", 1, serving(0, 5)), lease("desk", 2, desk)].into();
         let survey = read(&leases, |_| true);
         assert_eq!(survey.nodes.keys().collect::<Vec<_>>(), ["a"]);
+        let desk = ProcessView { lives: true, format_known: FormatLevel::FIRST };
+        assert_eq!(survey.others, [("desk".to_owned(), desk)].into());
     }
 }

@@ -228,6 +228,32 @@ async fn the_level_is_raised_once_the_old_are_gone_and_before_that_one_can_go_ba
     shared.count_on(&[&new]).await.unwrap();
 }
 
+/// A desk of an older build would stop at the first record of the new level. The simulated bus says of a process that is no node
+/// that it knows what this build knows.
+#[tokio::test(start_paused = true)]
+async fn the_level_is_not_raised_while_another_kind_of_process_does_not_know_it() {
+    let shared = Shared::new(73, false);
+    let (bus, next) = (shared.bus(), FormatLevel(FormatLevel::KNOWN.0 + 1));
+    let node = shared.build("new", next).await;
+    serves_all(&node).await;
+    for _ in 0..20 {
+        bus.leases.renew("desk:old", bus::encode(&7_u64).unwrap()).await.unwrap();
+        pass_ms(shared.installation.settings.renew_ms).await;
+        raise_format_level(&bus, next).await.unwrap();
+    }
+    let seen = survey(&bus, Duration::from_secs(3)).await.unwrap();
+    assert_eq!(seen.others["desk:old"].format_known, FormatLevel::KNOWN);
+    assert_eq!(format_level(&bus).await.unwrap(), FormatLevel::FIRST, "an old desk lives");
+    bus.leases.release("desk:old").await.unwrap();
+    let raised = async {
+        while format_level(&bus).await.unwrap() < next {
+            raise_format_level(&bus, next).await.unwrap();
+            pass_ms(100).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), raised).await.unwrap();
+}
+
 /// A node of the old build had joined and was not seen yet when the level was raised.
 #[tokio::test(start_paused = true)]
 async fn an_old_node_that_is_left_behind_hands_everything_over() {

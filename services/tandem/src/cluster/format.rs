@@ -10,7 +10,7 @@ use runtime::{Survey, format_level, raise_format_level, store_format_level};
 use super::{HEARD_WITHIN, placement, until_heard};
 use crate::{cli::say, embedded, format::known};
 
-/// Prints the level, and what each router knows.
+/// Prints the level, and what each router, desk and archive knows.
 pub(super) async fn show(config: &Config) -> anyhow::Result<ExitCode> {
     let (level, survey) = match config.bus.nats {
         Some(_) => {
@@ -91,27 +91,34 @@ fn refusal(
     if to > known {
         return Some(format!("this program knows format levels up to {known}"));
     }
-    let behind = survey.nodes.iter().filter(|(_, node)| node.lives && node.format_known < to);
-    let behind: Vec<String> =
-        behind.map(|(name, node)| format!("{name} knows {}", node.format_known)).collect();
+    let behind = living(survey).filter(|(_, known)| *known < to);
+    let behind: Vec<String> = behind.map(|(name, known)| format!("{name} knows {known}")).collect();
     (!behind.is_empty()).then(|| {
         format!(
-            "not every router knows format level {to}: {}; upgrade or stop those, and repeat",
+            "not every process knows format level {to}: {}; upgrade or stop those, and repeat",
             behind.join(", ")
         )
     })
 }
 
+/// Who lives, and what it knows.
+fn living(survey: &Survey) -> impl Iterator<Item = (String, FormatLevel)> {
+    let routers = survey.nodes.iter().filter(|(_, node)| node.lives);
+    let routers = routers.map(|(name, node)| (name.clone(), node.format_known));
+    let others = survey.others.iter().filter(|(_, process)| process.lives);
+    routers.chain(others.map(|(lease, process)| (placement::shown(lease), process.format_known)))
+}
+
 fn table(level: FormatLevel, known: FormatLevel, survey: &Survey) -> String {
     let mut table = format!("format level {level}; this program knows levels up to {known}\n");
-    for (name, node) in survey.nodes.iter().filter(|(_, node)| node.lives) {
-        let _ = writeln!(table, "{name:<24} knows levels up to {}", node.format_known);
+    for (name, known) in living(survey) {
+        let _ = writeln!(table, "{name:<24} knows levels up to {known}");
     }
     if level < known && refusal(level, known, known, survey).is_none() {
         let _ = writeln!(
             table,
-            "`tandem cluster format raise` raises it to {known}, once desks, gateways and the archive are new, too; before \
-             that the old program can be put back, after it only a backup"
+            "`tandem cluster format raise` raises it to {known}, once gateways, which say nothing of theirs, are new, too; \
+             before that the old program can be put back, after it only a backup"
         );
     }
     table
@@ -120,7 +127,7 @@ fn table(level: FormatLevel, known: FormatLevel, survey: &Survey) -> String {
 #[cfg(test)]
 mod tests {
     use bus::sqlite::{Options, Store};
-    use runtime::NodeView;
+    use runtime::{NodeView, ProcessView};
 
     use super::*;
 
@@ -146,6 +153,21 @@ mod tests {
         assert_eq!(refusal(SECOND, SECOND, SECOND, &new), None);
         let why = refusal(FIRST, FormatLevel(3), SECOND, &new).unwrap();
         assert!(why.contains("up to 2"), "{why}");
+    }
+
+    #[test]
+    fn desks_and_archives_are_asked_like_routers() {
+        let mut survey = survey(&[("a", true, SECOND)]);
+        let mut add = |lease: &str, lives, format_known| {
+            survey.others.insert(lease.to_owned(), ProcessView { lives, format_known })
+        };
+        add("archive:x", true, SECOND);
+        add("desk:gone", false, FIRST);
+        add("desk:d", true, FIRST);
+        let why = refusal(FIRST, SECOND, SECOND, &survey).unwrap();
+        assert!(why.contains(": desk d knows 1; upgrade"), "{why}");
+        let said = table(FIRST, SECOND, &survey);
+        assert!(said.contains("archive x") && !said.contains("raises it"), "{said}");
     }
 
     #[test]

@@ -34,12 +34,12 @@ pub(super) async fn look(config: &Config, bus: &Bus) -> anyhow::Result<Survey> {
     Ok(survey(bus, Duration::from_millis(config.bus.lease_ms)).await?)
 }
 
-/// Prints the routers and what they have; fails where a partition has no owner that serves it.
+/// Prints the routers and what they have, and the other processes with leases; fails where a partition has no owner that serves it.
 pub(super) async fn status(config: &Config) -> anyhow::Result<ExitCode> {
     let bus = connect(config).await?;
     let survey = look(config, &bus).await?;
     let level = format_level(&bus).await?;
-    say(nodes_table(&survey, level).trim_end());
+    say(processes_table(&survey, level).trim_end());
     say(&format!("format level {level}"));
     let serving = survey.owners.values().filter(|owner| owner.serving).count();
     say(&format!("{serving} of {} partitions are served", bus.partitions));
@@ -122,17 +122,34 @@ fn living<'a>(survey: &'a Survey, name: &str) -> anyhow::Result<&'a NodeView> {
     bail!("no router {name} lives; there are: {}", names.join(", "))
 }
 
-fn nodes_table(survey: &Survey, level: FormatLevel) -> String {
+/// How a process is called whose lease has this name: `desk:one` is the desk on the node `one`.
+pub(super) fn shown(lease: &str) -> String {
+    lease.replacen(':', " ", 1)
+}
+
+fn processes_table(survey: &Survey, level: FormatLevel) -> String {
     let mut table = format!("{:<24} {:>7} {:>7}  {}\n", "router", "owned", "serving", "state");
     for (name, node) in &survey.nodes {
         let (owned, serving) = (node.owned.len(), node.serving.len());
         let _ = writeln!(table, "{name:<24} {owned:>7} {serving:>7}  {}", state(node, level));
     }
+    for (lease, process) in &survey.others {
+        let (name, mut state) = (shown(lease), liveness(process.lives).to_owned());
+        let known = process.format_known;
+        if process.lives && known < level {
+            let _ = write!(state, "; knows format levels up to {known}: upgrade it");
+        }
+        let _ = writeln!(table, "{name:<24} {:>7} {:>7}  {state}", "-", "-");
+    }
     table
 }
 
+fn liveness(lives: bool) -> &'static str {
+    if lives { "lives" } else { "does not renew its lease" }
+}
+
 fn state(node: &NodeView, level: FormatLevel) -> String {
-    let mut words = vec![if node.lives { "lives" } else { "does not renew its lease" }.to_owned()];
+    let mut words = vec![liveness(node.lives).to_owned()];
     let known = node.format_known;
     if node.lives && known < level {
         words.push(format!("knows format levels up to {known} and takes nothing: upgrade it"));
@@ -207,7 +224,7 @@ fn or_dash(value: Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use runtime::PartitionOwner;
+    use runtime::{PartitionOwner, ProcessView};
 
     use super::*;
 
@@ -225,6 +242,11 @@ mod tests {
         let owner = PartitionOwner { node: "a".to_owned(), serving: true, epoch: 7, lag_inputs: 3 };
         Survey {
             nodes: [("a".to_owned(), a), ("b".to_owned(), b)].into(),
+            others: [
+                ("archive:x".to_owned(), ProcessView::default()),
+                ("desk:d".to_owned(), ProcessView { lives: true, ..ProcessView::default() }),
+            ]
+            .into(),
             owners: [(zero, owner)].into(),
         }
     }
@@ -232,11 +254,16 @@ mod tests {
     #[test]
     fn tables_name_what_an_operator_looks_for() {
         let survey = survey_of_two();
-        let nodes = nodes_table(&survey, FormatLevel::FIRST);
-        assert!(nodes.contains("lives; drains"), "{nodes}");
-        assert!(nodes.contains("does not renew its lease"), "{nodes}");
-        let nodes = nodes_table(&survey, FormatLevel(2));
-        assert!(nodes.contains("lives; knows format levels up to 1 and takes nothing"), "{nodes}");
+        let said = processes_table(&survey, FormatLevel::FIRST);
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines[1].ends_with("lives; drains"), "{said}");
+        assert!(lines[2].ends_with("does not renew its lease"), "{said}");
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(words(lines[3]), "archive x - - does not renew its lease");
+        assert_eq!(words(lines[4]), "desk d - - lives");
+        let said = processes_table(&survey, FormatLevel(2));
+        assert!(said.contains("lives; knows format levels up to 1 and takes nothing"), "{said}");
+        assert!(said.contains("lives; knows format levels up to 1: upgrade it"), "{said}");
         let (zero, one) = (PartitionId(0), PartitionId(1));
         // A reader that is stuck has read little: what waits is said by the inbox.
         let stuck = Stored {
@@ -248,10 +275,7 @@ mod tests {
         };
         let free = Stored { epoch: Some(9), log_from: 12, ..Stored::default() };
         let partitions = partitions_table(&survey, &[(zero, stuck), (one, free)].into(), 13_500);
-        let words = |line: usize| {
-            let line = partitions.lines().nth(line).unwrap();
-            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
-        };
+        let words = |line: usize| words(partitions.lines().nth(line).unwrap());
         assert_eq!(
             words(0),
             "partition router epoch read waiting oldest log from inbox from state"

@@ -48,6 +48,10 @@ async fn operate(fleet: &Fleet) {
     let all_served = async || fleet.ask_operator(&["status"]).await.ok();
     let said = wait_for(SHARED_WITHIN, "all to be served", all_served).await.unwrap();
     assert!(said.contains("16 of 16 partitions are served"), "{said}");
+    assert!(
+        ["archive archive-1 ", "desk desk-1 "].iter().all(|name| said.contains(name)),
+        "{said}"
+    );
     let said = fleet.operator(&["partitions"]).await;
     let third = said.lines().find(|line| line.trim_start().starts_with("3 ")).unwrap();
     assert!(third.contains("router-1") && third.ends_with("served"), "{said}");

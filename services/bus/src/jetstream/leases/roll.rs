@@ -41,10 +41,11 @@ impl Roll {
     ) -> Result<(), BusError> {
         let found: Renewal =
             decode(payload).map_err(|error| BusError::Corrupt(format!("a lease: {error}")))?;
-        let node = found.node;
-        match found.info {
+        let Renewal { node, info, format_known, .. } = found;
+        match info {
             Some(info) => {
-                let lease = NodeLease { node: node.clone(), info, renewal, renewed_wall_ms };
+                let lease =
+                    NodeLease { node: node.clone(), info, renewal, renewed_wall_ms, format_known };
                 self.leases.insert(node, lease);
             }
             None => drop(self.leases.remove(&node)),
@@ -76,13 +77,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{FORMAT_VERSION, encode};
+    use crate::{FORMAT_VERSION, FormatLevel, encode};
 
     const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
     fn renewal(node: &str, info: Option<&'static [u8]>) -> Bytes {
         let info = info.map(Bytes::from_static);
-        encode(&Renewal { version: FORMAT_VERSION, node: node.to_owned(), info }).unwrap()
+        let (version, format_known) = (FORMAT_VERSION, FormatLevel(2));
+        encode(&Renewal { version, node: node.to_owned(), info, format_known }).unwrap()
     }
 
     fn names(roll: &mut Roll) -> Vec<String> {
@@ -96,10 +98,30 @@ mod tests {
         roll.take(4, Some(2), &renewal("b", Some(b"here")), false).unwrap();
         roll.take(7, Some(3), &renewal("a", Some(b"new")), false).unwrap();
         let info = Bytes::from_static(b"new");
-        let newest = NodeLease { node: "a".to_owned(), info, renewal: 7, renewed_wall_ms: Some(3) };
+        let newest = NodeLease {
+            node: "a".to_owned(),
+            info,
+            renewal: 7,
+            renewed_wall_ms: Some(3),
+            format_known: FormatLevel(2),
+        };
         assert_eq!(roll.leases().get("a"), Some(&newest));
         roll.take(9, Some(4), &renewal("b", None), false).unwrap();
         assert_eq!((names(&mut roll), roll.position()), (vec!["a".to_owned()], 9));
+    }
+
+    #[test]
+    fn a_build_that_does_not_say_what_it_knows_knows_the_first_level() {
+        #[derive(serde::Serialize)]
+        struct Older {
+            version: u16,
+            node: &'static str,
+            info: Option<Bytes>,
+        }
+        let older = Older { version: 1, node: "a", info: Some(Bytes::from_static(b"here")) };
+        let mut roll = Roll::default();
+        roll.take(3, Some(1), &encode(&older).unwrap(), false).unwrap();
+        assert_eq!(roll.leases()["a"].format_known, FormatLevel::FIRST);
     }
 
     #[test]
