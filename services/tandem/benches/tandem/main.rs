@@ -15,6 +15,7 @@
     reason = "a benchmark fails by panicking and prints what it measured"
 )]
 
+mod accounts;
 mod cluster;
 mod decide;
 mod entities;
@@ -44,6 +45,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("pressure", |report| Box::pin(pressure::run(report))),
     ("cluster", |report| Box::pin(cluster::cluster(report))),
     ("routers", |report| Box::pin(cluster::routers(report))),
+    ("accounts", |report| Box::pin(accounts::run(report))),
     ("entities", |report| Box::pin(entities::run(report))),
 ];
 
